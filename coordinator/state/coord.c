@@ -1,0 +1,401 @@
+#include "machine.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- storage: one block, laid out once ---- */
+
+struct layout {
+  uint8_t *base;
+  size_t size;
+};
+
+static void *place(struct layout *l, size_t size)
+{
+  void *at = l->base ? l->base + l->size : NULL;
+
+  l->size += (size + 15) & ~(size_t)15;
+  return at;
+}
+
+struct parts {
+  struct weir_coord *coord;
+  void *by_token, *by_instance, *calls, *by_name;
+  void *session_timers, *ask_timers, *lease_timers, *pool_timers;
+  struct weir_session *sessions;
+  struct weir_waiting *asks;
+  struct weir_held *leases;
+  struct weir_pool *pools;
+  struct weir_name *names;
+  uint64_t *slots;
+};
+
+static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct parts *p)
+{
+  struct layout l = {base, 0};
+
+  p->coord = place(&l, sizeof(struct weir_coord));
+  p->sessions = place(&l, b->sessions_max * sizeof(struct weir_session));
+  p->asks = place(&l, b->asks_max * sizeof(struct weir_waiting));
+  p->leases = place(&l, b->leases_max * sizeof(struct weir_held));
+  p->pools = place(&l, b->pools_max * sizeof(struct weir_pool));
+  p->names = place(&l, b->names_max * sizeof(struct weir_name));
+  p->by_token = place(&l, weir_table_size(b->sessions_max));
+  p->by_instance = place(&l, weir_table_size(b->sessions_max));
+  p->calls = place(&l, weir_table_size(b->asks_max + b->leases_max));
+  p->by_name = place(&l, weir_table_size(b->names_max));
+  p->session_timers = place(&l, b->sessions_max * sizeof(struct weir_pq_node *));
+  p->ask_timers = place(&l, b->asks_max * sizeof(struct weir_pq_node *));
+  p->lease_timers = place(&l, b->leases_max * sizeof(struct weir_pq_node *));
+  p->pool_timers = place(&l, b->pools_max * sizeof(struct weir_pq_node *));
+  p->slots = place(&l, (size_t)b->pools_max * WEIR_LIMITS_MAX * WEIR_RING_SLOTS * sizeof(uint64_t));
+  return l.size;
+}
+
+size_t weir_coord_size(const struct weir_coord_bounds *bounds)
+{
+  struct parts parts;
+
+  return lay_out(NULL, bounds, &parts);
+}
+
+static void free_lists_init(struct weir_coord *c)
+{
+  const struct weir_coord_bounds *b = &c->bounds;
+
+  for (uint32_t i = 0; i < b->sessions_max; i++)
+    c->sessions[i].free_next = i + 1 < b->sessions_max ? i + 1 : WEIR_NONE;
+  for (uint32_t i = 0; i < b->asks_max; i++)
+    c->asks[i].in_pool.next = i + 1 < b->asks_max ? i + 1 : WEIR_NONE;
+  for (uint32_t i = 0; i < b->leases_max; i++)
+    c->leases[i].free_next = i + 1 < b->leases_max ? i + 1 : WEIR_NONE;
+}
+
+/* ---- what every file of the machine uses ---- */
+
+struct weir_msg *weir_turn_send(struct weir_turn *turn, uint64_t route, enum weir_msg_type type)
+{
+  struct weir_coord_send *send = &turn->update->sends[turn->update->count++];
+
+  assert(turn->update->count <= WEIR_COORD_SENDS_MAX);
+  send->route = route;
+  send->msg.type = type;
+  send->msg.session = 0;
+  send->msg.mark = 0;
+  return &send->msg;
+}
+
+/* Leaves room for the direct answers of one event. */
+bool weir_turn_is_full(const struct weir_turn *turn)
+{
+  return turn->update->count >= WEIR_COORD_SENDS_MAX - 4;
+}
+
+/* Numbers grow by one an ask, so 32 bits tell all that can be open at the same time. */
+uint64_t weir_call_key(uint32_t session, uint64_t seq)
+{
+  return (uint64_t)session << 32 | (seq & UINT32_MAX);
+}
+
+void weir_list_append(struct weir_list *list, struct weir_link *link_of_last,
+                      struct weir_link *link, uint32_t index)
+{
+  link->next = WEIR_NONE;
+  link->prev = list->count ? list->last : WEIR_NONE;
+  if (list->count)
+    link_of_last->next = index;
+  else
+    list->first = index;
+  list->last = index;
+  list->count++;
+}
+
+/* Every heap has room for all of its owners. */
+void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at)
+{
+  enum weir_err err = weir_pq_set(q, node, at);
+
+  assert(err == WEIR_OK);
+  (void)err;
+}
+
+void weir_pool_release(struct weir_coord *c, struct weir_pool *pool)
+{
+  if (pool->state != WEIR_POOL_REMOVED || pool->leases_count > 0 ||
+      pool->queue[WEIR_CLASS_ONLINE].count > 0 || pool->queue[WEIR_CLASS_BATCH].count > 0)
+    return;
+  weir_pq_remove(&c->pool_timers, &pool->timer);
+  pool->state = WEIR_POOL_FREE;
+}
+
+/* FNV-1a. Names come from the configuration, not from peers, so nobody can aim at collisions. */
+static uint64_t name_hash(const char *name)
+{
+  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+  for (; *name; name++)
+    hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+  return hash;
+}
+
+uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name)
+{
+  uint64_t key = name_hash(name);
+  uint32_t index;
+
+  while (weir_table_find(&c->by_name, key, &index)) {
+    if (strcmp(c->names[index].name, name) == 0)
+      return index;
+    key++;
+  }
+  return WEIR_NONE;
+}
+
+/* ---- configuration ---- */
+
+static struct weir_pool *pool_named(struct weir_coord *c, const char *name)
+{
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    if (c->pools[i].state != WEIR_POOL_FREE && strcmp(c->pools[i].config.name, name) == 0)
+      return &c->pools[i];
+  }
+  return NULL;
+}
+
+static struct weir_pool *pool_open(struct weir_coord *c, const struct weir_pool_config *config,
+                                   weir_tstamp now)
+{
+  struct weir_pool *pool = pool_named(c, config->name);
+  uint32_t index = 0;
+
+  if (pool) { /* also one that was removed and comes back: its books are still true */
+    weir_ledger_configure(&pool->ledger, config, now);
+  } else {
+    while (c->pools[index].state != WEIR_POOL_FREE)
+      index++;
+    pool = &c->pools[index];
+    memset(pool, 0, sizeof(*pool));
+    for (int class = 0; class < WEIR_CLASS_MAX; class ++)
+      pool->queue[class] = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
+    weir_ledger_init(&pool->ledger, c->slots + (size_t)index * WEIR_LIMITS_MAX * WEIR_RING_SLOTS,
+                     config, now);
+  }
+  pool->config = *config;
+  pool->state = WEIR_POOL_OPEN;
+  weir_timer_set(&c->pool_timers, &pool->timer, now); /* its queue may fit now */
+  return pool;
+}
+
+static void names_replace(struct weir_coord *c, const struct weir_coord_config *config,
+                          void *storage)
+{
+  weir_table_init(&c->by_name, storage, c->bounds.names_max);
+  for (uint32_t i = 0; i < config->names_count; i++) {
+    const struct weir_name_config *from = &config->names[i];
+    uint64_t key = name_hash(from->name);
+    enum weir_err err;
+
+    while (weir_table_find(&c->by_name, key, NULL))
+      key++;
+    memcpy(c->names[i].name, from->name, sizeof(from->name));
+    memcpy(c->names[i].model, from->model, sizeof(from->model));
+    c->names[i].pool = (uint32_t)(pool_named(c, config->pools[from->pool].name) - c->pools);
+    err = weir_table_put(&c->by_name, key, i);
+    assert(err == WEIR_OK);
+    (void)err;
+  }
+  c->names_count = config->names_count;
+}
+
+/* Pools that are removed while their leases are out keep their place until the last is settled. */
+static bool fits(const struct weir_coord *c, const struct weir_coord_config *config)
+{
+  uint32_t kept = 0;
+
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    bool is_wanted = false;
+
+    if (c->pools[i].state == WEIR_POOL_FREE)
+      continue;
+    for (uint32_t k = 0; k < config->pools_count && !is_wanted; k++)
+      is_wanted = strcmp(config->pools[k].name, c->pools[i].config.name) == 0;
+    if (!is_wanted)
+      kept++;
+  }
+  return config->names_count <= c->bounds.names_max && config->pools_count <= c->bounds.pools_max &&
+         kept <= c->bounds.pools_max - config->pools_count;
+}
+
+static enum weir_err configure(struct weir_coord *c, const struct weir_coord_config *config,
+                               weir_tstamp now)
+{
+  if (!fits(c, config))
+    return WEIR_EFULL;
+  c->heartbeat_us = config->heartbeat_us;
+  c->session_ttl_us = config->session_ttl_us;
+  c->session_asks_max = config->asks_max;
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    if (c->pools[i].state == WEIR_POOL_OPEN)
+      c->pools[i].state = WEIR_POOL_REMOVED;
+  }
+  for (uint32_t i = 0; i < config->pools_count; i++)
+    pool_open(c, &config->pools[i], now);
+  names_replace(c, config, c->by_name.slots);
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    /* Serving a removed pool denies what waits there. */
+    if (c->pools[i].state == WEIR_POOL_REMOVED)
+      weir_timer_set(&c->pool_timers, &c->pools[i].timer, now);
+  }
+  return WEIR_OK;
+}
+
+enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bounds,
+                              const struct weir_coord_config *config,
+                              const struct weir_coord_start *start, weir_tstamp now,
+                              struct weir_coord **ret_coord)
+{
+  struct parts p;
+  struct weir_coord *c;
+
+  lay_out(storage, bounds, &p);
+  c = p.coord;
+  memset(c, 0, sizeof(*c));
+  c->bounds = *bounds;
+  c->epoch = start->epoch;
+  c->started_at = now;
+  c->sessions = p.sessions;
+  c->asks = p.asks;
+  c->leases = p.leases;
+  c->pools = p.pools;
+  c->names = p.names;
+  c->slots = p.slots;
+  weir_rng_init(&c->rng, start->seed);
+  weir_table_init(&c->by_token, p.by_token, bounds->sessions_max);
+  weir_table_init(&c->by_instance, p.by_instance, bounds->sessions_max);
+  weir_table_init(&c->calls, p.calls, bounds->asks_max + bounds->leases_max);
+  weir_table_init(&c->by_name, p.by_name, bounds->names_max);
+  weir_pq_init(&c->session_timers, p.session_timers, bounds->sessions_max);
+  weir_pq_init(&c->ask_timers, p.ask_timers, bounds->asks_max);
+  weir_pq_init(&c->lease_timers, p.lease_timers, bounds->leases_max);
+  weir_pq_init(&c->pool_timers, p.pool_timers, bounds->pools_max);
+  free_lists_init(c);
+  if (configure(c, config, now) != WEIR_OK)
+    return WEIR_EFULL;
+  for (uint32_t i = 0; start->has_past && i < config->pools_count; i++)
+    weir_ledger_assume_spent(&pool_named(c, config->pools[i].name)->ledger,
+                             weir_time_sub(now, start->past_us), now);
+  *ret_coord = c;
+  return WEIR_OK;
+}
+
+/* ---- dispatch ---- */
+
+static void on_message(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)
+{
+  struct weir_session *s;
+
+  switch (msg->type) {
+  case WEIR_MSG_HELLO:
+    weir_session_hello(c, turn, msg);
+    return;
+  case WEIR_MSG_SHOW:
+    weir_show_row(c, turn, msg);
+    return;
+  case WEIR_MSG_ASK:
+  case WEIR_MSG_SETTLE:
+  case WEIR_MSG_CANCEL:
+  case WEIR_MSG_PING:
+  case WEIR_MSG_BYE:
+    break;
+  case WEIR_MSG_WELCOME:
+  case WEIR_MSG_REFUSE:
+  case WEIR_MSG_GRANT:
+  case WEIR_MSG_QUEUED:
+  case WEIR_MSG_DENY:
+  case WEIR_MSG_PONG:
+  case WEIR_MSG_ROW:
+  case WEIR_MSG_MAX:
+  default:
+    /* A coordinator's own words, from a peer that is none. */
+    c->counters[WEIR_COUNTER_MALFORMED]++;
+    return;
+  }
+  s = weir_session_find(c, turn, msg);
+  if (!s)
+    return;
+  if (msg->type == WEIR_MSG_ASK)
+    weir_queue_ask(c, turn, s, &msg->ask);
+  else if (msg->type == WEIR_MSG_SETTLE)
+    weir_lease_settle(c, turn, s, &msg->settle);
+  else if (msg->type == WEIR_MSG_CANCEL)
+    weir_queue_cancel(c, turn, s, &msg->cancel);
+  else if (msg->type == WEIR_MSG_PING)
+    weir_session_ping(c, turn, s);
+  else
+    weir_session_end(c, turn, s);
+}
+
+/* Nodes come first in their structs, so a due node is its owner. */
+static void on_timeout(struct weir_coord *c, struct weir_turn *turn)
+{
+  struct weir_pq_node *due;
+
+  while ((due = weir_pq_due(&c->lease_timers, turn->now)) != NULL)
+    weir_lease_lose(c, (struct weir_held *)(void *)due);
+  while ((due = weir_pq_due(&c->session_timers, turn->now)) != NULL)
+    weir_session_timeout(c, turn, (struct weir_session *)(void *)due);
+  while (!weir_turn_is_full(turn) && (due = weir_pq_due(&c->ask_timers, turn->now)) != NULL)
+    weir_queue_deadline(c, turn, (struct weir_waiting *)(void *)due);
+  while (!weir_turn_is_full(turn) && (due = weir_pq_due(&c->pool_timers, turn->now)) != NULL)
+    weir_queue_serve(c, turn, (struct weir_pool *)(void *)due);
+}
+
+enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_event *event,
+                              struct weir_coord_update *update)
+{
+  struct weir_turn turn = {event->now, event->route, update};
+
+  update->count = 0;
+  switch (event->type) {
+  case WEIR_COORD_MESSAGE:
+    on_message(c, &turn, event->msg);
+    return WEIR_OK;
+  case WEIR_COORD_MALFORMED:
+    c->counters[WEIR_COUNTER_MALFORMED]++;
+    return WEIR_OK;
+  case WEIR_COORD_UNSENT:
+    c->counters[WEIR_COUNTER_UNSENT]++;
+    return WEIR_OK;
+  case WEIR_COORD_CONFIG:
+    return configure(c, event->config, event->now);
+  case WEIR_COORD_TIMEOUT:
+    on_timeout(c, &turn);
+    return WEIR_OK;
+  }
+  assert(false);
+  return WEIR_EINVAL;
+}
+
+weir_tstamp weir_coord_wake(const struct weir_coord *c)
+{
+  const struct weir_pq *queues[] = {&c->session_timers, &c->ask_timers, &c->lease_timers,
+                                    &c->pool_timers};
+  weir_tstamp wake = WEIR_NEVER;
+
+  for (size_t i = 0; i < sizeof(queues) / sizeof(*queues); i++) {
+    if (weir_pq_wake(queues[i]) < wake)
+      wake = weir_pq_wake(queues[i]);
+  }
+  return wake;
+}
+
+weir_tstamp weir_coord_grant_max(const struct weir_coord *c)
+{
+  return c->arrival_max;
+}
+
+uint64_t weir_coord_counter(const struct weir_coord *c, enum weir_counter counter)
+{
+  assert(counter > 0 && counter < WEIR_COUNTER_MAX);
+  return c->counters[counter];
+}

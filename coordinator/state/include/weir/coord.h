@@ -1,0 +1,102 @@
+/* coord.h - the coordinator as a pure machine: sessions, pools, queues, leases.
+ *
+ *   weir_coord_step(c, &event, &update);   // decide
+ *   for each update.sends: put it on the wire
+ *   sleep until weir_coord_wake(c), or the next message
+ *
+ * No clock, socket, heap or randomness of its own: equal events give equal updates.
+ *
+ * Owner: the caller owns the storage, the event and the update; the machine keeps no pointer into
+ * an event. One thread. Cost of a step: O(log n) in asks and leases, plus the grants it makes.
+ */
+#ifndef WEIR_COORD_H
+#define WEIR_COORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/config.h>
+#include <weir/err.h>
+#include <weir/msg.h>
+#include <weir/time.h>
+
+/* Grants leave at most this long before their start, so that the hop to the shim is hidden. */
+#define WEIR_COORD_HORIZON_US (20 * WEIR_US_PER_MS)
+
+/* An unsettled lease is kept this long after its latest arrival, so that a late settle still finds
+ * it; then it is counted as lost and stays charged in full. */
+#define WEIR_COORD_SETTLE_GRACE_US (10 * WEIR_US_PER_MIN)
+
+#define WEIR_COORD_SENDS_MAX 256
+
+struct weir_coord; /* lives in the caller's storage */
+
+enum weir_coord_event_type {
+  WEIR_COORD_MESSAGE = 1, /* |route|, |msg| */
+  WEIR_COORD_MALFORMED,   /* a frame of |route| did not decode: counted */
+  WEIR_COORD_UNSENT,      /* a message to |route| could not be delivered: counted */
+  WEIR_COORD_CONFIG,      /* |config| replaces the configuration */
+  WEIR_COORD_TIMEOUT      /* the wake instant has come */
+};
+
+struct weir_coord_event {
+  enum weir_coord_event_type type;
+  weir_tstamp now; /* never goes back */
+  uint64_t route;  /* names a peer of the transport */
+  const struct weir_msg *msg;
+  const struct weir_coord_config *config;
+};
+
+struct weir_coord_send {
+  uint64_t route;
+  struct weir_msg msg;
+};
+
+struct weir_coord_update {
+  uint32_t count;
+  struct weir_coord_send sends[WEIR_COORD_SENDS_MAX]; /* in this order */
+};
+
+/* What is known of this coordinator's own past. */
+struct weir_coord_start {
+  uint64_t epoch;        /* larger than that of every former life */
+  uint64_t seed;         /* for session tokens; unguessable when peers are not trusted */
+  bool has_past;         /* false: nothing was ever granted before */
+  weir_duration past_us; /* a former life may have granted until this long ago */
+};
+
+/* weir_coord_size returns the bytes of storage for |bounds|. */
+size_t weir_coord_size(const struct weir_coord_bounds *bounds);
+
+/* weir_coord_init makes a machine in |storage| (weir_coord_size bytes, aligned as malloc does, all
+ * zero) and gives it in |ret_coord|. WEIR_EFULL when |config| exceeds |bounds|. */
+WEIR_MUSTUSE enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bounds,
+                                           const struct weir_coord_config *config,
+                                           const struct weir_coord_start *start, weir_tstamp now,
+                                           struct weir_coord **ret_coord);
+
+/* weir_coord_step takes one event and fills |update| with what is to be sent. When an update is
+ * full the rest follows at the next step: weir_coord_wake is then not later than now.
+ * Returns WEIR_EFULL for a CONFIG beyond the bounds (nothing changes), else WEIR_OK. */
+WEIR_MUSTUSE enum weir_err weir_coord_step(struct weir_coord *c,
+                                           const struct weir_coord_event *event,
+                                           struct weir_coord_update *update);
+
+/* weir_coord_wake returns the instant of the next TIMEOUT, or WEIR_NEVER. */
+weir_tstamp weir_coord_wake(const struct weir_coord *c);
+
+/* weir_coord_grant_max returns the latest arrival that any grant so far allows: what a later life
+ * has to assume. */
+weir_tstamp weir_coord_grant_max(const struct weir_coord *c);
+
+/* weir_coord_counter returns a counter of the vocabulary. */
+uint64_t weir_coord_counter(const struct weir_coord *c, enum weir_counter counter);
+
+/* weir_coord_check asserts every invariant; O(everything), for tests and simulation. */
+void weir_coord_check(const struct weir_coord *c);
+
+/* weir_coord_digest returns a hash of the state: equal runs have equal digests. */
+uint64_t weir_coord_digest(const struct weir_coord *c);
+
+#endif

@@ -1,0 +1,117 @@
+#include <weir/ring.h>
+
+#include <assert.h>
+#include <string.h>
+
+static uint64_t *slot_of(const struct weir_ring *r, uint64_t number)
+{
+  return &r->slots[number % WEIR_RING_SLOTS];
+}
+
+static uint64_t block_of(uint64_t number)
+{
+  return number % WEIR_RING_SLOTS / WEIR_RING_BLOCK;
+}
+
+static uint64_t expiry_slot(const struct weir_ring *r, weir_tstamp arrival_max)
+{
+  return weir_time_add(arrival_max, r->window_us) / r->slot_us;
+}
+
+void weir_ring_init(struct weir_ring *r, uint64_t *slots, weir_duration window_us,
+                    weir_duration ahead_us, weir_tstamp now)
+{
+  const uint64_t usable = WEIR_RING_SLOTS - 4;
+
+  assert(window_us > 0);
+  memset(r, 0, sizeof(*r));
+  memset(slots, 0, WEIR_RING_SLOTS * sizeof(*slots));
+  r->window_us = window_us;
+  r->slot_us = (window_us + ahead_us + usable - 1) / usable;
+  r->head = now / r->slot_us;
+  r->slots = slots;
+}
+
+void weir_ring_advance(struct weir_ring *r, weir_tstamp now)
+{
+  uint64_t head = now / r->slot_us;
+
+  if (head <= r->head)
+    return;
+  if (r->used > 0 && head - r->head >= WEIR_RING_SLOTS) {
+    memset(r->slots, 0, WEIR_RING_SLOTS * sizeof(*r->slots));
+    memset(r->blocks, 0, sizeof(r->blocks));
+    r->used = 0;
+  }
+  while (r->used > 0 && r->head < head) {
+    uint64_t *slot = slot_of(r, r->head);
+
+    r->used -= *slot;
+    r->blocks[block_of(r->head)] -= *slot;
+    *slot = 0;
+    r->head++;
+  }
+  r->head = head;
+}
+
+void weir_ring_add(struct weir_ring *r, weir_tstamp arrival_max, uint64_t cost)
+{
+  uint64_t number = expiry_slot(r, arrival_max);
+
+  if (number < r->head)
+    return;
+  assert(number - r->head < WEIR_RING_SLOTS);
+  *slot_of(r, number) += cost;
+  r->blocks[block_of(number)] += cost;
+  r->used += cost;
+}
+
+void weir_ring_remove(struct weir_ring *r, weir_tstamp arrival_max, uint64_t cost)
+{
+  uint64_t number = expiry_slot(r, arrival_max);
+
+  if (number < r->head)
+    return;
+  assert(*slot_of(r, number) >= cost);
+  *slot_of(r, number) -= cost;
+  r->blocks[block_of(number)] -= cost;
+  r->used -= cost;
+}
+
+weir_tstamp weir_ring_earliest(const struct weir_ring *r, uint64_t room, weir_tstamp from)
+{
+  /* The block that holds the head also holds the far end of the ring: never skip it whole. */
+  const uint64_t skip_end = r->head - r->head % WEIR_RING_BLOCK + WEIR_RING_SLOTS;
+  uint64_t used = r->used, number = r->head;
+  weir_tstamp free_at;
+
+  while (used > room) {
+    if (number % WEIR_RING_BLOCK == 0 && number < skip_end &&
+        used - r->blocks[block_of(number)] > room) {
+      used -= r->blocks[block_of(number)];
+      number += WEIR_RING_BLOCK;
+    } else {
+      used -= *slot_of(r, number);
+      number++;
+    }
+  }
+  if (number == r->head)
+    return from;
+  free_at = number * r->slot_us;
+  return free_at > from ? free_at : from;
+}
+
+void weir_ring_check(const struct weir_ring *r)
+{
+  uint64_t used = 0;
+
+  for (uint64_t b = 0; b < WEIR_RING_BLOCKS; b++) {
+    uint64_t block = 0;
+
+    for (uint64_t i = 0; i < WEIR_RING_BLOCK; i++)
+      block += r->slots[b * WEIR_RING_BLOCK + i];
+    assert(block == r->blocks[b]);
+    used += block;
+  }
+  assert(used == r->used);
+}

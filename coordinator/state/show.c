@@ -1,0 +1,62 @@
+/* show.c - what people see: one row a request, so that an answer is bounded whatever is shown. */
+#include "machine.h"
+
+#include <string.h>
+
+static void show_totals(const struct weir_coord *c, struct weir_msg_row *row)
+{
+  row->rows = 1;
+  row->sessions = c->sessions_open;
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++)
+    row->pools += c->pools[i].state == WEIR_POOL_OPEN;
+  memcpy(row->counters, c->counters, sizeof(row->counters));
+}
+
+static void show_pool(struct weir_pool *pool, weir_tstamp now, struct weir_msg_row *row)
+{
+  memcpy(row->pool, pool->config.name, sizeof(row->pool));
+  row->limits_count = pool->ledger.limits_count;
+  for (uint32_t i = 0; i < row->limits_count; i++) {
+    struct weir_ledger_limit *limit = &pool->ledger.limits[i];
+
+    weir_ring_advance(&limit->ring, now);
+    row->limits[i].dimension = limit->config.dimension;
+    row->limits[i].window_us = limit->config.window_us;
+    row->limits[i].amount = limit->config.amount;
+    row->limits[i].used = limit->ring.used;
+  }
+  for (int class = 1; class < WEIR_CLASS_MAX; class ++)
+    row->queued[class] = pool->queue[class].count;
+  row->leases = pool->leases_count;
+  row->grants = pool->grants;
+  row->rejected_429 = pool->rejected_429;
+  row->frozen_us = weir_time_sub(pool->frozen_until, now);
+}
+
+/* Row |number| of the open pools, in the order of the table; counts them all. */
+static void show_pools(struct weir_coord *c, uint32_t number, weir_tstamp now,
+                       struct weir_msg_row *row)
+{
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    if (c->pools[i].state != WEIR_POOL_OPEN)
+      continue;
+    if (row->rows == number)
+      show_pool(&c->pools[i], now, row);
+    row->rows++;
+  }
+}
+
+void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)
+{
+  struct weir_msg_row *row = &weir_turn_send(turn, turn->route, WEIR_MSG_ROW)->row;
+
+  memset(row, 0, sizeof(*row));
+  row->view = msg->show.view;
+  row->row = msg->show.row;
+  row->epoch = c->epoch;
+  row->uptime_us = turn->now - c->started_at;
+  if (row->view == WEIR_VIEW_TOTALS)
+    show_totals(c, row);
+  else
+    show_pools(c, row->row, turn->now, row);
+}

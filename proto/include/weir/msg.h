@@ -1,0 +1,203 @@
+/* msg.h - every message of weir's wire as a plain struct. PROTOCOL.md is normative.
+ *
+ * State machines exchange these structs; only the shells turn them into bytes (codec.h). Strings
+ * are NUL-terminated within their arrays. Times are durations in microseconds: clocks are never
+ * compared across the wire.
+ */
+#ifndef WEIR_MSG_H
+#define WEIR_MSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/time.h>
+#include <weir/vocab.h>
+
+#define WEIR_PROTOCOL_VERSION     1
+#define WEIR_PROTOCOL_VERSION_MIN 1
+
+#define WEIR_INSTANCE_SIZE  16
+#define WEIR_NAME_SIZE      64 /* instance names, model names, version texts; with the NUL */
+#define WEIR_POOL_NAME_SIZE 32
+#define WEIR_LIMITS_MAX     8 /* limits of one pool */
+#define WEIR_SEQ_WINDOW     1024 /* asks of one session span fewer sequence numbers than this */
+#define WEIR_TOKENS_MAX     (UINT64_C(1) << 30) /* of one call: 2^33 calls in a window still fit 63 bits */
+#define WEIR_AMOUNT_MAX     (UINT64_C(1) << 62) /* of a limit, a use, a cost in a report */
+#define WEIR_REQUESTS_MAX   (UINT64_C(1) << 20)
+#define WEIR_DURATION_MAX   (UINT64_C(400) * 24 * WEIR_US_PER_HOUR)
+
+/* X(name, value, text, direction): S = shim to coordinator, C = coordinator to shim */
+#define WEIR_MSG_LIST(X)                                                                          \
+  X(HELLO, 1, "HELLO", S)                                                                         \
+  X(WELCOME, 2, "WELCOME", C)                                                                     \
+  X(REFUSE, 3, "REFUSE", C)                                                                       \
+  X(ASK, 4, "ASK", S)                                                                             \
+  X(GRANT, 5, "GRANT", C)                                                                         \
+  X(QUEUED, 6, "QUEUED", C)                                                                       \
+  X(DENY, 7, "DENY", C)                                                                           \
+  X(SETTLE, 8, "SETTLE", S)                                                                       \
+  X(CANCEL, 9, "CANCEL", S)                                                                       \
+  X(PING, 10, "PING", S)                                                                          \
+  X(PONG, 11, "PONG", C)                                                                          \
+  X(BYE, 12, "BYE", S)                                                                            \
+  X(SHOW, 13, "SHOW", S)                                                                          \
+  X(ROW, 14, "ROW", C)
+
+#define X(name, value, text, direction) WEIR_MSG_##name = (value),
+enum weir_msg_type { WEIR_MSG_LIST(X) WEIR_MSG_MAX };
+#undef X
+
+/* Why the coordinator will not talk: the shim says HELLO again, or gives up. */
+#define WEIR_REFUSAL_LIST(X)                                                                      \
+  X(VERSION, 1, "version")     /* no common protocol version: give up */                           \
+  X(SESSION, 2, "session")     /* unknown or ended session: say HELLO */                           \
+  X(FULL, 3, "full")           /* the session table is full: say HELLO later */                    \
+  X(STALE, 4, "stale")         /* a newer incarnation of this instance is known: give up */
+#define X(name, value, text) WEIR_REFUSAL_##name = (value),
+enum weir_refusal { WEIR_REFUSAL_LIST(X) WEIR_REFUSAL_MAX };
+#undef X
+
+#define WEIR_VIEW_LIST(X)                                                                         \
+  X(TOTALS, 1, "totals") /* one row: counters of the whole coordinator */                          \
+  X(POOLS, 2, "pools")   /* a row a pool */
+#define X(name, value, text) WEIR_VIEW_##name = (value),
+enum weir_view { WEIR_VIEW_LIST(X) WEIR_VIEW_MAX };
+#undef X
+
+struct weir_msg_hello {
+  uint8_t instance[WEIR_INSTANCE_SIZE]; /* random, drawn when the process (or fork) starts */
+  uint64_t incarnation;                 /* grows with every new session of this instance */
+  uint32_t version_min, version_max;
+  char name[WEIR_NAME_SIZE]; /* for people: "checkout-7f9c:4711" */
+};
+
+struct weir_msg_welcome {
+  uint64_t epoch; /* of this coordinator; grows with every start */
+  uint32_t version;
+  uint64_t heartbeat_us;   /* send something at least this often */
+  uint64_t session_ttl_us; /* silence after which the session ends */
+  uint32_t asks_max;       /* asks this session may have waiting */
+  char coordinator[WEIR_NAME_SIZE]; /* its version, for people */
+};
+
+struct weir_msg_refuse {
+  enum weir_refusal why;
+  uint64_t retry_in_us; /* 0: at once */
+};
+
+struct weir_msg_ask {
+  uint64_t seq;               /* grows with every ask of the instance; names ask, lease and settle */
+  char model[WEIR_NAME_SIZE]; /* pool, "provider/model" or route */
+  enum weir_class class;
+  uint64_t requests;      /* 1 .. WEIR_REQUESTS_MAX */
+  uint64_t input_tokens;  /* estimate, 0 .. WEIR_TOKENS_MAX */
+  uint64_t output_tokens; /* upper bound (max_tokens) or estimate */
+  uint64_t deadline_us;   /* must be able to start within this; 0 asks for "now or never" */
+};
+
+struct weir_msg_grant {
+  uint64_t seq;
+  uint64_t start_in_us; /* counted by the shim from receipt: never early */
+  uint64_t ttl_us;      /* length of the interval in which the request must be written */
+  uint64_t since_us;    /* between the receipt of |mark| and this grant, on the coordinator's clock:
+                           the grant was made no earlier than sent(mark) + since */
+  char pool[WEIR_POOL_NAME_SIZE];
+  char model[WEIR_NAME_SIZE]; /* what the route resolved to: "provider/model" */
+};
+
+struct weir_msg_queued {
+  uint64_t seq;
+  uint64_t eta_us;
+  uint32_t ahead; /* asks before this one in its pool and class */
+};
+
+struct weir_msg_deny {
+  uint64_t seq;
+  enum weir_denial why;
+  uint64_t retry_in_us; /* earliest start as far as is known; WEIR_DURATION_MAX: never */
+  /* The limit that binds, if one does (|amount| > 0). */
+  enum weir_dimension dimension;
+  uint64_t window_us, cost, amount;
+  char pool[WEIR_POOL_NAME_SIZE];
+};
+
+struct weir_msg_settle {
+  uint64_t seq;
+  bool is_sent;         /* false: the lease was not used, everything comes back */
+  bool is_final;        /* false: usage known so far; another settle follows */
+  bool has_usage;       /* input_tokens and output_tokens are the provider's figures */
+  uint64_t sent_ago_us; /* between the writing of the request and this message */
+  enum weir_outcome outcome;
+  uint32_t http; /* status, 0 when there was none */
+  uint64_t input_tokens, output_tokens;
+  uint64_t retry_after_us; /* as stated by the provider; 0: not stated */
+  uint64_t latency_us;     /* from the writing of the request to the end of the answer */
+};
+
+struct weir_msg_cancel {
+  uint64_t seq;
+};
+
+struct weir_msg_pong {
+  uint64_t epoch;
+};
+
+struct weir_msg_show {
+  enum weir_view view;
+  uint32_t row;
+};
+
+struct weir_msg_row_limit {
+  enum weir_dimension dimension;
+  uint64_t window_us, amount, used; /* used: charged in the window now, leases included */
+};
+
+struct weir_msg_row {
+  enum weir_view view;
+  uint32_t row, rows; /* rows = 0: the view is empty and the rest unset */
+  uint64_t epoch, uptime_us;
+  /* totals */
+  uint32_t sessions, pools;
+  uint64_t counters[WEIR_COUNTER_MAX]; /* by enum weir_counter; [0] unused */
+  /* pools */
+  char pool[WEIR_POOL_NAME_SIZE];
+  uint32_t limits_count;
+  struct weir_msg_row_limit limits[WEIR_LIMITS_MAX];
+  uint32_t queued[WEIR_CLASS_MAX]; /* by enum weir_class; [0] unused */
+  uint32_t leases;                 /* granted and not settled */
+  uint64_t grants, rejected_429;   /* since start */
+  uint64_t frozen_us;              /* no grant for this long, because of what upstream said */
+};
+
+/* A message. |session| is the token of WELCOME (0 in HELLO, and in SHOW without a session).
+ * |mark| in a message of the shim numbers it (from 1, growing); in one of the coordinator it echoes
+ * the last mark received in that session: everything up to it has been processed. */
+struct weir_msg {
+  enum weir_msg_type type;
+  uint64_t session;
+  uint64_t mark;
+  union {
+    struct weir_msg_hello hello;
+    struct weir_msg_welcome welcome;
+    struct weir_msg_refuse refuse;
+    struct weir_msg_ask ask;
+    struct weir_msg_grant grant;
+    struct weir_msg_queued queued;
+    struct weir_msg_deny deny;
+    struct weir_msg_settle settle;
+    struct weir_msg_cancel cancel;
+    struct weir_msg_pong pong;
+    struct weir_msg_show show;
+    struct weir_msg_row row;
+  };
+};
+
+/* weir_msg_name returns "ASK" for WEIR_MSG_ASK, "?" outside the list. Static storage. */
+const char *weir_msg_name(enum weir_msg_type type);
+
+/* weir_refusal_name, weir_view_name return the word of a value, "?" outside the list. */
+const char *weir_refusal_name(enum weir_refusal refusal);
+const char *weir_view_name(enum weir_view view);
+
+#endif
