@@ -59,17 +59,20 @@ struct weir_json_token {
   uint64_t offset_end;   /* one past its last byte (unset at OBJECT and ARRAY) */
 };
 
+/* The fields are private. */
 struct weir_json {
   const uint8_t *at, *end;
-  uint64_t offset;
-  uint32_t state, depth, path_size, text_size, escape;
-  uint32_t surrogate;
+  uint64_t offset_end; /* of |end| */
+  uint32_t state, number;
+  uint32_t depth, path_size, text_size;
+  uint32_t escape, escape_left, surrogate;
   bool is_cut, is_key;
-  uint32_t path_mark[WEIR_JSON_DEPTH_MAX + 1]; /* path length outside each open container */
+  uint32_t path_mark[WEIR_JSON_DEPTH_MAX + 1]; /* path length of each open container */
   uint64_t begin[WEIR_JSON_DEPTH_MAX + 1];     /* offset of each open container */
   uint8_t kind[WEIR_JSON_DEPTH_MAX + 1];       /* '{' or '[' */
   uint64_t value_begin;
-  uint32_t path_overflow;
+  const char *literal; /* what remains of "true", "false" or "null" */
+  enum weir_json_type literal_type;
   char path[WEIR_JSON_PATH_MAX + 1];
   char text[WEIR_JSON_TEXT_MAX + 1];
 };

@@ -1,0 +1,457 @@
+#include <weir/codec.h>
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <msgpack/pack.h>
+
+#include <weir/cursor.h>
+
+/* One table says what stands on the wire; the code below only follows it. A field is found by its
+ * key, kept in the struct at |offset|, and has |size| bytes there.
+ *
+ * Whether it may be left out follows from its range: a field that may be 0 (false, empty) is left
+ * out when it is, and a reader that misses it takes 0. The others are required.
+ */
+enum kind {
+  KIND_NONE, /* no such key */
+  KIND_UINT, /* uint64_t, uint32_t or an enum, min..max */
+  KIND_BOOL,
+  KIND_STR,   /* printable ASCII, min..size-1 characters */
+  KIND_BIN,   /* exactly |size| bytes, required */
+  KIND_UINTS, /* array of uint64_t or uint32_t (|unit| bytes each), numbered from 1 */
+  KIND_LIMITS /* struct weir_msg_row's limits */
+};
+
+struct field {
+  uint8_t kind, unit;
+  uint16_t offset, size;
+  uint64_t min, max;
+};
+
+#define KEYS_MAX        32 /* keys are 0..31 */
+#define ARRAY_COUNT_MAX 64 /* of KIND_UINTS: a newer peer may count more than we know */
+
+#define SIZE(member) sizeof(((struct weir_msg *)0)->member)
+#define AT(member)   offsetof(struct weir_msg, member), SIZE(member)
+
+#define UINT(member, min, max)                                                                     \
+  {                                                                                                \
+    KIND_UINT, 0, AT(member), min, max                                                             \
+  }
+#define ENUM(member, max) UINT(member, 1, (max)-1)
+#define BOOL(member)                                                                               \
+  {                                                                                                \
+    KIND_BOOL, 0, AT(member), 0, 1                                                                 \
+  }
+#define NAME(member)                                                                               \
+  {                                                                                                \
+    KIND_STR, 0, AT(member), 1, 0                                                                  \
+  }
+#define TEXT(member)                                                                               \
+  {                                                                                                \
+    KIND_STR, 0, AT(member), 0, 0                                                                  \
+  }
+#define BYTES(member)                                                                              \
+  {                                                                                                \
+    KIND_BIN, 0, AT(member), 1, 0                                                                  \
+  }
+#define UINTS(member)                                                                              \
+  {                                                                                                \
+    KIND_UINTS, SIZE(member[0]), AT(member), 0, 0                                                  \
+  }
+#define LIMITS(member)                                                                             \
+  {                                                                                                \
+    KIND_LIMITS, 0, AT(member), 0, 0                                                               \
+  }
+
+#define DURATION(member) UINT(member, 0, WEIR_DURATION_MAX)
+#define AMOUNT(member)   UINT(member, 0, WEIR_AMOUNT_MAX)
+#define TOKENS(member)   UINT(member, 0, WEIR_TOKENS_MAX)
+#define ANY64(member)    UINT(member, 0, UINT64_MAX)
+#define ANY32(member)    UINT(member, 0, UINT32_MAX)
+#define SEQ(member)      UINT(member, 1, UINT64_MAX)
+#define VERSION(member)  UINT(member, 1, 255)
+#define COMMON           [0] = ANY64(session), [1] = ANY64(mark)
+
+static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] = {
+    [WEIR_MSG_HELLO] = {COMMON, [2] = BYTES(hello.instance), [3] = ANY64(hello.incarnation),
+                        [4] = VERSION(hello.version_min), [5] = VERSION(hello.version_max),
+                        [6] = TEXT(hello.name)},
+    [WEIR_MSG_WELCOME] = {COMMON, [2] = ANY64(welcome.epoch), [3] = VERSION(welcome.version),
+                          [4] = UINT(welcome.heartbeat_us, 1, WEIR_DURATION_MAX),
+                          [5] = UINT(welcome.session_ttl_us, 1, WEIR_DURATION_MAX),
+                          [6] = ANY32(welcome.asks_max), [7] = TEXT(welcome.coordinator)},
+    [WEIR_MSG_REFUSE] =
+        {COMMON, [2] = ENUM(refuse.why, WEIR_REFUSAL_MAX), [3] = DURATION(refuse.retry_in_us)},
+    [WEIR_MSG_ASK] =
+        {COMMON, [2] = SEQ(ask.seq), [3] = NAME(ask.model), [4] = ENUM(ask.class, WEIR_CLASS_MAX),
+         [5] = UINT(ask.requests, 1, WEIR_REQUESTS_MAX), [6] = TOKENS(ask.input_tokens),
+         [7] = TOKENS(ask.output_tokens), [8] = DURATION(ask.deadline_us)},
+    [WEIR_MSG_GRANT] =
+        {COMMON, [2] = SEQ(grant.seq), [3] = DURATION(grant.start_in_us),
+         [4] = UINT(grant.ttl_us, 1, WEIR_DURATION_MAX), [5] = DURATION(grant.since_us),
+         [6] = NAME(grant.pool), [7] = NAME(grant.model)},
+    [WEIR_MSG_QUEUED] =
+        {COMMON, [2] = SEQ(queued.seq), [3] = DURATION(queued.eta_us), [4] = ANY32(queued.ahead)},
+    [WEIR_MSG_DENY] =
+        {COMMON, [2] = SEQ(deny.seq), [3] = ENUM(deny.why, WEIR_DENIAL_MAX),
+         [4] = DURATION(deny.retry_in_us), [5] = UINT(deny.dimension, 0, WEIR_DIMENSION_MAX - 1),
+         [6] = DURATION(deny.window_us), [7] = AMOUNT(deny.cost), [8] = AMOUNT(deny.amount),
+         [9] = TEXT(deny.pool)},
+    [WEIR_MSG_SETTLE] =
+        {COMMON, [2] = SEQ(settle.seq), [3] = BOOL(settle.is_sent), [4] = BOOL(settle.is_final),
+         [5] = BOOL(settle.has_usage), [6] = DURATION(settle.sent_ago_us),
+         [7] = ENUM(settle.outcome, WEIR_OUTCOME_MAX), [8] = UINT(settle.http, 0, 999),
+         [9] = TOKENS(settle.input_tokens), [10] = TOKENS(settle.output_tokens),
+         [11] = DURATION(settle.retry_after_us), [12] = DURATION(settle.latency_us)},
+    [WEIR_MSG_CANCEL] = {COMMON, [2] = SEQ(cancel.seq)},
+    [WEIR_MSG_PING] = {COMMON},
+    [WEIR_MSG_PONG] = {COMMON, [2] = ANY64(pong.epoch)},
+    [WEIR_MSG_BYE] = {COMMON},
+    [WEIR_MSG_SHOW] = {COMMON, [2] = ENUM(show.view, WEIR_VIEW_MAX), [3] = ANY32(show.row)},
+    [WEIR_MSG_ROW] =
+        {COMMON, [2] = ENUM(row.view, WEIR_VIEW_MAX), [3] = ANY32(row.row), [4] = ANY32(row.rows),
+         [5] = ANY64(row.epoch), [6] = ANY64(row.uptime_us), [7] = ANY32(row.sessions),
+         [8] = ANY32(row.pools), [9] = UINTS(row.counters), [10] = TEXT(row.pool),
+         [11] = LIMITS(row.limits), [12] = UINTS(row.queued), [13] = ANY32(row.leases),
+         [14] = ANY64(row.grants), [15] = ANY64(row.rejected_429), [16] = DURATION(row.frozen_us)},
+};
+
+#define LIMIT_AT(member)                                                                           \
+  offsetof(struct weir_msg_row_limit, member), sizeof(((struct weir_msg_row_limit *)0)->member)
+
+static const struct field limit_layout[KEYS_MAX] = {
+    [0] = {KIND_UINT, 0, LIMIT_AT(dimension), 1, WEIR_DIMENSION_MAX - 1},
+    [1] = {KIND_UINT, 0, LIMIT_AT(window_us), 0, WEIR_DURATION_MAX},
+    [2] = {KIND_UINT, 0, LIMIT_AT(amount), 0, WEIR_AMOUNT_MAX},
+    [3] = {KIND_UINT, 0, LIMIT_AT(used), 0, WEIR_AMOUNT_MAX},
+};
+
+static_assert(sizeof(enum weir_outcome) == sizeof(uint32_t), "enums are read as uint32_t");
+static_assert(WEIR_COUNTER_MAX <= ARRAY_COUNT_MAX && WEIR_CLASS_MAX <= ARRAY_COUNT_MAX,
+              "an array of ours must pass its own reader");
+
+static uint64_t uint_load(const uint8_t *at, size_t size)
+{
+  uint64_t value = 0;
+  uint32_t word = 0;
+
+  if (size == sizeof(value)) {
+    memcpy(&value, at, sizeof(value));
+    return value;
+  }
+  assert(size == sizeof(word));
+  memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+static void uint_store(uint8_t *at, size_t size, uint64_t value)
+{
+  uint32_t word = (uint32_t)value;
+
+  if (size == sizeof(value)) {
+    memcpy(at, &value, sizeof(value));
+    return;
+  }
+  assert(size == sizeof(word) && word == value);
+  memcpy(at, &word, sizeof(word));
+}
+
+static uint64_t uint_max(size_t size)
+{
+  return size == sizeof(uint64_t) ? UINT64_MAX : UINT32_MAX;
+}
+
+/* The printable ASCII characters before the NUL, or |size| when there is no NUL within it or a
+ * character that is not printable. */
+static size_t text_length(const uint8_t *at, size_t size)
+{
+  for (size_t i = 0; i < size; i++) {
+    if (at[i] == '\0')
+      return i;
+    if (at[i] < 0x20 || at[i] > 0x7e)
+      break;
+  }
+  return size;
+}
+
+/* How many elements of a KIND_UINTS go on the wire: up to the last that is not 0. */
+static uint32_t uints_count(const struct field *f, const uint8_t *at)
+{
+  uint32_t count = (uint32_t)(f->size / f->unit) - 1;
+
+  while (count > 0 && uint_load(at + count * f->unit, f->unit) == 0)
+    count--;
+  return count;
+}
+
+static uint32_t limits_count(const void *base)
+{
+  return ((const struct weir_msg *)base)->row.limits_count;
+}
+
+/* The field's value, or what stands for it: 0 means that the field may be left out. */
+static uint64_t weight(const struct field *f, const void *base)
+{
+  const uint8_t *at = (const uint8_t *)base + f->offset;
+  bool flag;
+
+  switch ((enum kind)f->kind) {
+  case KIND_UINT:
+    return uint_load(at, f->size);
+  case KIND_BOOL:
+    memcpy(&flag, at, sizeof(flag));
+    return flag;
+  case KIND_STR:
+    return text_length(at, f->size);
+  case KIND_BIN:
+    return f->size;
+  case KIND_UINTS:
+    return uints_count(f, at);
+  case KIND_LIMITS:
+    return limits_count(base);
+  case KIND_NONE:
+    break;
+  }
+  return 0;
+}
+
+static bool is_valid(const struct field *layout, const void *base)
+{
+  for (unsigned key = 0; key < KEYS_MAX; key++) {
+    const struct field *f = &layout[key];
+    uint64_t value = weight(f, base);
+
+    if (value < f->min)
+      return false;
+    if (f->kind == KIND_UINT && value > f->max)
+      return false;
+    if (f->kind == KIND_STR && value == f->size)
+      return false;
+    if (f->kind != KIND_LIMITS)
+      continue;
+    if (value > WEIR_LIMITS_MAX)
+      return false;
+    for (unsigned i = 0; i < value; i++) {
+      if (!is_valid(limit_layout, &((const struct weir_msg *)base)->row.limits[i]))
+        return false;
+    }
+  }
+  return true;
+}
+
+struct writer {
+  uint8_t *at, *end;
+  bool is_full;
+};
+
+static int writer_add(void *data, const char *bytes, size_t size)
+{
+  struct writer *w = data;
+
+  if (w->is_full || size > (size_t)(w->end - w->at)) {
+    w->is_full = true;
+    return -1;
+  }
+  memcpy(w->at, bytes, size);
+  w->at += size;
+  return 0;
+}
+
+static void map_pack(msgpack_packer *pk, const struct field *layout, const void *base);
+
+static void field_pack(msgpack_packer *pk, const struct field *f, const void *base, uint64_t value)
+{
+  const uint8_t *at = (const uint8_t *)base + f->offset;
+
+  switch ((enum kind)f->kind) {
+  case KIND_UINT:
+    msgpack_pack_uint64(pk, value);
+    break;
+  case KIND_BOOL:
+    msgpack_pack_true(pk);
+    break;
+  case KIND_STR:
+    msgpack_pack_str_with_body(pk, at, value);
+    break;
+  case KIND_BIN:
+    msgpack_pack_bin_with_body(pk, at, value);
+    break;
+  case KIND_UINTS:
+    msgpack_pack_array(pk, value);
+    for (unsigned i = 1; i <= value; i++)
+      msgpack_pack_uint64(pk, uint_load(at + i * f->unit, f->unit));
+    break;
+  case KIND_LIMITS:
+    msgpack_pack_array(pk, value);
+    for (unsigned i = 0; i < value; i++)
+      map_pack(pk, limit_layout, &((const struct weir_msg *)base)->row.limits[i]);
+    break;
+  case KIND_NONE:
+    break;
+  }
+}
+
+static void map_pack(msgpack_packer *pk, const struct field *layout, const void *base)
+{
+  uint64_t values[KEYS_MAX];
+  uint32_t pairs = 0;
+
+  for (unsigned key = 0; key < KEYS_MAX; key++) {
+    values[key] = weight(&layout[key], base);
+    pairs += values[key] > 0;
+  }
+  msgpack_pack_map(pk, pairs);
+  for (unsigned key = 0; key < KEYS_MAX; key++) {
+    if (values[key] == 0)
+      continue;
+    msgpack_pack_uint64(pk, key);
+    field_pack(pk, &layout[key], base, values[key]);
+  }
+}
+
+enum weir_err weir_codec_encode(const struct weir_msg *msg, void *buffer, size_t capacity,
+                                size_t *size)
+{
+  struct writer w;
+  msgpack_packer pk;
+  const uint8_t head[] = {WEIR_MAGIC, WEIR_PROTOCOL_VERSION, (uint8_t)msg->type, 0};
+
+  assert(*size <= capacity);
+  if (msg->type < 1 || msg->type >= WEIR_MSG_MAX || !is_valid(layouts[msg->type], msg))
+    return WEIR_EINVAL;
+  w = (struct writer){
+      .at = (uint8_t *)buffer + *size, .end = (uint8_t *)buffer + capacity, .is_full = false};
+  writer_add(&w, (const char *)head, sizeof(head));
+  msgpack_packer_init(&pk, &w, writer_add);
+  map_pack(&pk, layouts[msg->type], msg);
+  if (w.is_full)
+    return WEIR_EFULL;
+  *size = (size_t)(w.at - (uint8_t *)buffer);
+  return WEIR_OK;
+}
+
+static void map_read(struct weir_cursor *c, const struct field *layout, void *base);
+
+static void uints_read(struct weir_cursor *c, const struct field *f, uint8_t *at)
+{
+  uint32_t count = 0, known = (uint32_t)(f->size / f->unit) - 1;
+  uint64_t value = 0;
+
+  weir_cursor_array(c, ARRAY_COUNT_MAX, &count);
+  for (uint32_t i = 1; i <= count && c->err == WEIR_OK; i++) {
+    weir_cursor_uint(c, i <= known ? uint_max(f->unit) : UINT64_MAX, &value);
+    if (i <= known)
+      uint_store(at + i * f->unit, f->unit, value);
+  }
+}
+
+static void limits_read(struct weir_cursor *c, struct weir_msg_row *row)
+{
+  weir_cursor_array(c, WEIR_LIMITS_MAX, &row->limits_count);
+  for (uint32_t i = 0; i < row->limits_count && c->err == WEIR_OK; i++)
+    map_read(c, limit_layout, &row->limits[i]);
+}
+
+static void field_read(struct weir_cursor *c, const struct field *f, void *base)
+{
+  uint8_t *at = (uint8_t *)base + f->offset;
+  uint64_t value = 0;
+  bool flag = false;
+
+  switch ((enum kind)f->kind) {
+  case KIND_UINT:
+    weir_cursor_uint(c, f->max, &value);
+    uint_store(at, f->size, value);
+    break;
+  case KIND_BOOL:
+    weir_cursor_bool(c, &flag);
+    memcpy(at, &flag, sizeof(flag));
+    break;
+  case KIND_STR:
+    weir_cursor_str(c, (char *)at, f->size);
+    if (c->err == WEIR_OK && text_length(at, f->size) == f->size)
+      weir_cursor_fail(c, WEIR_ERANGE);
+    break;
+  case KIND_BIN:
+    weir_cursor_bin(c, at, f->size);
+    break;
+  case KIND_UINTS:
+    uints_read(c, f, at);
+    break;
+  case KIND_LIMITS:
+    limits_read(c, &((struct weir_msg *)base)->row);
+    break;
+  case KIND_NONE:
+    weir_cursor_skip(c);
+    break;
+  }
+  /* Present and still 0: out of range, where 0 is. */
+  if (c->err == WEIR_OK && weight(f, base) < f->min)
+    weir_cursor_fail(c, WEIR_ERANGE);
+}
+
+static void map_read(struct weir_cursor *c, const struct field *layout, void *base)
+{
+  uint32_t pairs = 0, seen = 0;
+  uint64_t key = 0;
+
+  weir_cursor_map(c, KEYS_MAX, &pairs);
+  for (uint32_t i = 0; i < pairs && weir_cursor_uint(c, KEYS_MAX - 1, &key) == WEIR_OK; i++) {
+    if (seen & UINT32_C(1) << key)
+      weir_cursor_fail(c, WEIR_EDUPLICATE);
+    seen |= UINT32_C(1) << key;
+    if (c->err == WEIR_OK)
+      field_read(c, &layout[key], base);
+  }
+  for (key = 0; key < KEYS_MAX; key++) {
+    if (layout[key].min > 0 && !(seen & UINT32_C(1) << key))
+      weir_cursor_fail(c, WEIR_EMISSING);
+  }
+}
+
+static enum weir_err head_read(struct weir_cursor *c, enum weir_msg_type *ret_type)
+{
+  uint8_t magic = 0, version = 0, type = 0, flags = 0;
+
+  weir_cursor_byte(c, &magic);
+  if (c->err == WEIR_OK && magic != WEIR_MAGIC)
+    return weir_cursor_fail(c, WEIR_EMAGIC);
+  weir_cursor_byte(c, &version);
+  if (c->err == WEIR_OK && (version < WEIR_PROTOCOL_VERSION_MIN || version > WEIR_PROTOCOL_VERSION))
+    return weir_cursor_fail(c, WEIR_EVERSION);
+  weir_cursor_byte(c, &type);
+  if (c->err == WEIR_OK && (type < 1 || type >= WEIR_MSG_MAX))
+    return weir_cursor_fail(c, WEIR_ETYPE);
+  weir_cursor_byte(c, &flags);
+  if (flags != 0)
+    return weir_cursor_fail(c, WEIR_ERANGE);
+  *ret_type = (enum weir_msg_type)type;
+  return c->err;
+}
+
+enum weir_err weir_codec_decode(const void *bytes, size_t size, size_t *offset,
+                                struct weir_msg *ret_msg)
+{
+  struct weir_cursor c;
+  struct weir_msg msg;
+  size_t left;
+
+  assert(*offset <= size);
+  if (size > WEIR_FRAME_SIZE_MAX)
+    return WEIR_ERANGE;
+  weir_cursor_init(&c, (const uint8_t *)bytes + *offset, size - *offset);
+  left = weir_cursor_left(&c);
+  memset(&msg, 0, sizeof(msg));
+  if (head_read(&c, &msg.type) == WEIR_OK)
+    map_read(&c, layouts[msg.type], &msg);
+  if (left - weir_cursor_left(&c) > WEIR_MSG_SIZE_MAX)
+    weir_cursor_fail(&c, WEIR_ERANGE);
+  if (c.err != WEIR_OK)
+    return c.err;
+  *offset += left - weir_cursor_left(&c);
+  memcpy(ret_msg, &msg, sizeof(msg));
+  return WEIR_OK;
+}
