@@ -61,7 +61,7 @@ function(weir_test name)
 endfunction()
 
 # weir_fuzzer(NAME SOURCES ... USES lib ...): a libFuzzer target in build/fuzz, corpus in
-# tests/fuzz/corpus/NAME. Only with WEIR_FUZZ.
+# tests/fuzz/corpus/NAME. Only with WEIR_FUZZ. The target `fuzzers` builds them all.
 function(weir_fuzzer name)
   if(NOT WEIR_FUZZ)
     return()
@@ -71,4 +71,8 @@ function(weir_fuzzer name)
   target_link_libraries(fuzz_${name} PRIVATE ${ARG_USES} weir_flags)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  if(NOT TARGET fuzzers)
+    add_custom_target(fuzzers)
+  endif()
+  add_dependencies(fuzzers fuzz_${name})
 endfunction()
