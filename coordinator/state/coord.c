@@ -180,6 +180,7 @@ static struct weir_pool *pool_open(struct weir_coord *c, const struct weir_pool_
     weir_ledger_init(&pool->ledger, c->slots + (size_t)index * WEIR_LIMITS_MAX * WEIR_RING_SLOTS,
                      config, now);
   }
+  assert(config->batch_floor_pm <= WEIR_FLOOR_MAX_PM);
   pool->config = *config;
   pool->state = WEIR_POOL_OPEN;
   weir_timer_set(&c->pool_timers, &pool->timer, now); /* its queue may fit now */

@@ -209,7 +209,7 @@ void weir_ledger_settle(struct weir_ledger *l, struct weir_ledger_entry *entry,
 
 weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir_cost *cost)
 {
-  weir_duration longest = 0;
+  weir_duration longest = 1; /* the smallest cost still takes its turn */
 
   for (uint32_t i = 0; i < l->limits_count; i++) {
     const struct weir_limit_config *limit = &l->limits[i].config;

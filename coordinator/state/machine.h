@@ -86,7 +86,7 @@ struct weir_pool {
   struct weir_ledger ledger;
   struct weir_list queue[WEIR_CLASS_MAX];
   struct weir_cost queued[WEIR_CLASS_MAX]; /* sums over the queue */
-  weir_tstamp floor_at;                    /* virtual clock of batch's floor: due when passed */
+  weir_duration batch_owed_us;             /* of the whole quota, to batch, by its floor */
   weir_tstamp frozen_until;
   uint32_t leases_count;
   uint64_t grants, rejected_429;

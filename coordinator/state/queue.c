@@ -241,32 +241,38 @@ void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct we
   deny_waiting(c, turn, ask, WEIR_DENIAL_DEADLINE, at, binding);
 }
 
-/* Online before batch; batch goes first when its floor's virtual clock is due. */
-static struct weir_waiting *head(struct weir_coord *c, const struct weir_pool *pool,
-                                 weir_tstamp now)
+/* Online before batch, but while batch waits, each online grant makes the pool owe batch its
+ * floor's share of it, and batch goes first as soon as its head is covered. Counted in quota, not
+ * in time: a saturated window returns its budget in bursts, and a share of each burst is what a
+ * floor means.
+ */
+static struct weir_waiting *head(struct weir_coord *c, const struct weir_pool *pool)
 {
   const struct weir_list *online = &pool->queue[WEIR_CLASS_ONLINE];
   const struct weir_list *batch = &pool->queue[WEIR_CLASS_BATCH];
+  struct weir_waiting *next;
 
-  if (batch->count > 0 &&
-      (online->count == 0 || (pool->config.batch_floor_pm > 0 && pool->floor_at <= now)))
-    return &c->asks[batch->first];
-  return online->count > 0 ? &c->asks[online->first] : NULL;
+  if (batch->count == 0)
+    return online->count > 0 ? &c->asks[online->first] : NULL;
+  next = &c->asks[batch->first];
+  if (online->count == 0 ||
+      (pool->config.batch_floor_pm > 0 &&
+       pool->batch_owed_us >= weir_ledger_pace_us(&pool->ledger, &next->cost)))
+    return next;
+  return &c->asks[online->first];
 }
 
-/* A batch grant moves the floor's clock on by the time that the floor's share of the quota takes to
- * produce it; at most a second of unused floor is kept, at most two minutes run ahead. */
-static void charge_floor(struct weir_pool *pool, const struct weir_waiting *ask, weir_tstamp now)
+static void charge_floor(struct weir_pool *pool, const struct weir_waiting *ask)
 {
-  weir_duration pace;
-  weir_tstamp from = weir_time_sub(now, WEIR_US_PER_S);
+  const weir_duration pace = weir_ledger_pace_us(&pool->ledger, &ask->cost);
+  const uint32_t floor = pool->config.batch_floor_pm;
 
-  if (ask->class != WEIR_CLASS_BATCH || pool->config.batch_floor_pm == 0)
-    return;
-  pace = weir_ledger_pace_us(&pool->ledger, &ask->cost) * 1000 / pool->config.batch_floor_pm;
-  pool->floor_at = weir_time_add(pool->floor_at > from ? pool->floor_at : from, pace);
-  if (pool->floor_at > now + 2 * WEIR_US_PER_MIN)
-    pool->floor_at = now + 2 * WEIR_US_PER_MIN;
+  if (ask->class == WEIR_CLASS_BATCH)
+    pool->batch_owed_us = weir_time_sub(pool->batch_owed_us, pace);
+  else if (pool->queue[WEIR_CLASS_BATCH].count > 0)
+    pool->batch_owed_us = weir_time_add(pool->batch_owed_us, pace * floor / (1000 - floor));
+  else
+    pool->batch_owed_us = 0; /* nobody collects a floor while nobody waits for it */
 }
 
 void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool)
@@ -275,7 +281,7 @@ void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_
   struct weir_waiting *ask;
 
   weir_pq_remove(&c->pool_timers, &pool->timer);
-  while ((ask = head(c, pool, now)) != NULL) {
+  while ((ask = head(c, pool)) != NULL) {
     int binding;
     weir_tstamp from = pool->frozen_until > now ? pool->frozen_until : now;
     weir_tstamp start;
@@ -302,7 +308,7 @@ void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_
       weir_timer_set(&c->pool_timers, &pool->timer, start - WEIR_COORD_HORIZON_US);
       return;
     } else {
-      charge_floor(pool, ask, now);
+      charge_floor(pool, ask);
       weir_lease_send(c, turn, weir_lease_take(c, turn, ask, start));
     }
   }

@@ -17,6 +17,8 @@
 #define WEIR_LIMIT_MAX     (UINT64_C(1) << 48)
 #define WEIR_HOLD_MAX_US   (10 * WEIR_US_PER_S) /* ttl + jitter of a pool */
 
+#define WEIR_FLOOR_MAX_PM 900
+
 /* A calendar day lasts up to 25 hours; a sliding window of that length holds every day, whatever
  * the time zone. */
 #define WEIR_DAY_WINDOW_US (25 * WEIR_US_PER_HOUR)

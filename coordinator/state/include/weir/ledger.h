@@ -98,7 +98,7 @@ void weir_ledger_settle(struct weir_ledger *l, struct weir_ledger_entry *entry,
                         const struct weir_cost *actual, weir_tstamp arrival_max, weir_tstamp now);
 
 /* weir_ledger_pace_us returns how long the whole quota takes to produce |cost|: the largest
- * cost * window / amount over the limits. The unit of class floors. */
+ * cost * window / amount over the limits, at least 1. The unit of class floors. */
 weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir_cost *cost);
 
 /* weir_ledger_check asserts that every ring's sum is its slots' sum. */

@@ -1,0 +1,101 @@
+/* The table of all keys of the configuration file: the one place to add one. */
+#include <weir/conf.h>
+
+#include <assert.h>
+
+static const struct weir_conf_key keys[] = {
+    {"listen", WEIR_CONF_TEXTS, "ipc:///run/weir/weir.sock", "",
+     "where instances connect: ipc:///path, or tcp://127.0.0.1:port together with insecure"},
+    {"insecure", WEIR_CONF_BOOL, "false", "true|false",
+     "allows TCP without keys, on 127.0.0.1 and [::1] only"},
+    {"state", WEIR_CONF_TEXT, "/var/lib/weir/weir.state", "",
+     "file that remembers between runs what may already be spent"},
+    {"log", WEIR_CONF_MAP, "", "", "what is written to standard error"},
+    {"log.level", WEIR_CONF_WORD, "info", "error|warn|info|debug", "least urgent line written"},
+    {"log.format", WEIR_CONF_WORD, "logfmt", "logfmt|json", "form of a line"},
+    {"heartbeat", WEIR_CONF_DURATION, "1s", "100ms..1m",
+     "longest silence of a live instance; it pings when it has nothing to say"},
+    {"session_ttl", WEIR_CONF_DURATION, "3s", "300ms..10m",
+     "silence after which an instance counts as gone; above heartbeat"},
+    {"asks_per_session", WEIR_CONF_AMOUNT, "512", "1..1023",
+     "asks that one instance may have waiting"},
+    {"bounds", WEIR_CONF_MAP, "", "", "sizes of all tables; memory is taken once, at the start"},
+    {"bounds.pools", WEIR_CONF_AMOUNT, "256", "1..1024", "pools, those of a later reload included"},
+    {"bounds.sessions", WEIR_CONF_AMOUNT, "4096", "1..65536", "instances"},
+    {"bounds.asks", WEIR_CONF_AMOUNT, "65536", "1..1048576", "waiting asks of all instances"},
+    {"bounds.leases", WEIR_CONF_AMOUNT, "131072", "1..1048576", "leases granted and not settled"},
+    {"providers", WEIR_CONF_MAP, NULL, "", "the providers, by a name of your choice"},
+    {"providers.*", WEIR_CONF_MAP, NULL, "", "one provider"},
+    {"providers.*.kind", WEIR_CONF_WORD, NULL, "gemini|openai|anthropic|vertex|compatible",
+     "whose rules it follows: decides what tpm counts"},
+    {"providers.*.day_reset", WEIR_CONF_TEXT, "", "",
+     "time zone of its day, such as America/Los_Angeles; checked, but without effect yet"},
+    {"pools", WEIR_CONF_LIST, NULL, "", "the quotas: one element for each project and model"},
+    {"pools[].name", WEIR_CONF_TEXT, NULL, "", "unique name, up to 31 bytes"},
+    {"pools[].provider", WEIR_CONF_TEXT, NULL, "", "a name of providers"},
+    {"pools[].models", WEIR_CONF_TEXTS, NULL, "",
+     "models that share this quota; the pool's own name means the first"},
+    {"pools[].limits", WEIR_CONF_MAP, NULL, "",
+     "what the provider allows: short keys, or a list for other windows"},
+    {"pools[].limits.rpm", WEIR_CONF_AMOUNT, "", "1..281474976710656", "requests in a minute"},
+    {"pools[].limits.tpm", WEIR_CONF_AMOUNT, "", "1..281474976710656",
+     "tokens in a minute: input tokens of gemini and vertex, all tokens of openai and compatible"},
+    {"pools[].limits.itpm", WEIR_CONF_AMOUNT, "", "1..281474976710656", "input tokens in a minute"},
+    {"pools[].limits.otpm", WEIR_CONF_AMOUNT, "", "1..281474976710656",
+     "output tokens in a minute"},
+    {"pools[].limits.rpd", WEIR_CONF_AMOUNT, "", "1..281474976710656", "requests in a day"},
+    {"pools[].limits.tpd", WEIR_CONF_AMOUNT, "", "1..281474976710656",
+     "tokens in a day, counted as tpm"},
+    {"pools[].limits[].dimension", WEIR_CONF_WORD, NULL,
+     "requests|input_tokens|output_tokens|total_tokens", "what is counted"},
+    {"pools[].limits[].window", WEIR_CONF_DURATION, NULL, "1s..775h",
+     "the time in which it is counted"},
+    {"pools[].limits[].amount", WEIR_CONF_AMOUNT, NULL, "1..281474976710656",
+     "how much is allowed in every such window"},
+    {"pools[].lease_ttl", WEIR_CONF_DURATION, "2s", "10ms..10s",
+     "a granted call must be on its way within this; with jitter at most 10s"},
+    {"pools[].jitter", WEIR_CONF_DURATION, "100ms", "0ms..5s",
+     "how much the time from an instance to the provider's counter varies"},
+    {"pools[].classes", WEIR_CONF_MAP, "", "", "shares of the classes of work"},
+    {"pools[].classes.online", WEIR_CONF_MAP, "", "", "work that somebody waits for; goes first"},
+    {"pools[].classes.online.floor", WEIR_CONF_PERCENT, "0%", "0%..100%",
+     "share that online needs; it goes first anyway, so this only checks that the floors fit"},
+    {"pools[].classes.batch", WEIR_CONF_MAP, "", "", "work that can wait"},
+    {"pools[].classes.batch.floor", WEIR_CONF_PERCENT, "10%", "0%..100%",
+     "share that batch gets even while online work waits"},
+    {"routes", WEIR_CONF_MAP, "", "", "names for models, so that callers need not change"},
+    {"routes.*", WEIR_CONF_TEXTS, "", "",
+     "provider/model, or a list of them: the first that has a pool is used"},
+};
+
+const struct weir_conf_key *weir_conf_keys(size_t *ret_count)
+{
+  *ret_count = sizeof keys / sizeof keys[0];
+  return keys;
+}
+
+const char *weir_conf_type_name(enum weir_conf_type type)
+{
+  switch (type) {
+  case WEIR_CONF_AMOUNT:
+    return "amount";
+  case WEIR_CONF_DURATION:
+    return "duration";
+  case WEIR_CONF_PERCENT:
+    return "percentage";
+  case WEIR_CONF_BOOL:
+    return "boolean";
+  case WEIR_CONF_WORD:
+    return "word";
+  case WEIR_CONF_TEXT:
+    return "text";
+  case WEIR_CONF_TEXTS:
+    return "text or list of texts";
+  case WEIR_CONF_MAP:
+    return "map";
+  case WEIR_CONF_LIST:
+    return "list";
+  }
+  assert(false);
+  return "?";
+}
