@@ -1,0 +1,546 @@
+/* One connection of the server: bytes in, exchange, bytes out. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_server_in.h"
+
+/* --- buffers ------------------------------------------------------------------------------- */
+
+#define BUFFER_KEPT 65536 /* larger ones are freed when they are empty */
+
+static bool buffer_reserve(struct buffer *b, size_t size)
+{
+  if (b->capacity - b->size >= size)
+    return true;
+  size_t capacity = b->capacity < 4096 ? 4096 : b->capacity;
+  while (capacity - b->size < size)
+    capacity *= 2;
+  uint8_t *at = realloc(b->at, capacity);
+  if (at == NULL)
+    return false;
+  *b = (struct buffer){.at = at, .size = b->size, .capacity = capacity};
+  return true;
+}
+
+static void buffer_free(struct buffer *b)
+{
+  free(b->at);
+  *b = (struct buffer){0};
+}
+
+static void buffer_empty(struct buffer *b)
+{
+  b->size = 0;
+  if (b->capacity > BUFFER_KEPT)
+    buffer_free(b);
+}
+
+/* --- the end of an exchange and of a connection -------------------------------------------- */
+
+static void on_write(uv_write_t *write, int status);
+static void process(struct weir_http_exchange *x);
+
+static bool is_exchange_open(const struct weir_http_exchange *x)
+{
+  return x->state == EXCHANGE_OPEN || x->state == EXCHANGE_STARTED || x->state == EXCHANGE_FINISHED;
+}
+
+static void touch(struct weir_http_exchange *x)
+{
+  x->since_ms = uv_now(x->server->loop);
+}
+
+static void body_release(struct weir_http_exchange *x)
+{
+  x->server->bodies_bytes -= x->body.capacity;
+  buffer_free(&x->body);
+}
+
+/* Ends the exchange at hand; the connection's next state is |state|. */
+static void exchange_end(struct weir_http_exchange *x, bool is_sent, enum exchange_state state)
+{
+  const struct weir_http_handler *handler = &x->server->options.handler;
+  assert(is_exchange_open(x));
+  x->state = state;
+  if (handler->on_close != NULL)
+    handler->on_close(x, is_sent, handler->context);
+  body_release(x);
+  x->data = NULL;
+  x->is_full = false;
+  x->index++;
+  touch(x);
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+  struct weir_http_exchange *x = handle->data;
+  struct weir_http_server *server = x->server;
+  if (x->prev != NULL)
+    x->prev->next = x->next;
+  else
+    server->connections = x->next;
+  if (x->next != NULL)
+    x->next->prev = x->prev;
+  server->connection_count--;
+  body_release(x);
+  buffer_free(&x->out);
+  buffer_free(&x->flying);
+  free(x->http);
+  free(x);
+  weir_http_server_reap(server);
+}
+
+void weir_http_exchange_cut(struct weir_http_exchange *x)
+{
+  if (x->state == EXCHANGE_CLOSING)
+    return;
+  if (is_exchange_open(x))
+    exchange_end(x, false, EXCHANGE_CLOSING);
+  x->state = EXCHANGE_CLOSING;
+  uv_close(&x->io.handle, on_socket_closed);
+}
+
+/* Closes so that the last answer arrives: a close with unread input would send a reset, which may
+ * overtake what the client has not read yet. */
+static void on_shutdown(uv_shutdown_t *shutdown, int status)
+{
+  struct weir_http_exchange *x = shutdown->handle->data;
+  if (status != 0 || x->is_eof)
+    weir_http_exchange_cut(x);
+}
+
+static void linger(struct weir_http_exchange *x)
+{
+  x->state = EXCHANGE_LINGERING;
+  touch(x);
+  if (uv_shutdown(&x->shutdown, &x->io.stream, on_shutdown) != 0)
+    weir_http_exchange_cut(x);
+}
+
+/* --- bytes out ----------------------------------------------------------------------------- */
+
+size_t weir_http_exchange_queued(const struct weir_http_exchange *x)
+{
+  return x->out.size + (x->is_flying ? uv_stream_get_write_queue_size(&x->io.stream) : 0);
+}
+
+/* Hands on what waits. Errors come later, by on_write or the sweep, so that no function of the
+ * handler's that only adds bytes can end its exchange under its feet. */
+static void flush(struct weir_http_exchange *x)
+{
+  if (x->is_flying || x->out.size == 0 || x->state == EXCHANGE_CLOSING)
+    return;
+  uv_buf_t bytes = uv_buf_init((char *)x->out.at, (unsigned)x->out.size);
+  int taken = uv_try_write(&x->io.stream, &bytes, 1);
+  size_t done = taken > 0 ? (size_t)taken : 0;
+  if (done == x->out.size) {
+    buffer_empty(&x->out);
+    return;
+  }
+  struct buffer rest = x->out;
+  x->out = x->flying;
+  x->flying = rest;
+  bytes = uv_buf_init((char *)rest.at + done, (unsigned)(rest.size - done));
+  x->is_flying = true;
+  x->is_broken = uv_write(&x->write, &x->io.stream, &bytes, 1, on_write) != 0;
+}
+
+/* After each change of the queue: the answer may be complete, or room may be back. */
+static void settle(struct weir_http_exchange *x)
+{
+  if (x->state == EXCHANGE_CLOSING || weir_http_exchange_queued(x) > 0)
+    return;
+  if (x->state == EXCHANGE_FINISHED) {
+    exchange_end(x, true, EXCHANGE_READING);
+    if (weir_http_conn_is_over(x->http) || x->server->is_closing || x->is_eof)
+      linger(x);
+    else
+      process(x);
+  } else if (x->is_full && x->state == EXCHANGE_STARTED) {
+    const struct weir_http_handler *handler = &x->server->options.handler;
+    x->is_full = false;
+    if (handler->on_drain != NULL)
+      handler->on_drain(x, handler->context);
+  } else if (x->state == EXCHANGE_READING && weir_http_conn_is_over(x->http)) {
+    linger(x);
+  }
+}
+
+static void on_write(uv_write_t *write, int status)
+{
+  struct weir_http_exchange *x = write->handle->data;
+  x->is_flying = false;
+  buffer_empty(&x->flying);
+  if (status != 0)
+    weir_http_exchange_cut(x);
+  if (x->state == EXCHANGE_CLOSING)
+    return;
+  flush(x);
+  settle(x);
+}
+
+/* Room for |size| more bytes as the machine's output; false when memory is short. */
+static bool out_begin(struct weir_http_exchange *x, size_t size, struct weir_http_out *ret_out)
+{
+  if (!buffer_reserve(&x->out, size))
+    return false;
+  if (weir_http_exchange_queued(x) == 0)
+    touch(x);
+  *ret_out = (struct weir_http_out){x->out.at, x->out.size, x->out.capacity};
+  return true;
+}
+
+static void out_end(struct weir_http_exchange *x, const struct weir_http_out *out)
+{
+  x->queued_total += out->size - x->out.size;
+  x->out.size = out->size;
+}
+
+/* --- bytes in ------------------------------------------------------------------------------ */
+
+/* Answers with an error that the machine or the server found; the connection ends with it. */
+static void refuse(struct weir_http_exchange *x, uint32_t status, const char *text)
+{
+  struct weir_http_out out;
+  if (!out_begin(x, 1024, &out)) {
+    weir_http_exchange_cut(x);
+    return;
+  }
+  enum weir_err err;
+  if (status == 0) {
+    err = weir_http_conn_refuse(x->http, &out);
+  } else {
+    err = weir_http_conn_head(x->http, status, NULL, 0, strlen(text), true, &out);
+    if (err == WEIR_OK)
+      err = weir_http_conn_body(x->http, text, strlen(text), &out);
+    if (err == WEIR_OK)
+      err = weir_http_conn_finish(x->http, &out);
+  }
+  assert(err == WEIR_OK);
+  out_end(x, &out);
+  flush(x);
+  settle(x);
+}
+
+static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t size)
+{
+  size_t before = x->body.capacity;
+  if (!buffer_reserve(&x->body, size + 1))
+    return false;
+  x->server->bodies_bytes += x->body.capacity - before;
+  if (size > 0)
+    memcpy(x->body.at + x->body.size, bytes, size);
+  x->body.size += size;
+  x->body.at[x->body.size] = '\0';
+  return x->server->bodies_bytes <= x->server->options.bodies_bytes_max;
+}
+
+static void send_continue(struct weir_http_exchange *x)
+{
+  struct weir_http_out out;
+  if (!out_begin(x, 64, &out))
+    return;
+  enum weir_err err = weir_http_conn_continue(x->http, &out);
+  assert(err == WEIR_OK);
+  out_end(x, &out);
+  flush(x);
+}
+
+static void dispatch(struct weir_http_exchange *x)
+{
+  const struct weir_http_handler *handler = &x->server->options.handler;
+  if (!body_add(x, NULL, 0)) {
+    refuse(x, 503, "the server holds too many requests\n");
+    return;
+  }
+  x->request = *weir_http_conn_request(x->http);
+  x->state = EXCHANGE_OPEN;
+  handler->on_request(x, handler->context);
+}
+
+/* One event of the machine. False: nothing to go on with now. */
+static bool process_one(struct weir_http_exchange *x)
+{
+  struct weir_http_bytes piece;
+  switch (weir_http_conn_next(x->http, &piece)) {
+  case WEIR_HTTP_MORE:
+    return false;
+  case WEIR_HTTP_HEAD:
+    send_continue(x);
+    return true;
+  case WEIR_HTTP_BODY:
+    if (body_add(x, piece.at, piece.size))
+      return true;
+    refuse(x, 503, "the server holds too many requests\n");
+    return false;
+  case WEIR_HTTP_END:
+    dispatch(x);
+    return true;
+  case WEIR_HTTP_ERROR:
+    refuse(x, 0, NULL);
+    return false;
+  }
+  return false;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_bytes)
+{
+  (void)suggested;
+  struct weir_http_exchange *x = handle->data;
+  uint8_t *at;
+  size_t size = weir_http_conn_space(x->http, &at);
+  *ret_bytes = uv_buf_init((char *)at, (unsigned)size);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes);
+
+/* Reads while there is room: also while an answer is open, to learn that the client is gone. */
+static void read_as_room_is(struct weir_http_exchange *x)
+{
+  uint8_t *at;
+  bool is_room = weir_http_conn_space(x->http, &at) > 0 && !x->is_eof;
+  if (is_room && !x->is_reading)
+    x->is_reading = uv_read_start(&x->io.stream, on_alloc, on_read) == 0;
+  else if (!is_room && x->is_reading)
+    x->is_reading = uv_read_stop(&x->io.stream) != 0;
+}
+
+static void process(struct weir_http_exchange *x)
+{
+  if (x->is_processing)
+    return;
+  x->is_processing = true;
+  while (x->state == EXCHANGE_READING && process_one(x))
+    ;
+  x->is_processing = false;
+  if (x->state != EXCHANGE_CLOSING)
+    read_as_room_is(x);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
+{
+  (void)bytes;
+  struct weir_http_exchange *x = stream->data;
+  if (size < 0) {
+    /* An answer that is complete is still written: the client may have shut its side down. */
+    x->is_eof = true;
+    if (size == UV_EOF && x->state == EXCHANGE_FINISHED)
+      read_as_room_is(x);
+    else
+      weir_http_exchange_cut(x);
+    return;
+  }
+  if (x->state == EXCHANGE_LINGERING)
+    return;
+  if (x->state == EXCHANGE_READING && size > 0) {
+    /* A head has a time limit from its first byte, a body from one read to the next. */
+    if (weir_http_conn_is_idle(x->http) || weir_http_conn_is_in_body(x->http))
+      touch(x);
+  }
+  weir_http_conn_fed(x->http, (size_t)size);
+  process(x);
+}
+
+void weir_http_exchange_accept(struct weir_http_server *server, uv_stream_t *listener)
+{
+  struct weir_http_exchange *x = calloc(1, sizeof *x);
+  void *storage = malloc(weir_http_conn_size(&server->options.limits));
+  if (x == NULL || storage == NULL) {
+    free(x);
+    free(storage);
+    return;
+  }
+  bool is_tcp = listener == (uv_stream_t *)&server->tcp;
+  int err =
+      is_tcp ? uv_tcp_init(server->loop, &x->io.tcp) : uv_pipe_init(server->loop, &x->io.pipe, 0);
+  assert(err == 0); /* neither opens a descriptor yet */
+  x->io.handle.data = x;
+  x->server = server;
+  x->http = weir_http_conn_init(storage, &server->options.limits);
+  x->state = EXCHANGE_READING;
+  x->next = server->connections;
+  if (x->next != NULL)
+    x->next->prev = x;
+  server->connections = x;
+  server->connection_count++;
+  touch(x);
+  if (uv_accept(listener, &x->io.stream) != 0 || server->is_closing ||
+      server->connection_count > server->options.connections_max) {
+    weir_http_exchange_cut(x);
+    return;
+  }
+  /* Small events of a stream must not wait for the acknowledgement of the one before. */
+  if (is_tcp)
+    (void)uv_tcp_nodelay(&x->io.tcp, 1);
+  read_as_room_is(x);
+}
+
+/* --- time ---------------------------------------------------------------------------------- */
+
+bool weir_http_exchange_is_idle(const struct weir_http_exchange *x)
+{
+  return x->state == EXCHANGE_READING && weir_http_conn_is_idle(x->http) &&
+         weir_http_exchange_queued(x) == 0;
+}
+
+/* A client too slow with its request. The machine cannot answer before it has a head, so this
+ * answer is written by hand. */
+static void time_out(struct weir_http_exchange *x)
+{
+  static const char text[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
+                             "Connection: close\r\n\r\n";
+  struct weir_http_out out;
+  if (!out_begin(x, sizeof text, &out)) {
+    weir_http_exchange_cut(x);
+    return;
+  }
+  memcpy(out.at + out.size, text, sizeof text - 1);
+  out.size += sizeof text - 1;
+  out_end(x, &out);
+  flush(x);
+  linger(x);
+}
+
+void weir_http_exchange_sweep(struct weir_http_exchange *x, uint64_t now_ms)
+{
+  const struct weir_http_server_options *options = &x->server->options;
+  uint64_t age_ms = now_ms - x->since_ms;
+  size_t queued = weir_http_exchange_queued(x);
+  if (x->state == EXCHANGE_CLOSING)
+    return;
+  if (x->is_broken) {
+    weir_http_exchange_cut(x);
+  } else if (queued > 0) {
+    uint64_t taken = x->queued_total - queued;
+    if (taken != x->taken_mark) {
+      x->taken_mark = taken;
+      touch(x);
+    } else if (age_ms > options->stall_ms) {
+      weir_http_exchange_cut(x);
+    }
+  } else if (x->state == EXCHANGE_LINGERING) {
+    if (age_ms > LINGER_MS)
+      weir_http_exchange_cut(x);
+  } else if (x->state == EXCHANGE_READING) {
+    if (weir_http_conn_is_idle(x->http)) {
+      if (age_ms > options->idle_ms)
+        weir_http_exchange_cut(x);
+    } else if (age_ms >
+               (weir_http_conn_is_in_body(x->http) ? options->body_ms : options->head_ms)) {
+      time_out(x);
+    }
+  }
+}
+
+/* --- what the handler calls ---------------------------------------------------------------- */
+
+const struct weir_http_request *weir_http_exchange_request(const struct weir_http_exchange *x)
+{
+  return &x->request;
+}
+
+const char *weir_http_exchange_body(const struct weir_http_exchange *x, size_t *ret_size)
+{
+  *ret_size = x->body.size;
+  return (const char *)x->body.at;
+}
+
+void weir_http_exchange_set_data(struct weir_http_exchange *x, void *data)
+{
+  x->data = data;
+}
+
+void *weir_http_exchange_data(const struct weir_http_exchange *x)
+{
+  return x->data;
+}
+
+uint64_t weir_http_exchange_index(const struct weir_http_exchange *x)
+{
+  return x->index;
+}
+
+static enum weir_err queue_head(struct weir_http_exchange *x, uint32_t status,
+                                const struct weir_http_header *headers, uint32_t header_count,
+                                uint64_t body_size, size_t room)
+{
+  struct weir_http_out out;
+  assert(x->state == EXCHANGE_OPEN);
+  if (!out_begin(x, weir_http_head_size(headers, header_count) + room, &out))
+    return WEIR_ENOMEM;
+  enum weir_err err = weir_http_conn_head(x->http, status, headers, header_count, body_size,
+                                          x->server->is_closing, &out);
+  if (err != WEIR_OK)
+    return err;
+  out_end(x, &out);
+  x->state = EXCHANGE_STARTED;
+  return WEIR_OK;
+}
+
+enum weir_err weir_http_exchange_start(struct weir_http_exchange *x, uint32_t status,
+                                       const struct weir_http_header *headers,
+                                       uint32_t header_count, uint64_t body_size)
+{
+  enum weir_err err = queue_head(x, status, headers, header_count, body_size, 0);
+  if (err == WEIR_OK)
+    flush(x);
+  return err;
+}
+
+enum weir_err weir_http_exchange_send(struct weir_http_exchange *x, const void *bytes, size_t size)
+{
+  struct weir_http_out out;
+  assert(x->state == EXCHANGE_STARTED);
+  if (weir_http_exchange_queued(x) >= WEIR_HTTP_QUEUE_MAX) {
+    x->is_full = true;
+    return WEIR_EFULL;
+  }
+  if (!out_begin(x, size + WEIR_HTTP_CHUNK_OVERHEAD, &out))
+    return WEIR_ENOMEM;
+  enum weir_err err = weir_http_conn_body(x->http, bytes, size, &out);
+  if (err != WEIR_OK)
+    return err;
+  out_end(x, &out);
+  flush(x);
+  return WEIR_OK;
+}
+
+void weir_http_exchange_finish(struct weir_http_exchange *x)
+{
+  struct weir_http_out out;
+  assert(x->state == EXCHANGE_STARTED);
+  if (!out_begin(x, WEIR_HTTP_CHUNK_OVERHEAD, &out)) {
+    weir_http_exchange_cut(x); /* without its end the answer reads as broken, as it is */
+    return;
+  }
+  enum weir_err err = weir_http_conn_finish(x->http, &out);
+  assert(err == WEIR_OK);
+  out_end(x, &out);
+  x->state = EXCHANGE_FINISHED;
+  flush(x);
+  settle(x);
+}
+
+enum weir_err weir_http_exchange_respond(struct weir_http_exchange *x, uint32_t status,
+                                         const struct weir_http_header *headers,
+                                         uint32_t header_count, const void *body, size_t size)
+{
+  struct weir_http_out out;
+  enum weir_err err =
+      queue_head(x, status, headers, header_count, size, size + 2 * WEIR_HTTP_CHUNK_OVERHEAD);
+  if (err != WEIR_OK)
+    return err;
+  bool is_room = out_begin(x, size + WEIR_HTTP_CHUNK_OVERHEAD, &out);
+  assert(is_room); /* reserved above */
+  err = weir_http_conn_body(x->http, body, size, &out);
+  assert(err == WEIR_OK);
+  out_end(x, &out);
+  weir_http_exchange_finish(x);
+  return WEIR_OK;
+}
+
+void weir_http_exchange_abort(struct weir_http_exchange *x)
+{
+  weir_http_exchange_cut(x);
+}
