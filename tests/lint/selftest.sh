@@ -84,7 +84,7 @@ case $case in
   paths)
     # With the flags that core is really built with, a header of a layer above must not be found.
     command=$(sed -n 's|^ *"command": "\(.* -c .*/core/rng\.c\)",*$|\1|p' \
-      "$build/compile_commands.json" | head -1 || true)
+      "$build/compile_commands.json" | sed 's/\\\(.\)/\1/g' | head -1 || true)
     if [ -z "$command" ]; then
       echo "selftest: paths: no command for core/rng.c in $build/compile_commands.json"
       exit 1
