@@ -1,0 +1,71 @@
+/* estimate.h - how many tokens a text will have, before the provider has counted them.
+ *
+ * A sum of measured weights per class of code points, with own weights for long unbroken runs
+ * (base64, hexadecimal, digits); integers, in thousandths of a token. docs/PROVIDERS.md has the
+ * measured errors. What is left of the error is a property of the workload and steady:
+ * struct weir_ratio learns it from the provider's own counts.
+ */
+#ifndef WEIR_ESTIMATE_H
+#define WEIR_ESTIMATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/provider.h>
+
+struct weir_estimate {
+  uint64_t tokens;    /* the best guess */
+  uint64_t low, high; /* 19 of 20 ordinary texts lie between */
+};
+
+/* The fields are private. */
+struct weir_estimator {
+  enum weir_tokenizer tokenizer;
+  uint64_t thousandths;
+  uint32_t previous;                   /* class of the code point before */
+  uint32_t code, left;                 /* a code point that is not complete yet */
+  uint64_t run_bytes, run_thousandths; /* the unbroken run at the end */
+  uint32_t run_kinds;
+};
+
+/* weir_estimator_init starts a new text. */
+void weir_estimator_init(struct weir_estimator *e, enum weir_tokenizer tokenizer);
+
+/* weir_estimator_feed takes in |size| more bytes of UTF-8, split anywhere. Invalid bytes count as
+ * code points of their own. */
+void weir_estimator_feed(struct weir_estimator *e, const void *bytes, size_t size);
+
+/* weir_estimator_result returns the estimate of the text so far; feeding may go on. */
+struct weir_estimate weir_estimator_result(const struct weir_estimator *e);
+
+/* weir_estimate_text is init, feed and result in one. */
+struct weir_estimate weir_estimate_text(enum weir_tokenizer tokenizer, const void *text,
+                                        size_t size);
+
+/* weir_estimate_body estimates the input tokens of a request: the texts in its JSON |body|, a fixed
+ * overhead per message, and a fixed cost per image. Data inlined as base64 (images, sound)
+ * does not count as text. A body that is no JSON counts as plain text. */
+struct weir_estimate weir_estimate_body(enum weir_provider_kind kind, const void *body,
+                                        size_t size);
+
+/* What actual counts teach about the estimates of one workload: sums that forget, so that the mean
+ * and the spread are weighted by tokens. The fields are private. */
+struct weir_ratio {
+  uint64_t estimated, actual, deviation;
+};
+
+/* weir_ratio_init starts with a mean of 1 and a spread of a quarter, worth a few calls. */
+void weir_ratio_init(struct weir_ratio *r);
+
+/* weir_ratio_learn takes in one call. A call of 0 estimated or actual tokens teaches nothing. */
+void weir_ratio_learn(struct weir_ratio *r, uint64_t estimated, uint64_t actual);
+
+/* weir_ratio_expect returns the corrected estimate: |tokens| times the learned mean. */
+uint64_t weir_ratio_expect(const struct weir_ratio *r, uint64_t tokens);
+
+/* weir_ratio_apply returns how many tokens to ask for: the corrected estimate plus twice its mean
+ * deviation. */
+uint64_t weir_ratio_apply(const struct weir_ratio *r, uint64_t tokens);
+
+#endif

@@ -1,0 +1,57 @@
+/* facts.h - what an error answer states, before anybody judges it.
+ *
+ * Filled from the tokens of a body and from headers; the classify functions of the providers only
+ * read it. Texts longer than their field are cut, violations beyond the bound are left out.
+ */
+#ifndef WEIR_FACTS_H
+#define WEIR_FACTS_H
+
+#include <weir/json.h>
+#include <weir/time.h>
+
+#define WEIR_FACTS_WORD_MAX       127
+#define WEIR_FACTS_VIOLATIONS_MAX 8
+
+/* A response header line. Names compare without case. */
+struct weir_header {
+  const char *name;
+  const char *value;
+};
+
+/* One violated quota of a Google error. */
+struct weir_violation {
+  char metric[WEIR_FACTS_WORD_MAX + 1]; /* "" where it is not stated; so with |id| */
+  char id[WEIR_FACTS_WORD_MAX + 1];
+  bool has_limit;
+  uint64_t limit;
+};
+
+struct weir_facts {
+  int http;                          /* status of the answer; in a 2xx that of its error body */
+  const struct weir_header *headers; /* borrowed; NULL with a count of 0 */
+  size_t headers_count;
+  bool has_error;                       /* the body holds an error object */
+  bool is_anthropic;                    /* the body's envelope: {"type":"error",...} */
+  int body_status;                      /* numeric error.code, or 0 */
+  char type[WEIR_FACTS_WORD_MAX + 1];   /* error.type */
+  char code[WEIR_FACTS_WORD_MAX + 1];   /* error.code where it is text */
+  char status[WEIR_FACTS_WORD_MAX + 1]; /* error.status of Google */
+  char reason[WEIR_FACTS_WORD_MAX + 1]; /* Google's ErrorInfo reason, Anthropic's error_code */
+  bool has_retry_info;
+  weir_duration retry_info_us; /* Google's RetryInfo */
+  size_t violations_count;
+  struct weir_violation violations[WEIR_FACTS_VIOLATIONS_MAX];
+  struct weir_violation detail; /* private: being read */
+  char message[WEIR_JSON_TEXT_MAX + 1];
+};
+
+/* weir_facts_init starts with nothing known about an answer of status |http|. */
+void weir_facts_init(struct weir_facts *facts, int http);
+
+/* weir_facts_token takes in one token of the body. */
+void weir_facts_token(struct weir_facts *facts, const struct weir_json_token *token);
+
+/* weir_facts_header returns the value of the first header called |name|, or NULL. */
+const char *weir_facts_header(const struct weir_facts *facts, const char *name);
+
+#endif
