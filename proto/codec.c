@@ -103,7 +103,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] = {
     [WEIR_MSG_SETTLE] =
         {COMMON, [2] = SEQ(settle.seq), [3] = BOOL(settle.is_sent), [4] = BOOL(settle.is_final),
          [5] = BOOL(settle.has_usage), [6] = DURATION(settle.sent_ago_us),
-         [7] = ENUM(settle.outcome, WEIR_OUTCOME_MAX), [8] = UINT(settle.http, 0, 999),
+         [7] = UINT(settle.outcome, 0, WEIR_OUTCOME_MAX - 1), [8] = UINT(settle.http, 0, 999),
          [9] = TOKENS(settle.input_tokens), [10] = TOKENS(settle.output_tokens),
          [11] = DURATION(settle.retry_after_us), [12] = DURATION(settle.latency_us)},
     [WEIR_MSG_CANCEL] = {COMMON, [2] = SEQ(cancel.seq)},

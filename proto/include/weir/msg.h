@@ -128,7 +128,7 @@ struct weir_msg_settle {
   bool is_final;        /* false: usage known so far; another settle follows */
   bool has_usage;       /* input_tokens and output_tokens are the provider's figures */
   uint64_t sent_ago_us; /* between the writing of the request and this message */
-  enum weir_outcome outcome;
+  enum weir_outcome outcome; /* 0: no call was made, or it has not ended */
   uint32_t http; /* status, 0 when there was none */
   uint64_t input_tokens, output_tokens;
   uint64_t retry_after_us; /* as stated by the provider; 0: not stated */

@@ -1,0 +1,6 @@
+# The codec against golden vectors, against msgpack-c, and against hostile bytes.
+foreach(test golden oracle malformed)
+  weir_test(wire.${test} LABEL unit SOURCES wire/test_${test}.c wire/fields.c
+            USES weir_proto PkgConfig::MSGPACK)
+  target_compile_definitions(test_wire_${test} PRIVATE WEIR_PROTO_DIR="${PROJECT_SOURCE_DIR}/proto")
+endforeach()
