@@ -8,7 +8,9 @@
 
 #include "conf_read.h"
 
-#define IPC_PATH_MAX 107 /* sun_path, less the NUL */
+#define IPC_PATH_MAX      107 /* sun_path, less the NUL */
+#define DEPTH_MAX         32
+#define ROUTE_ENTRIES_MAX 32
 
 /* In the order of the words of providers.*.kind. */
 enum provider_kind {
@@ -465,6 +467,11 @@ static void read_route(struct builder *b, const yaml_node_t *key, const yaml_nod
   if (!weir_conf_node_text(&b->reader, key, "a route's name", alias, sizeof alias) ||
       !check_name(b, key, "the route's name", alias, "._-"))
     return;
+  if (weir_conf_items(value) > ROUTE_ENTRIES_MAX) {
+    weir_conf_issue_add(issues, false, value, "a route has at most %d entries; remove some",
+                        ROUTE_ENTRIES_MAX);
+    return;
+  }
   uint32_t chosen = WEIR_CONF_NAMES_MAX, errors = issues->errors;
   for (size_t i = 0; i < weir_conf_items(value); i++) {
     const yaml_node_t *item = weir_conf_item(&b->reader, value, i);
@@ -572,32 +579,63 @@ static void build(struct builder *b)
   b->conf->coord.names = b->conf->names;
 }
 
-/* One document, then nothing. */
-static void load_document(struct builder *b, const char *bytes, size_t size)
+/* Looks at the stream before a tree is built from it: libyaml's time grows with the square of the
+ * nesting. False, and an issue, when it is not one document of valid YAML. */
+static bool check_stream(struct weir_conf_issues *issues, yaml_parser_t *parser, const char *bytes,
+                         size_t size)
 {
-  yaml_parser_t parser;
-  if (!yaml_parser_initialize(&parser)) {
-    weir_conf_issue_at(b->reader.issues, 0, 0, "out of memory; nothing was read");
-    return;
+  uint32_t depth = 0, documents = 0;
+  yaml_event_t event;
+  for (;;) {
+    if (!yaml_parser_parse(parser, &event)) {
+      report_syntax(issues, parser, bytes, size);
+      return false;
+    }
+    yaml_event_type_t type = event.type;
+    uint32_t line = (uint32_t)event.start_mark.line + 1;
+    uint32_t column = (uint32_t)event.start_mark.column + 1;
+    yaml_event_delete(&event);
+    if (type == YAML_STREAM_END_EVENT)
+      return true;
+    if (type == YAML_DOCUMENT_START_EVENT && ++documents > 1) {
+      weir_conf_issue_at(issues, line, column,
+                         "a second document begins; keep one and remove this '---'");
+      return false;
+    }
+    if (type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT)
+      depth--;
+    if (type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT)
+      depth++;
+    if (depth > DEPTH_MAX) {
+      weir_conf_issue_at(issues, line, column,
+                         "lists and maps are nested deeper than %d; no key needs that", DEPTH_MAX);
+      return false;
+    }
   }
-  yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, size);
-  if (!yaml_parser_load(&parser, &b->reader.document)) {
-    report_syntax(b->reader.issues, &parser, bytes, size);
+}
+
+static void read_document(struct builder *b, const char *bytes, size_t size)
+{
+  for (int pass = 0; pass < 2; pass++) {
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser)) {
+      weir_conf_issue_at(b->reader.issues, 0, 0, "out of memory; nothing was read");
+      return;
+    }
+    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, size);
+    bool is_valid = true;
+    if (pass == 0) {
+      is_valid = check_stream(b->reader.issues, &parser, bytes, size);
+    } else if (!yaml_parser_load(&parser, &b->reader.document)) {
+      report_syntax(b->reader.issues, &parser, bytes, size);
+    } else {
+      build(b);
+      yaml_document_delete(&b->reader.document);
+    }
     yaml_parser_delete(&parser);
-    return;
+    if (!is_valid)
+      return;
   }
-  build(b);
-  yaml_document_delete(&b->reader.document);
-  if (!yaml_parser_load(&parser, &b->reader.document)) {
-    report_syntax(b->reader.issues, &parser, bytes, size);
-  } else {
-    const yaml_node_t *second = yaml_document_get_root_node(&b->reader.document);
-    if (second != NULL)
-      weir_conf_issue_add(b->reader.issues, false, second,
-                          "a second document begins; keep one and remove the '---' before this");
-    yaml_document_delete(&b->reader.document);
-  }
-  yaml_parser_delete(&parser);
 }
 
 enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf **ret_conf,
@@ -621,7 +659,7 @@ enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf *
   if (b != NULL && conf != NULL && conf->pools != NULL && conf->names != NULL) {
     b->conf = conf;
     b->reader.issues = ret_issues;
-    load_document(b, bytes, size);
+    read_document(b, bytes, size);
     err = ret_issues->errors > 0 ? WEIR_ECONFIG : WEIR_OK;
   }
   free(b);

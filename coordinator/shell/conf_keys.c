@@ -61,7 +61,7 @@ static const struct weir_conf_key keys[] = {
     {"pools[].classes.online.floor", WEIR_CONF_PERCENT, "0%", "0%..100%",
      "share that online needs; it goes first anyway, so this only checks that the floors fit"},
     {"pools[].classes.batch", WEIR_CONF_MAP, "", "", "work that can wait"},
-    {"pools[].classes.batch.floor", WEIR_CONF_PERCENT, "10%", "0%..100%",
+    {"pools[].classes.batch.floor", WEIR_CONF_PERCENT, "10%", "0%..90%",
      "share that batch gets even while online work waits"},
     {"routes", WEIR_CONF_MAP, "", "", "names for models, so that callers need not change"},
     {"routes.*", WEIR_CONF_TEXTS, "", "",

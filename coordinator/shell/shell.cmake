@@ -1,5 +1,16 @@
-# The configuration file's reader, also used by `weir check`, and the daemon.
+# The configuration file's reader, also used by `weir check`.
 weir_shell_library(weir_conf
   SOURCES shell/conf.c shell/conf_keys.c shell/conf_read.c shell/conf_value.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell/include ${CMAKE_CURRENT_SOURCE_DIR}/state/include
   USES weir_core weir_proto PkgConfig::YAML)
+
+# The daemon but for main(), so that tests reach its parts.
+weir_shell_library(weir_coordinator_shell
+  SOURCES shell/epoch.c shell/keeper.c shell/log.c shell/loop.c shell/notify.c shell/sock.c
+  INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell
+  USES weir_conf weir_coord weir_proto weir_core PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)
+
+weir_program(weir-coordinator
+  SOURCES shell/main.c
+  USES weir_coordinator_shell)
+install(TARGETS weir-coordinator RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} COMPONENT daemon)

@@ -1,0 +1,261 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define ROUTE_SIZE    5 /* ids that ROUTER makes: a zero byte and a number */
+#define ROUTE_UNKNOWN UINT64_MAX
+#define POLL_MAX_MS   60000
+#define HELD_POLL_MS  100
+
+/* Kinds of malformed frames beside the decoder's errors. */
+enum { KIND_ROUTE = WEIR_LOOP_KINDS - 3, KIND_PARTS, KIND_EMPTY };
+
+/* ---- out ---- */
+
+static void step(struct weir_loop *loop, const struct weir_coord_event *event);
+
+/* Sends what is collected. A peer that is gone or does not read loses it: its leases expire. */
+static void flush(struct weir_loop *loop)
+{
+  if (loop->out_size == 0)
+    return;
+  uint8_t route[ROUTE_SIZE] = {0};
+  uint32_t number = (uint32_t)loop->out_route;
+  memcpy(route + 1, &number, sizeof number);
+  bool is_sent = zmq_send(loop->handle, route, sizeof route, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+                 zmq_send(loop->handle, loop->out, loop->out_size, ZMQ_DONTWAIT) >= 0;
+  if (!is_sent)
+    loop->unsent += loop->out_messages;
+  loop->out_size = 0;
+  loop->out_messages = 0;
+}
+
+static void put(struct weir_loop *loop, const struct weir_coord_send *send)
+{
+  if (send->route != loop->out_route)
+    flush(loop);
+  loop->out_route = send->route;
+  enum weir_err err = weir_codec_encode(&send->msg, loop->out, sizeof loop->out, &loop->out_size);
+  if (err == WEIR_EFULL) {
+    flush(loop);
+    err = weir_codec_encode(&send->msg, loop->out, sizeof loop->out, &loop->out_size);
+  }
+  if (err == WEIR_OK) {
+    loop->out_messages++;
+    return;
+  }
+  uint64_t count = 0;
+  loop->unsent++;
+  if (weir_log_rate_due(&loop->encode_rate, loop->now, &count)) {
+    weir_log_begin(loop->log, WEIR_LOG_ERROR, "not_encoded");
+    weir_log_text(loop->log, "message", weir_msg_name(send->msg.type));
+    weir_log_text(loop->log, "error", weir_err_text(err));
+    weir_log_number(loop->log, "count", count);
+    weir_log_end(loop->log);
+  }
+}
+
+/* The machine counts what was not delivered; to count needs no answer. */
+static void report_unsent(struct weir_loop *loop)
+{
+  uint64_t count = 0;
+  for (; loop->unsent > 0; loop->unsent--) {
+    step(loop, &(struct weir_coord_event){.type = WEIR_COORD_UNSENT, .now = loop->now});
+    if (weir_log_rate_due(&loop->unsent_rate, loop->now, &count)) {
+      weir_log_begin(loop->log, WEIR_LOG_WARN, "unsent");
+      weir_log_number(loop->log, "count", count);
+      weir_log_end(loop->log);
+    }
+  }
+}
+
+static void step(struct weir_loop *loop, const struct weir_coord_event *event)
+{
+  enum weir_err err = weir_coord_step(loop->coord, event, &loop->update);
+  assert(err == WEIR_OK);
+  (void)err;
+  for (uint32_t i = 0; i < loop->update.count; i++)
+    put(loop, &loop->update.sends[i]);
+}
+
+/* ---- in ---- */
+
+static void malformed(struct weir_loop *loop, uint64_t route, int kind, const char *why)
+{
+  step(loop,
+       &(struct weir_coord_event){.type = WEIR_COORD_MALFORMED, .now = loop->now, .route = route});
+  uint64_t count = 0;
+  if (kind < WEIR_LOOP_KINDS && weir_log_rate_due(&loop->malformed[kind], loop->now, &count)) {
+    weir_log_begin(loop->log, WEIR_LOG_WARN, "malformed");
+    weir_log_text(loop->log, "why", why);
+    weir_log_number(loop->log, "count", count);
+    weir_log_end(loop->log);
+  }
+}
+
+/* Takes one message with all its frames from the socket: the peer and exactly one frame. What is
+ * not of that form is dropped here. False when nothing is left to receive. */
+static bool receive(struct weir_loop *loop)
+{
+  struct weir_loop_frame *frame = &loop->frames[loop->frames_count];
+  uint8_t route[ROUTE_SIZE + 1];
+  int size = zmq_recv(loop->handle, route, sizeof route, ZMQ_DONTWAIT);
+  if (size < 0)
+    return false;
+  zmq_msg_init(&frame->body);
+  if (zmq_msg_recv(&frame->body, loop->handle, ZMQ_DONTWAIT) < 0)
+    return false;
+  bool is_single = !zmq_msg_more(&frame->body);
+  for (bool is_more = !is_single; is_more; is_more = zmq_msg_more(&frame->body)) {
+    if (zmq_msg_recv(&frame->body, loop->handle, ZMQ_DONTWAIT) < 0)
+      break;
+  }
+  bool is_ours = size == ROUTE_SIZE && route[0] == 0; /* else the peer chose its own */
+  if (is_single && is_ours) {
+    uint32_t number = 0;
+    memcpy(&number, route + 1, sizeof number);
+    frame->route = number;
+    loop->frames_count++;
+    return true;
+  }
+  zmq_msg_close(&frame->body);
+  if (is_ours)
+    malformed(loop, ROUTE_UNKNOWN, KIND_PARTS, "a message is one frame, this one has more");
+  else
+    malformed(loop, ROUTE_UNKNOWN, KIND_ROUTE, "the peer set a routing id of its own");
+  return true;
+}
+
+static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
+{
+  const uint8_t *bytes = zmq_msg_data(&frame->body);
+  size_t size = zmq_msg_size(&frame->body), offset = 0;
+  if (size == 0)
+    malformed(loop, frame->route, KIND_EMPTY, "the frame is empty");
+  while (offset < size) {
+    struct weir_msg msg;
+    enum weir_err err = weir_codec_decode(bytes, size, &offset, &msg);
+    if (err != WEIR_OK) {
+      malformed(loop, frame->route, -(int)err, weir_err_text(err));
+      return;
+    }
+    step(loop,
+         &(struct weir_coord_event){
+             .type = WEIR_COORD_MESSAGE, .now = loop->now, .route = frame->route, .msg = &msg});
+  }
+}
+
+/* ---- the turn ---- */
+
+static void receive_all(struct weir_loop *loop)
+{
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < WEIR_LOOP_FRAMES_MAX && bytes < WEIR_LOOP_BYTES_MAX; i++) {
+    uint32_t before = loop->frames_count;
+    if (!receive(loop))
+      return;
+    if (loop->frames_count > before)
+      bytes += zmq_msg_size(&loop->frames[before].body);
+  }
+}
+
+/* Grants must be covered by the state file. While they are not, frames wait: those received in
+ * |frames|, the others in the socket. */
+static bool check_covered(struct weir_loop *loop)
+{
+  bool is_covered = weir_keeper_covers(loop->keeper, loop->now);
+  if (is_covered && loop->is_held)
+    weir_log_say(loop->log, WEIR_LOG_INFO, "resumed", "the state file is written again");
+  if (!is_covered && !loop->is_held)
+    weir_log_say(loop->log, WEIR_LOG_ERROR, "held",
+                 "no grants until the state file is written again");
+  loop->is_held = !is_covered;
+  return is_covered;
+}
+
+static void serve(struct weir_loop *loop)
+{
+  if (!loop->is_held)
+    receive_all(loop);
+  loop->now = weir_clock_now();
+  if (!check_covered(loop))
+    return;
+  for (uint32_t i = 0; i < loop->frames_count; i++) {
+    decode(loop, &loop->frames[i]);
+    zmq_msg_close(&loop->frames[i].body);
+  }
+  loop->frames_count = 0;
+  for (int i = 0; i < WEIR_LOOP_TIMEOUTS_MAX && weir_coord_wake(loop->coord) <= loop->now; i++)
+    step(loop, &(struct weir_coord_event){.type = WEIR_COORD_TIMEOUT, .now = loop->now});
+  flush(loop);
+  report_unsent(loop);
+}
+
+static void on_kept(struct weir_loop *loop)
+{
+  char error[WEIR_EPOCH_ERROR_SIZE];
+  weir_keeper_error(loop->keeper, error);
+  if (error[0] != '\0')
+    weir_log_say(loop->log, WEIR_LOG_ERROR, "state_not_written", error);
+}
+
+/* Returns the signal that ends the loop, or 0. */
+static int on_signal(struct weir_loop *loop)
+{
+  struct signalfd_siginfo info;
+  if (read(loop->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+    return 0;
+  if (info.ssi_signo != SIGHUP)
+    return (int)info.ssi_signo;
+  loop->now = weir_clock_now();
+  loop->reload(loop, loop->now);
+  return 0;
+}
+
+static long poll_ms(const struct weir_loop *loop)
+{
+  if (loop->is_held)
+    return HELD_POLL_MS;
+  weir_tstamp wake = weir_coord_wake(loop->coord);
+  uint64_t wait_us = weir_time_sub(wake, weir_clock_now());
+  if (wait_us > POLL_MAX_MS * WEIR_US_PER_MS)
+    return POLL_MAX_MS;
+  return (long)((wait_us + WEIR_US_PER_MS - 1) / WEIR_US_PER_MS);
+}
+
+int weir_loop_run(struct weir_loop *loop)
+{
+  loop->handle = zsock_resolve(loop->sock);
+  for (;;) {
+    zmq_pollitem_t items[] = {{.fd = loop->signal_fd, .events = ZMQ_POLLIN},
+                              {.fd = loop->keeper->event_fd, .events = ZMQ_POLLIN},
+                              {.socket = loop->handle, .events = ZMQ_POLLIN}};
+    if (zmq_poll(items, loop->is_held ? 2 : 3, poll_ms(loop)) < 0 && errno != EINTR)
+      return -errno;
+    if (items[0].revents != 0) {
+      int signal = on_signal(loop);
+      if (signal != 0)
+        return signal;
+    }
+    if (items[1].revents != 0)
+      on_kept(loop);
+    serve(loop);
+  }
+}
+
+enum weir_err weir_loop_config(struct weir_loop *loop, const struct weir_coord_config *config,
+                               weir_tstamp now)
+{
+  struct weir_coord_event event = {.type = WEIR_COORD_CONFIG, .now = now, .config = config};
+  enum weir_err err = weir_coord_step(loop->coord, &event, &loop->update);
+  for (uint32_t i = 0; err == WEIR_OK && i < loop->update.count; i++)
+    put(loop, &loop->update.sends[i]);
+  flush(loop);
+  return err;
+}

@@ -1,0 +1,67 @@
+/* loop.h - the coordinator's one loop: socket and clock in, machine, socket out.
+ *
+ *   receive up to WEIR_LOOP_FRAMES_MAX frames -> read the clock once -> step each message ->
+ *   send, consecutive messages to one peer in one frame -> TIMEOUT steps -> poll
+ *
+ * The clock is read after the frames were received. A shim counts the end of a lease from its own
+ * sending of a message, so an instant taken before the receipt would let leases live longer than
+ * the ledger thinks.
+ *
+ * Owner: the caller owns what |struct weir_loop| points to, and the struct. One thread. The loop
+ * blocks in poll only; it allocates nothing.
+ */
+#ifndef WEIR_LOOP_H
+#define WEIR_LOOP_H
+
+#include <czmq.h>
+
+#include <weir/codec.h>
+#include <weir/coord.h>
+
+#include "keeper.h"
+#include "log.h"
+
+#define WEIR_LOOP_FRAMES_MAX   256    /* of one turn */
+#define WEIR_LOOP_BYTES_MAX    262144 /* of the frames of one turn, about */
+#define WEIR_LOOP_TIMEOUTS_MAX 16     /* TIMEOUT steps of one turn */
+#define WEIR_LOOP_KINDS        40     /* of malformed frames; errors of the decoder are -1 .. -30 */
+
+struct weir_loop_frame {
+  uint64_t route;
+  zmq_msg_t body;
+};
+
+struct weir_loop {
+  struct weir_coord *coord;
+  zsock_t *sock;
+  struct weir_keeper *keeper;
+  struct weir_log *log;
+  int signal_fd; /* SIGTERM, SIGINT and SIGHUP */
+  /* Called on SIGHUP with the instant: the daemon's reload. */
+  void (*reload)(struct weir_loop *loop, weir_tstamp now);
+  void *context; /* of |reload| */
+
+  /* Below: the loop's own. */
+  void *handle;
+  weir_tstamp now;
+  bool is_held; /* no steps until the state file covers them */
+  uint32_t frames_count;
+  struct weir_loop_frame frames[WEIR_LOOP_FRAMES_MAX];
+  struct weir_coord_update update;
+  uint64_t out_route;
+  size_t out_size;
+  uint32_t out_messages, unsent;
+  uint8_t out[WEIR_FRAME_SIZE_MAX];
+  struct weir_log_rate malformed[WEIR_LOOP_KINDS], unsent_rate, encode_rate;
+};
+
+/* weir_loop_run serves until SIGTERM or SIGINT and returns the signal's number; negative errno when
+ * the socket fails. */
+int weir_loop_run(struct weir_loop *loop);
+
+/* weir_loop_config gives a new configuration to the machine. WEIR_EFULL: it needs more than the
+ * bounds that the coordinator started with, nothing changed. */
+WEIR_MUSTUSE enum weir_err
+weir_loop_config(struct weir_loop *loop, const struct weir_coord_config *config, weir_tstamp now);
+
+#endif

@@ -1,0 +1,403 @@
+/* weir-coordinator: reads its configuration, remembers its past, then serves.
+ *
+ * Boot order, and why:
+ *   options   nothing else is known before
+ *   config    all errors of the file at once, before anything is touched
+ *   log       its level and format stand in the file
+ *   signals   blocked before the first thread, so that none of them gets one
+ *   state     the lock keeps a second coordinator out; the new epoch is durable before any use
+ *   machine   needs the epoch and the past
+ *   socket    last: whoever connects is served at once
+ *   ready     tells the service manager
+ *   loop      until SIGTERM or SIGINT
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <weir/conf.h>
+#include <weir/coord.h>
+
+#include "clock.h"
+#include "epoch.h"
+#include "keeper.h"
+#include "log.h"
+#include "loop.h"
+#include "notify.h"
+#include "sock.h"
+
+#define CONFIG_DEFAULT "/etc/weir/weir.yaml"
+#define EXIT_USAGE     2
+
+static const char help[] =
+    "weir-coordinator: shares the quota of LLM providers among many instances\n"
+    "\n"
+    "  --config FILE   configuration to use (default " CONFIG_DEFAULT ")\n"
+    "  --check         check the configuration and exit: 0 when it is valid, 1 when not\n"
+    "  --assume-spent  start although the state file is lost, damaged or restored from a\n"
+    "                  backup: every window up to an hour is taken as used up\n"
+    "  --version       print the version\n"
+    "  --help          print this\n"
+    "\n"
+    "Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT stop.\n"
+    "Exit: 0 fine, 1 could not start or the configuration is not valid, 2 usage.\n"
+    "\n"
+    "An example of a configuration:\n"
+    "\n"
+    "  listen: ipc:///run/weir/weir.sock\n"
+    "  state: /var/lib/weir/weir.state\n"
+    "  providers:\n"
+    "    gemini: {kind: gemini}\n"
+    "  pools:\n"
+    "    - name: gemini-flash\n"
+    "      provider: gemini\n"
+    "      models: [gemini-2.5-flash]\n"
+    "      limits: {rpm: 1000, tpm: 1M, rpd: 10_000}\n"
+    "  routes:\n"
+    "    fast: gemini/gemini-2.5-flash\n";
+
+struct options {
+  const char *config;
+  bool is_check, is_forced;
+};
+
+struct daemon {
+  struct options options;
+  struct weir_conf *conf;
+  struct weir_log log;
+  struct weir_epoch epoch;
+  struct weir_keeper keeper;
+  struct weir_conf_issues issues;
+  weir_tstamp former_until; /* latest arrival of the former lives' grants, on our clock */
+};
+
+/* ---- options ---- */
+
+/* Returns -1 to go on, or the exit code. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+  static const struct option longs[] = {
+      {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+      {"assume-spent", no_argument, NULL, 'a'}, {"version", no_argument, NULL, 'v'},
+      {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+  *options = (struct options){.config = CONFIG_DEFAULT};
+  for (;;) {
+    int letter = getopt_long(argc, argv, "c:kvh", longs, NULL);
+    switch (letter) {
+    case -1:
+      if (optind == argc)
+        return -1;
+      fprintf(stderr, "weir-coordinator: unexpected argument '%s'; see --help\n", argv[optind]);
+      return EXIT_USAGE;
+    case 'c':
+      options->config = optarg;
+      break;
+    case 'k':
+      options->is_check = true;
+      break;
+    case 'a':
+      options->is_forced = true;
+      break;
+    case 'v':
+      puts("weir-coordinator " WEIR_VERSION);
+      return EXIT_SUCCESS;
+    case 'h':
+      fputs(help, stdout);
+      return EXIT_SUCCESS;
+    default:
+      fputs("see weir-coordinator --help\n", stderr);
+      return EXIT_USAGE;
+    }
+  }
+}
+
+/* ---- config ---- */
+
+static void print_issues(const struct daemon *d)
+{
+  char line[WEIR_CONF_LINE_SIZE];
+  for (uint32_t i = 0; i < d->issues.count; i++) {
+    weir_conf_issue_format(&d->issues.items[i], d->options.config, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+  }
+  if (d->issues.dropped > 0)
+    fprintf(stderr, "%s: and %u more\n", d->options.config, (unsigned)d->issues.dropped);
+}
+
+static void log_issues(struct daemon *d)
+{
+  char line[WEIR_CONF_LINE_SIZE];
+  for (uint32_t i = 0; i < d->issues.count; i++) {
+    const struct weir_conf_issue *issue = &d->issues.items[i];
+    weir_conf_issue_format(issue, d->options.config, line, sizeof line);
+    weir_log_say(&d->log, issue->is_warning ? WEIR_LOG_WARN : WEIR_LOG_ERROR, "config", line);
+  }
+}
+
+static void log_pools(struct daemon *d)
+{
+  for (uint32_t i = 0; i < d->conf->coord.pools_count; i++) {
+    const struct weir_pool_config *pool = &d->conf->pools[i];
+    char text[64 * WEIR_LIMITS_MAX] = "";
+    size_t size = 0;
+    for (uint32_t k = 0; k < pool->limits_count; k++) {
+      const struct weir_limit_config *limit = &pool->limits[k];
+      size +=
+          (size_t)snprintf(text + size, sizeof text - size, "%s%s=%llu/%llums", k == 0 ? "" : " ",
+                           weir_dimension_name(limit->dimension), (unsigned long long)limit->amount,
+                           (unsigned long long)(limit->window_us / WEIR_US_PER_MS));
+    }
+    weir_log_begin(&d->log, WEIR_LOG_INFO, "pool");
+    weir_log_text(&d->log, "name", pool->name);
+    weir_log_text(&d->log, "limits", text);
+    weir_log_end(&d->log);
+  }
+}
+
+/* What a reload cannot change: the machine's storage, the socket and the state file stay. */
+static void warn_of_restart(struct daemon *d, const struct weir_conf *next)
+{
+  const struct weir_conf *now = d->conf;
+  bool is_same_listen = now->listen_count == next->listen_count;
+  for (uint32_t i = 0; is_same_listen && i < now->listen_count; i++)
+    is_same_listen = strcmp(now->listen[i], next->listen[i]) == 0;
+  if (!is_same_listen)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'listen' changes only at a restart");
+  if (strcmp(now->state, next->state) != 0)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'state' changes only at a restart");
+  if (memcmp(&now->bounds, &next->bounds, sizeof now->bounds) != 0)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'bounds' change only at a restart");
+}
+
+/* A file that is not valid, or does not fit the bounds, changes nothing. */
+static void reload(struct weir_loop *loop, weir_tstamp now)
+{
+  struct daemon *d = loop->context;
+  struct weir_conf *next = NULL;
+  weir_notify_reloading();
+  enum weir_err err = weir_conf_load(d->options.config, &next, &d->issues);
+  log_issues(d);
+  if (err == WEIR_OK) {
+    warn_of_restart(d, next);
+    err = weir_loop_config(loop, &next->coord, now);
+  }
+  if (err == WEIR_OK) {
+    weir_conf_free(d->conf);
+    d->conf = next;
+    weir_log_configure(&d->log, next->log_level, next->log_format);
+    weir_log_say(&d->log, WEIR_LOG_INFO, "reloaded", d->options.config);
+    log_pools(d);
+  } else {
+    weir_conf_free(next);
+    weir_log_begin(&d->log, WEIR_LOG_ERROR, "not_reloaded");
+    weir_log_text(&d->log, "why",
+                  err == WEIR_EFULL ? "pools that still have leases and the new ones together "
+                                      "exceed 'bounds' of the start; wait or restart"
+                                    : weir_err_text(err));
+    weir_log_text(&d->log, "detail", "the old configuration stays");
+    weir_log_end(&d->log);
+  }
+  weir_notify_send("READY=1");
+}
+
+/* ---- boot ---- */
+
+static int open_signals(void)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Every instance costs a descriptor. */
+static uint64_t raise_descriptors(void)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return 0;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+/* A former life that died a moment ago may have promised starts up to the horizon ahead. The
+ * machine takes starts until now for granted, so let them pass. */
+static void outlive_promises(void)
+{
+  struct timespec wait = {.tv_nsec = (long)WEIR_COORD_HORIZON_US * 1000};
+  while (clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, &wait) == EINTR)
+    ;
+}
+
+static bool open_state(struct daemon *d, struct weir_coord_start *ret_start)
+{
+  char error[WEIR_EPOCH_ERROR_SIZE];
+  if (weir_epoch_open(&d->epoch, d->conf->state, d->options.is_forced, error) != WEIR_OK) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "state", error);
+    return false;
+  }
+  ret_start->epoch = d->epoch.former.epoch + 1;
+  ret_start->has_past = d->epoch.has_past;
+  if (weir_keeper_start(&d->keeper, &d->epoch, ret_start->epoch, error) != WEIR_OK) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "state", error);
+    weir_epoch_close(&d->epoch);
+    return false;
+  }
+  return true;
+}
+
+static struct weir_coord *make_machine(struct daemon *d, struct weir_coord_start *start,
+                                       void **ret_storage)
+{
+  if (getrandom(&start->seed, sizeof start->seed, 0) != (ssize_t)sizeof start->seed) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "machine", "the system gives no random numbers");
+    return NULL;
+  }
+  size_t size = weir_coord_size(&d->conf->bounds);
+  struct weir_coord *coord = NULL;
+  *ret_storage = calloc(1, size);
+  if (start->has_past)
+    outlive_promises();
+  weir_tstamp now = weir_clock_now();
+  start->past_us = start->has_past ? weir_epoch_past_us(&d->epoch, now) : 0;
+  d->former_until = start->has_past ? weir_time_sub(now, start->past_us) : 0;
+  if (*ret_storage == NULL || weir_coord_init(*ret_storage, &d->conf->bounds, &d->conf->coord,
+                                              start, now, &coord) != WEIR_OK) {
+    weir_log_begin(&d->log, WEIR_LOG_ERROR, "machine");
+    weir_log_text(&d->log, "detail", "not enough memory for the tables; lower 'bounds'");
+    weir_log_number(&d->log, "bytes", size);
+    weir_log_end(&d->log);
+    return NULL;
+  }
+  return coord;
+}
+
+static void log_start(struct daemon *d, const struct weir_coord_start *start)
+{
+  weir_log_begin(&d->log, WEIR_LOG_INFO, "start");
+  weir_log_text(&d->log, "version", WEIR_VERSION);
+  weir_log_number(&d->log, "epoch", start->epoch);
+  weir_log_number(&d->log, "pools", d->conf->coord.pools_count);
+  weir_log_number(&d->log, "names", d->conf->coord.names_count);
+  weir_log_text(&d->log, "past",
+                !start->has_past           ? "none"
+                : d->epoch.former.is_clean ? "clean"
+                                           : "unclean");
+  weir_log_number(&d->log, "past_us", start->past_us);
+  weir_log_number(&d->log, "descriptors_max", raise_descriptors());
+  weir_log_end(&d->log);
+  log_pools(d);
+}
+
+static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd)
+{
+  char error[WEIR_SOCK_ERROR_SIZE];
+  char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
+  zsock_t *sock = NULL;
+  unsigned seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+    seed = (unsigned)weir_clock_now();
+  weir_sock_prepare(seed);
+  if (weir_sock_open(d->conf, &sock, bound, error) != WEIR_OK) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "listen", error);
+    weir_sock_close(NULL);
+    return -EADDRINUSE;
+  }
+  static struct weir_loop loop; /* large, and there is one */
+  loop.coord = coord;
+  loop.sock = sock;
+  loop.keeper = &d->keeper;
+  loop.log = &d->log;
+  loop.signal_fd = signal_fd;
+  loop.reload = reload;
+  loop.context = d;
+  for (uint32_t i = 0; i < d->conf->listen_count; i++) {
+    weir_log_begin(&d->log, WEIR_LOG_INFO, "ready");
+    weir_log_text(&d->log, "listen", bound[i]);
+    weir_log_end(&d->log);
+  }
+  weir_notify_send("READY=1");
+  int result = weir_loop_run(&loop);
+  weir_notify_send("STOPPING=1");
+  weir_sock_close(sock);
+  return result;
+}
+
+static bool close_state(struct daemon *d, const struct weir_coord *coord)
+{
+  char error[WEIR_EPOCH_ERROR_SIZE];
+  weir_keeper_stop(&d->keeper);
+  weir_tstamp until = d->former_until;
+  if (coord != NULL && weir_coord_grant_max(coord) > until)
+    until = weir_coord_grant_max(coord);
+  enum weir_err err = weir_epoch_write(&d->epoch, d->keeper.epoch, until, true, error);
+  if (err != WEIR_OK)
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "state_not_written", error);
+  weir_epoch_close(&d->epoch);
+  return err == WEIR_OK;
+}
+
+static int run(struct daemon *d)
+{
+  int signal_fd = open_signals();
+  struct weir_coord_start start = {0};
+  if (signal_fd < 0 || !open_state(d, &start))
+    return EXIT_FAILURE;
+  void *storage = NULL;
+  struct weir_coord *coord = make_machine(d, &start, &storage);
+  int result = -ENOMEM;
+  if (coord != NULL) {
+    log_start(d, &start);
+    result = serve(d, coord, signal_fd);
+    weir_log_begin(&d->log, result > 0 ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stop");
+    if (result > 0)
+      weir_log_number(&d->log, "signal", (uint64_t)result);
+    else
+      weir_log_text(&d->log, "error", strerror(-result));
+    weir_log_number(&d->log, "grants", weir_coord_counter(coord, WEIR_COUNTER_GRANTS));
+    weir_log_number(&d->log, "malformed", weir_coord_counter(coord, WEIR_COUNTER_MALFORMED));
+    weir_log_end(&d->log);
+  }
+  bool is_closed = close_state(d, coord);
+  free(storage);
+  close(signal_fd);
+  return result > 0 && is_closed ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+  static struct daemon d; /* large, and there is one */
+  int code = parse_options(argc, argv, &d.options);
+  if (code >= 0)
+    return code;
+  enum weir_err err = weir_conf_load(d.options.config, &d.conf, &d.issues);
+  print_issues(&d);
+  if (err == WEIR_ENOMEM)
+    fputs("weir-coordinator: out of memory\n", stderr);
+  if (err != WEIR_OK)
+    return EXIT_FAILURE;
+  if (d.options.is_check) {
+    printf("ok: %u pools, %u providers, %u routes, %u names\n", (unsigned)d.conf->coord.pools_count,
+           (unsigned)d.conf->providers_count, (unsigned)d.conf->routes_count,
+           (unsigned)d.conf->coord.names_count);
+    code = EXIT_SUCCESS;
+  } else {
+    weir_log_init(&d.log, STDERR_FILENO);
+    weir_log_configure(&d.log, d.conf->log_level, d.conf->log_format);
+    code = run(&d);
+  }
+  weir_conf_free(d.conf);
+  return code;
+}
