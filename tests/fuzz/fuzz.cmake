@@ -1,1 +1,2 @@
 include(fuzz/http.cmake OPTIONAL)
+include(fuzz/wire.cmake OPTIONAL)
