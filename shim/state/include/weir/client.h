@@ -1,0 +1,166 @@
+/* client.h - one instance's side of the conversation with the coordinator, as a pure machine.
+ *
+ *   update.messages_max = WEIR_CLIENT_MESSAGES_MAX;
+ *   weir_client_step(c, &event, &update);  // decide
+ *   put update.messages on the wire, hand update.results to who asked
+ *   step again with TIMEOUT at update.wake, or with the next event
+ *
+ * A call's life:
+ *
+ *   ASK -> waiting -> asked -> held -> leased -> (SETTLE)
+ *             |         |        |
+ *             +---------+--------+-> timed out, denied, unreachable, cancelled
+ *
+ * waiting: no session, or no credit at the coordinator. asked: ASK was sent; in a new session it
+ * is sent again. held: granted, but its start has not come; GRANTED is reported at the start, never
+ * early. leased: the caller has it. A call that ends while it is asked stays as "withdrawn" until
+ * the coordinator is known to have heard of it, so that a grant that crosses is given back.
+ *
+ * A lease ends by this machine's own clock, counted from the sending of the message that the GRANT
+ * echoes: the coordinator cannot have made the grant before that. Clocks are never compared.
+ *
+ * Two messages of one ask differ in nothing but their remaining deadline, so whatever is lost on
+ * the way can be sent again. Settlements are kept until the coordinator acknowledges them.
+ *
+ * Owner: the caller owns storage, events and updates; the machine keeps no pointer into them.
+ * One thread at a time. Cost of a step: O(log n) plus what it sends and reports; no allocation.
+ */
+#ifndef WEIR_CLIENT_H
+#define WEIR_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/err.h>
+#include <weir/msg.h>
+#include <weir/time.h>
+
+#define WEIR_CLIENT_MESSAGES_MAX 64
+#define WEIR_CLIENT_RESULTS_MAX  64
+
+/* HELLO is said again after a random time in this range, until WELCOME comes. */
+#define WEIR_CLIENT_HELLO_MIN_US (250 * WEIR_US_PER_MS)
+#define WEIR_CLIENT_HELLO_MAX_US (500 * WEIR_US_PER_MS)
+
+/* A lease that nobody settles is forgotten this long after its end: the coordinator has then
+ * counted it as lost. */
+#define WEIR_CLIENT_LEASE_GRACE_US (10 * WEIR_US_PER_MIN)
+
+struct weir_client; /* lives in the caller's storage */
+
+struct weir_client_config {
+  uint32_t calls_max;       /* waiting, asked and leased together; at least 1 */
+  uint32_t settlements_max; /* kept until acknowledged; at least 1 */
+  uint8_t instance[WEIR_INSTANCE_SIZE];
+  uint64_t seed; /* of the jitter */
+  char name[WEIR_NAME_SIZE];
+};
+
+enum weir_client_event_type {
+  WEIR_CLIENT_LINK = 1, /* the transport came up or went down: |is_up| */
+  WEIR_CLIENT_RECEIVED, /* |msg| */
+  WEIR_CLIENT_UNSENT,   /* messages of an update could not be sent: they count as lost */
+  WEIR_CLIENT_ASK,      /* |cookie|, |context|, |ask| */
+  WEIR_CLIENT_CANCEL,   /* |cookie| */
+  WEIR_CLIENT_SETTLE,   /* |cookie|, |settle| */
+  WEIR_CLIENT_CLOSE,    /* say BYE; no result and no other event follows, but TIMEOUT may */
+  WEIR_CLIENT_TIMEOUT   /* the wake instant has come, or there is room for messages again */
+};
+
+struct weir_client_ask {
+  struct weir_msg_ask msg; /* |seq| and |deadline_us| are filled in by the machine */
+  weir_duration wait_us;   /* a result comes within this */
+  bool is_immediate;       /* do not queue at the coordinator: now or never */
+};
+
+struct weir_client_settle {
+  struct weir_msg_settle msg; /* |seq| and |sent_ago_us| are filled in by the machine */
+  weir_tstamp sent_at;        /* when the request was written, if |msg.is_sent| */
+};
+
+struct weir_client_event {
+  enum weir_client_event_type type;
+  weir_tstamp now; /* never goes back */
+  uint64_t cookie; /* names a call; the caller uses each once */
+  uint64_t context;
+  bool is_up;
+  const struct weir_msg *msg;
+  const struct weir_client_ask *ask;
+  const struct weir_client_settle *settle;
+};
+
+enum weir_client_result_type {
+  WEIR_CLIENT_GRANTED = 1, /* |expires_at|, |grant|; the call is leased until it is settled */
+  WEIR_CLIENT_DENIED,      /* |deny| */
+  WEIR_CLIENT_TIMED_OUT,
+  WEIR_CLIENT_UNREACHABLE, /* the coordinator did not answer; |refusal| says why if it is known */
+  WEIR_CLIENT_CANCELLED
+};
+
+struct weir_client_result {
+  enum weir_client_result_type type;
+  uint64_t cookie, context; /* as in ASK */
+  weir_duration wait_us;    /* since ASK */
+  bool is_queued;           /* the coordinator let it wait */
+  weir_tstamp expires_at;
+  enum weir_refusal refusal;
+  struct weir_msg_grant grant;
+  struct weir_msg_deny deny;
+};
+
+struct weir_client_update {
+  uint32_t messages_max; /* set by the caller: room for this many, at most the array's size */
+  uint32_t messages_count, results_count;
+  weir_tstamp wake; /* of the next TIMEOUT; not later than now when more waits to be sent */
+  struct weir_msg messages[WEIR_CLIENT_MESSAGES_MAX]; /* in this order */
+  struct weir_client_result results[WEIR_CLIENT_RESULTS_MAX];
+};
+
+enum weir_client_state {
+  WEIR_CLIENT_DOWN = 1,   /* no transport */
+  WEIR_CLIENT_CONNECTING, /* HELLO is on its way */
+  WEIR_CLIENT_OPEN,       /* in session */
+  WEIR_CLIENT_REFUSED,    /* the coordinator will not talk to us; a new transport tries again */
+  WEIR_CLIENT_CLOSED,
+  WEIR_CLIENT_STATE_MAX
+};
+
+struct weir_client_status {
+  enum weir_client_state state;
+  enum weir_refusal refusal;    /* the last one, 0 without */
+  uint64_t epoch;               /* of the coordinator of the last session */
+  uint64_t sessions;            /* opened so far */
+  uint64_t settlements_dropped; /* because too many waited for their acknowledgement */
+  uint32_t calls, settlements;  /* kept now */
+};
+
+/* weir_client_size returns the bytes of storage for |config|. */
+size_t weir_client_size(const struct weir_client_config *config);
+
+/* weir_client_init makes a machine without transport in |storage| (weir_client_size bytes, aligned
+ * as malloc does) and returns it. */
+struct weir_client *weir_client_init(void *storage, const struct weir_client_config *config);
+
+/* weir_client_step takes one event and fills |update|.
+ *
+ * Fails, changing nothing of the calls (|update| is filled even so), with:
+ *   WEIR_EFULL   ASK: calls_max are there
+ *   WEIR_ENOENT  CANCEL: no such call waits; SETTLE: no such call is leased */
+WEIR_MUSTUSE enum weir_err weir_client_step(struct weir_client *c,
+                                            const struct weir_client_event *event,
+                                            struct weir_client_update *update);
+
+/* weir_client_wake returns the instant of the next TIMEOUT, or WEIR_NEVER. */
+weir_tstamp weir_client_wake(const struct weir_client *c);
+
+/* weir_client_show writes what there is to see. */
+void weir_client_show(const struct weir_client *c, struct weir_client_status *ret_status);
+
+/* weir_client_check asserts every invariant; O(everything), for tests and simulation. */
+void weir_client_check(const struct weir_client *c);
+
+/* weir_client_digest returns a hash of the state: equal runs have equal digests. */
+uint64_t weir_client_digest(const struct weir_client *c);
+
+#endif
