@@ -161,19 +161,23 @@ static void log_pools(struct daemon *d)
   }
 }
 
-/* What a reload cannot change: the machine's storage, the socket and the state file stay. */
-static void warn_of_restart(struct daemon *d, const struct weir_conf *next)
+/* What a reload cannot change, because storage, socket and state file stay: |next| takes it over
+ * from the start. */
+static void keep_fixed(struct daemon *d, struct weir_conf *next)
 {
   const struct weir_conf *now = d->conf;
-  bool is_same_listen = now->listen_count == next->listen_count;
-  for (uint32_t i = 0; is_same_listen && i < now->listen_count; i++)
-    is_same_listen = strcmp(now->listen[i], next->listen[i]) == 0;
+  bool is_same_listen = now->listen_count == next->listen_count &&
+                        memcmp(now->listen, next->listen, sizeof now->listen) == 0;
   if (!is_same_listen)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'listen' changes only at a restart");
   if (strcmp(now->state, next->state) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'state' changes only at a restart");
   if (memcmp(&now->bounds, &next->bounds, sizeof now->bounds) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'bounds' change only at a restart");
+  next->listen_count = now->listen_count;
+  memcpy(next->listen, now->listen, sizeof next->listen);
+  memcpy(next->state, now->state, sizeof next->state);
+  next->bounds = now->bounds;
 }
 
 /* A file that is not valid, or does not fit the bounds, changes nothing. */
@@ -185,7 +189,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
   enum weir_err err = weir_conf_load(d->options.config, &next, &d->issues);
   log_issues(d);
   if (err == WEIR_OK) {
-    warn_of_restart(d, next);
+    keep_fixed(d, next);
     err = weir_loop_config(loop, &next->coord, now);
   }
   if (err == WEIR_OK) {
@@ -312,7 +316,7 @@ static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd)
   weir_sock_prepare(seed);
   if (weir_sock_open(d->conf, &sock, bound, error) != WEIR_OK) {
     weir_log_say(&d->log, WEIR_LOG_ERROR, "listen", error);
-    weir_sock_close(NULL);
+    weir_sock_close(NULL, d->conf);
     return -EADDRINUSE;
   }
   static struct weir_loop loop; /* large, and there is one */
@@ -331,7 +335,7 @@ static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd)
   weir_notify_send("READY=1");
   int result = weir_loop_run(&loop);
   weir_notify_send("STOPPING=1");
-  weir_sock_close(sock);
+  weir_sock_close(sock, d->conf);
   return result;
 }
 

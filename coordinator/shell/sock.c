@@ -32,8 +32,7 @@ static bool set_options(zsock_t *sock)
          set_option(sock, ZMQ_LINGER, 0) && set_option(sock, ZMQ_HANDSHAKE_IVL, 3000) &&
          set_option(sock, ZMQ_BACKLOG, 1024) && /* all shims come back at once */
          set_option(sock, ZMQ_SNDHWM, 1000) && set_option(sock, ZMQ_RCVHWM, 1000) &&
-         set_option(sock, ZMQ_IPV6, 1) && set_option(sock, ZMQ_TCP_KEEPALIVE, 1) &&
-         set_option(sock, ZMQ_TCP_KEEPALIVE_IDLE, 30) &&
+         set_option(sock, ZMQ_TCP_KEEPALIVE, 1) && set_option(sock, ZMQ_TCP_KEEPALIVE_IDLE, 30) &&
          set_option(sock, ZMQ_TCP_KEEPALIVE_INTVL, 10) &&
          set_option(sock, ZMQ_TCP_KEEPALIVE_CNT, 3) &&
          zmq_setsockopt(zsock_resolve(sock), ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max) == 0;
@@ -83,6 +82,7 @@ enum weir_err weir_sock_open(const struct weir_conf *conf, zsock_t **ret_sock,
     const char *endpoint = conf->listen[i];
     if (strncmp(endpoint, "ipc://", 6) == 0)
       err = path_free(endpoint + 6, ret_error);
+    set_option(sock, ZMQ_IPV6, strncmp(endpoint, "tcp://[", 7) == 0 ? 1 : 0);
     if (err == WEIR_OK && zsock_bind(sock, "%s", endpoint) < 0) {
       snprintf(ret_error, WEIR_SOCK_ERROR_SIZE,
                "%s: cannot listen (%s); create the folder, free the port, or change 'listen'",
@@ -102,9 +102,15 @@ enum weir_err weir_sock_open(const struct weir_conf *conf, zsock_t **ret_sock,
   return err;
 }
 
-void weir_sock_close(zsock_t *sock)
+void weir_sock_close(zsock_t *sock, const struct weir_conf *conf)
 {
-  if (sock != NULL)
+  if (sock != NULL) {
     zsock_destroy(&sock);
+    /* libzmq leaves the path behind. */
+    for (uint32_t i = 0; i < conf->listen_count; i++) {
+      if (strncmp(conf->listen[i], "ipc://", 6) == 0)
+        unlink(conf->listen[i] + 6);
+    }
+  }
   zsys_shutdown();
 }

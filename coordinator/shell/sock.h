@@ -24,7 +24,8 @@ WEIR_MUSTUSE enum weir_err weir_sock_open(const struct weir_conf *conf, zsock_t 
                                           char ret_bound[][WEIR_CONF_ENDPOINT_SIZE],
                                           char *ret_error);
 
-/* weir_sock_close closes the socket and ends the library; NULL is allowed. */
-void weir_sock_close(zsock_t *sock);
+/* weir_sock_close closes the socket, removes its ipc paths, and ends the library; |sock| may be
+ * NULL. |conf| is the one that opened it. */
+void weir_sock_close(zsock_t *sock, const struct weir_conf *conf);
 
 #endif

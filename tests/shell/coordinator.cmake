@@ -1,0 +1,6 @@
+# The coordinator's shell: its parts, and the daemon as a process.
+set(coordinator_env WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
+    WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})
+
+weir_test(shell.coordinator LABEL shell SOURCES shell/test_coordinator.c shell/daemon.c
+          USES weir_proto PkgConfig::ZMQ ENV ${coordinator_env})
