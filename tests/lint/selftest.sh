@@ -229,6 +229,33 @@ case $case in
     notices 'compiles nothing under shim' "$ci/check-tidy" "$copy/build" shim
     ;;
 
+  verdict)
+    # ./dev with a cmake and a ctest that do as they are told: what it says and how it exits.
+    mkdir "$copy/bin"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\nexit "$FAKE_CMAKE"\n' >"$copy/bin/cmake"
+    # shellcheck disable=SC2016
+    printf '%s\n' '#!/bin/sh' 'while [ "$1" != --output-junit ]; do shift; done' \
+      'if [ -n "$FAKE_REPORT" ]; then echo "$FAKE_REPORT" >"$2"; fi' 'exit "$FAKE_CTEST"' \
+      >"$copy/bin/ctest"
+    chmod +x "$copy"/bin/*
+    says() { # EXIT LAST-LINE CMAKE CTEST REPORT
+      local output status=0
+      output=$(PATH="$copy/bin:$PATH" FAKE_CMAKE=$3 FAKE_CTEST=$4 FAKE_REPORT=$5 ./dev asan 2>&1) ||
+        status=$?
+      if [ $status -ne "$1" ] || [ "$(tail -n 1 <<<"$output")" != "$2" ]; then
+        printf 'selftest: verdict: not exit %s and "%s" but exit %s and:\n%s\n' "$1" "$2" $status "$output"
+        broken=1
+      fi
+    }
+    says 0 '3 passed, 0 failed' 0 0 '<testsuite name="x" tests="3" failures="0">'
+    says 1 '2 passed, 1 failed' 0 8 '<testsuite name="x" tests="3" failures="1">'
+    says 1 '0 passed, 1 failed' 0 8 ''
+    says 1 '0 passed, 1 failed' 0 0 '<testsuite name="x" tests="0" failures="0">'
+    says 1 '0 passed, 1 failed' 1 0 '<testsuite name="x" tests="3" failures="0">'
+    says 1 '3 passed, 1 failed' 0 8 '<testsuite name="x" tests="3" failures="0">'
+    ;;
+
   *)
     echo "selftest: there is no case $case"
     exit 2
