@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# run.sh FOLDER - breaks a copy of the tree in FOLDER by each mutant of mutants.txt in turn, builds
-# it and runs the fast tests. Prints a line a mutant and, last, "N caught, N not"; fails when one is
+# run.sh FOLDER [TEXT] - breaks a copy of the tree in FOLDER by each mutant of mutants.txt in turn
+# (only those whose first line holds TEXT), builds it and runs the fast tests. Prints a line a mutant and, last, "N caught, N not"; fails when one is
 # not caught, does not build, or does not apply.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
-work=${1:?usage: run.sh FOLDER}
+work=${1:?usage: run.sh FOLDER [TEXT]}
+text=${2:-}
 rm -rf "$work/src"
 mkdir -p "$work/src"
 cp -a dev ./*.md CMakeLists.txt CMakePresets.json .clang-format .clang-tidy .ci cmake core proto \
@@ -62,7 +63,7 @@ if ! { cmake -S "$work/src" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug &
 fi
 file='' name='' old='' new=''
 flush() {
-  if [ -n "$file" ]; then judge "$file" "$name" "$old" "$new"; fi
+  if [ -n "$file" ] && [[ "$file: $name" == *"$text"* ]]; then judge "$file" "$name" "$old" "$new"; fi
   file=''
 }
 while IFS= read -r line; do

@@ -29,7 +29,7 @@ static struct weir_ledger ledger_of(uint64_t rpm, uint64_t tpm, weir_tstamp now)
 static void a_lease_never_starts_before_one_that_was_taken_earlier(void **state)
 {
   struct weir_ledger l = ledger_of(1, 1000, SECOND);
-  const struct weir_cost call = {1, 10, 0}, tokens_only = {0, 10, 0};
+  const struct weir_cost call = {1, 10, 0}, nothing = {0};
   struct weir_ledger_entry first, second;
   weir_tstamp later, now;
 
@@ -39,8 +39,11 @@ static void a_lease_never_starts_before_one_that_was_taken_earlier(void **state)
   assert_true(later > SECOND + MINUTE);
   now = later - WEIR_COORD_HORIZON_US;
   weir_ledger_take(&l, &call, later, now, &second);
-  /* It would fit every limit now. */
-  assert_true(weir_ledger_earliest(&l, &tokens_only, now, now, NULL) == later);
+  /* Both come back unused: now anything fits at once, but its turn is after theirs. */
+  weir_ledger_settle(&l, &first, &nothing, 0, now);
+  weir_ledger_settle(&l, &second, &nothing, 0, now);
+  assert_int_equal(l.limits[0].ring.used, 0);
+  assert_true(weir_ledger_earliest(&l, &call, now, now, NULL) == later);
 }
 
 static void a_settle_cannot_claim_an_arrival_before_the_start_or_after_the_end(void **state)
