@@ -22,11 +22,13 @@ struct weir_estimate {
 /* The fields are private. */
 struct weir_estimator {
   enum weir_tokenizer tokenizer;
-  uint64_t thousandths;
-  uint32_t previous;                   /* class of the code point before */
-  uint32_t code, left;                 /* a code point that is not complete yet */
-  uint64_t run_bytes, run_thousandths; /* the unbroken run at the end */
+  uint64_t thousandths; /* of everything before the run */
+  uint32_t previous;    /* class of the code point before */
+  uint32_t code, left;  /* a code point that is not complete yet */
+  /* The unbroken run at the end. */
+  uint64_t run_bytes, run_thousandths, run_changes;
   uint32_t run_kinds;
+  uint64_t costs[8][8]; /* by the class before and the class */
 };
 
 /* weir_estimator_init starts a new text. */

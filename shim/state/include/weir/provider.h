@@ -45,6 +45,7 @@ struct weir_provider_rules {
   const char *stream_path;  /* the same for a streamed answer */
   enum weir_tokenizer tokenizer;
   bool are_failures_charged; /* a rejected request counts in the request limit */
+  bool is_cache_free;        /* cached input does not count in the input limit */
 
   /* classify decides |verdict|'s outcome and limit; everything else is common to all providers
    * (see classify.h). It leaves outcome 0 where the HTTP status tells all. */

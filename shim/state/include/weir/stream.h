@@ -3,7 +3,8 @@
  * A body is one JSON document (or several, or an array of them), or a stream of server-sent events
  * whose "data:" is JSON. The first byte tells which. Events that are not JSON ("[DONE]", an
  * HTML page) give no token and do no harm, so there is no "bad" here: a proxy must pass on what it
- * cannot read.
+ * cannot read. JSON that stands bare between events, as some providers write errors, is read
+ * too; it ends the stream.
  *
  * Bounds: one token (struct weir_json). Nothing else of the body is kept.
  * Owner: as in json.h: fed bytes are borrowed until weir_stream_next has returned false.
@@ -13,18 +14,16 @@
 
 #include <weir/json.h>
 
-/* The fields are private, except the flags. */
 struct weir_stream {
-  struct weir_json json;
+  bool is_sse;   /* server-sent events were seen */
+  bool is_done;  /* "data: [DONE]" was seen */
+  bool is_whole; /* the last value at the root is complete */
+  /* private */
   const uint8_t *at, *end;
   uint32_t state, matched;
-  bool is_json_bad; /* the current document is no JSON: wait for the next event */
-  bool is_after_cr; /* a line feed now belongs to the line end before */
+  bool is_after_cr; /* a line feed now belongs to the line end before it */
   bool has_data;    /* the current event has a data line already */
-  bool is_sse;      /* flag: server-sent events */
-  bool is_done;     /* flag: "data: [DONE]" was seen */
-  bool is_whole;    /* flag: a JSON value at the root is complete (last one fed) */
-  const char *path; /* private */
+  struct weir_json json;
 };
 
 /* weir_stream_init starts a new body. */

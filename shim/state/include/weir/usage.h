@@ -35,6 +35,7 @@ struct weir_usage_scan {
   bool is_complete;        /* the answer's end was seen: the counts are final */
   bool has_error;          /* the answer holds an error, perhaps after a good beginning */
   /* private */
+  bool is_ending;
   uint64_t slots[WEIR_USAGE_SLOTS];
   struct weir_stream stream;
   struct weir_facts facts;
