@@ -4,3 +4,5 @@ set(coordinator_env WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
 
 weir_test(shell.coordinator LABEL shell SOURCES shell/test_coordinator.c shell/daemon.c
           USES weir_proto PkgConfig::ZMQ ENV ${coordinator_env})
+weir_test(shell.hostile LABEL shell SOURCES shell/test_hostile.c shell/daemon.c
+          USES weir_proto weir_core PkgConfig::ZMQ ENV ${coordinator_env})
