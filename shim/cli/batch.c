@@ -1,0 +1,694 @@
+/* batch.c - `weir batch`: runs a file of requests through the quota, resumable at any point. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <weir/err.h>
+#include <weir/vocab.h>
+
+#include <weir.h>
+
+#include "batch_index.h"
+#include "batch_output.h"
+#include "batch_progress.h"
+#include "batch_work.h"
+#include "cli.h"
+#include "jsonout.h"
+#include "view.h"
+
+#define PARALLEL_DEFAULT 32
+#define RETRIES_DEFAULT  5
+#define RETRIES_MAX      100
+#define WAIT_DEFAULT_MS  UINT64_C(3600000)
+#define TIMEOUT_MS       UINT64_C(600000)
+#define GRACE_MS         UINT64_C(60000)
+#define DAY_MS           UINT64_C(86400000)
+#define BAD_SHOWN_MAX    20
+#define LOOK_MS          200 /* between looks at the progress */
+
+enum {
+  OPTION_PROVIDER = 256,
+  OPTION_ROUTE,
+  OPTION_BASE_URL,
+  OPTION_KEY_ENV,
+  OPTION_ORDER,
+  OPTION_MAX_WAIT,
+  OPTION_TIMEOUT,
+  OPTION_GRACE,
+  OPTION_RETRIES,
+  OPTION_RETRY_FAILED,
+  OPTION_SKIP_BAD,
+  OPTION_CLASS,
+  OPTION_QUIET,
+  OPTION_JSON
+};
+
+static const struct weir_cli_option options[] = {
+    {"output", 'o', "FILE", "where results go; run again with the same file to resume (required)"},
+    {"model", 'm', "MODEL", "for lines that name no model"},
+    {"provider", OPTION_PROVIDER, "NAME",
+     "gemini, openai, anthropic, or NAME=KIND as the coordinator's\n"
+     "configuration calls it (default: by the format of each line)"},
+    {"route", OPTION_ROUTE, "NAME", "ask for this route or pool, whatever model the lines name"},
+    {"base-url", OPTION_BASE_URL, "URL", "of the provider (default: its own)"},
+    {"key-env", OPTION_KEY_ENV, "NAME",
+     "environment variable that holds the API key (default:\n"
+     "GEMINI_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY)"},
+    {"parallel", 'n', "N", "requests under way or waiting at a time, 1 to 512 (default: 32)"},
+    {"order", OPTION_ORDER, "input|completed",
+     "of the lines of the finished output (default: input)"},
+    {"max-wait", OPTION_MAX_WAIT, "DURATION",
+     "end the run when a line's turn takes longer, retries\nincluded (default: 1h)"},
+    {"timeout", OPTION_TIMEOUT, "DURATION", "of one transfer (default: 10m)"},
+    {"grace", OPTION_GRACE, "DURATION", "for requests under way when interrupted (default: 1m)"},
+    {"retries", OPTION_RETRIES, "N",
+     "of a request, after its first attempt, 0 to 100 (default: 5)"},
+    {"retry-failed", OPTION_RETRY_FAILED, NULL,
+     "send again what failed in an earlier run but may pass now"},
+    {"skip-bad", OPTION_SKIP_BAD, NULL, "write lines that cannot be sent to the output, as errors"},
+    {"class", OPTION_CLASS, "online|batch", "whose turn it takes (default: batch)"},
+    {"coordinator", 'c', "ENDPOINT",
+     "where it listens (default: $WEIR_COORDINATOR, or\nipc:///run/weir/weir.sock)"},
+    {"quiet", OPTION_QUIET, NULL, "no progress; errors are still shown"},
+    {"json", OPTION_JSON, NULL, "end with a summary as JSON on stdout"},
+    {0},
+};
+
+struct batch {
+  const char *input, *output_path, *base_url, *key_env, *endpoint;
+  char provider[32];
+  uint64_t parallel, retries, max_wait_ms, timeout_ms, grace_ms;
+  bool is_in_order, retries_failed, skips_bad, is_quiet, is_json;
+  enum weir_class work_class;
+  struct weir_batch_target target;
+
+  int input_fd, signal_fd;
+  bool is_interrupted;
+  uint32_t before; /* results of earlier runs */
+  uint64_t begun_us;
+  struct weir_batch_index index;
+  struct weir_batch_output output;
+  struct weir_batch_work work;
+  struct weir_batch_progress progress;
+  struct weir_view_data view;
+  char fault[WEIR_BATCH_FAULT_MAX];
+};
+
+static const struct weir_cli_command *const self = &weir_cli_batch_command;
+
+static int fault(const struct batch *batch)
+{
+  weir_cli_error(self, "%s", batch->fault);
+  return WEIR_CLI_BAD;
+}
+
+/* ---- Before the run ------------------------------------------------------------------------ */
+
+static int input_read(struct batch *batch)
+{
+  enum weir_err err;
+
+  batch->input_fd = open(batch->input, O_RDONLY | O_CLOEXEC);
+  if (batch->input_fd < 0 || lseek(batch->input_fd, 0, SEEK_CUR) < 0) {
+    weir_cli_error(self, "%s: %s", batch->input,
+                   errno == ESPIPE ? "is not a regular file; save it to one first"
+                                   : strerror(errno));
+    return WEIR_CLI_BAD;
+  }
+  weir_batch_index_init(&batch->index, batch->input_fd, weir_batch_target_check, &batch->target);
+  err = weir_batch_index_read(&batch->index);
+  if (err) {
+    weir_cli_error(self, "%s: %s", batch->input,
+                   err == WEIR_ESYSTEM ? strerror(errno) : weir_err_text((int)err));
+    return WEIR_CLI_BAD;
+  }
+  return WEIR_CLI_FINE;
+}
+
+/* Shows the lines that cannot be sent; without --skip-bad nothing is sent at all. */
+static int bad_show(struct batch *batch)
+{
+  char reason[WEIR_BATCH_REASON_MAX];
+  uint32_t shown = 0;
+
+  for (uint32_t i = 0; i < batch->index.count && shown < BAD_SHOWN_MAX; i++) {
+    const struct weir_batch_entry *entry = &batch->index.entries[i];
+
+    if (entry->state != WEIR_BATCH_BAD)
+      continue;
+    weir_batch_index_reason(&batch->index, entry, reason);
+    fprintf(stderr, "%s:%" PRIu32 ": %s\n", batch->input, entry->line, reason);
+    shown++;
+  }
+  if (batch->index.bad_count > shown)
+    fprintf(stderr, "%s: and %" PRIu32 " more\n", batch->input, batch->index.bad_count - shown);
+  if (batch->index.bad_count == 0 || batch->skips_bad)
+    return WEIR_CLI_FINE;
+  weir_cli_error(self,
+                 "%" PRIu32 " of %" PRIu32 " lines cannot be sent, so nothing was; fix them, or "
+                 "pass them over with --skip-bad",
+                 batch->index.bad_count, batch->index.count);
+  return WEIR_CLI_BAD;
+}
+
+/* Writes the lines that cannot be sent to the output, but for those that an earlier run wrote. */
+static bool bad_write(struct batch *batch)
+{
+  char reason[WEIR_BATCH_REASON_MAX];
+
+  for (uint32_t i = 0; i < batch->index.count; i++) {
+    struct weir_batch_entry *entry = &batch->index.entries[i];
+    struct weir_jsonout out = {0};
+    bool is_fine;
+
+    if (entry->state != WEIR_BATCH_BAD || entry->result_size > 0)
+      continue;
+    weir_batch_index_reason(&batch->index, entry, reason);
+    weir_batch_reason_write(&out, entry->line, reason);
+    errno = ENOMEM;
+    is_fine =
+        !out.is_failed && weir_batch_output_append(&batch->output, entry, out.bytes, out.size);
+    weir_jsonout_free(&out);
+    if (!is_fine) {
+      snprintf(batch->fault, sizeof(batch->fault), "%.300s: %s", batch->output_path,
+               strerror(errno));
+      return false;
+    }
+  }
+  return true;
+}
+
+static uint32_t count_state(const struct batch *batch, enum weir_batch_state state)
+{
+  uint32_t count = 0;
+
+  for (uint32_t i = 0; i < batch->index.count; i++)
+    count += batch->index.entries[i].state == state;
+  return count;
+}
+
+static int output_prepare(struct batch *batch)
+{
+  if (!weir_batch_output_open(&batch->output, batch->output_path, batch->input_fd, batch->fault) ||
+      !weir_batch_output_resume(&batch->output, &batch->index, batch->fault) ||
+      (batch->retries_failed &&
+       !weir_batch_output_rewrite(&batch->output, &batch->index, true, batch->fault)) ||
+      !bad_write(batch))
+    return fault(batch);
+  batch->before =
+      batch->index.count - batch->index.bad_count - count_state(batch, WEIR_BATCH_PENDING);
+  return WEIR_CLI_FINE;
+}
+
+static int coordinator_find(struct batch *batch)
+{
+  enum weir_err err = weir_view_get(batch->endpoint, WEIR_VIEW_TIMEOUT_MS, &batch->view);
+
+  if (!err)
+    return WEIR_CLI_FINE;
+  weir_cli_error(self,
+                 "no answer from the coordinator at %s (%s); check that weir-coordinator runs and "
+                 "that --coordinator or WEIR_COORDINATOR names its endpoint",
+                 batch->endpoint, weir_err_text((int)err));
+  return WEIR_CLI_UNREACHABLE;
+}
+
+static int provider_add(struct batch *batch, const char *name, const char *kind)
+{
+  struct weir_provider provider = WEIR_INIT(struct weir_provider);
+  int err;
+
+  provider.name = name;
+  provider.kind = kind;
+  provider.base_url = batch->base_url;
+  provider.key_env = batch->key_env;
+  err = weir_provider_add(batch->work.weir, &provider);
+  if (err != WEIR_OK)
+    return weir_cli_usage(self, "provider '%s'%s%s: %s", name, batch->base_url ? " at " : "",
+                          batch->base_url ? batch->base_url : "", weir_error_text(err));
+  return WEIR_CLI_FINE;
+}
+
+static void log_line(void *context, enum weir_level level, const char *text)
+{
+  (void)context;
+  if (level == WEIR_LEVEL_ERROR)
+    fprintf(stderr, "weir batch: %s\n", text);
+}
+
+static int library_open(struct batch *batch)
+{
+  struct weir_options open_options = WEIR_INIT(struct weir_options);
+  static const char *const names[] = {"gemini", "openai", "anthropic"};
+  int err, result = WEIR_CLI_FINE;
+
+  open_options.coordinator = batch->endpoint;
+  open_options.retries_max = (uint32_t)batch->retries;
+  open_options.is_without_retries = batch->retries == 0;
+  open_options.log = log_line;
+  err = weir_open(&open_options, &batch->work.weir);
+  if (err != WEIR_OK) {
+    weir_cli_error(self, "cannot start: %s", weir_error_text(err));
+    return WEIR_CLI_BAD;
+  }
+  if (batch->target.provider)
+    return provider_add(batch, batch->target.provider, weir_provider_kind_name(batch->target.kind));
+  for (size_t i = 0; result == WEIR_CLI_FINE && (batch->base_url || batch->key_env) &&
+                     i < sizeof(names) / sizeof(names[0]);
+       i++)
+    result = provider_add(batch, names[i], names[i]);
+  return result;
+}
+
+/* The limit per minute to compare the pace with: of tokens, or else of requests. */
+static const struct weir_msg_row_limit *limit_find(const struct weir_msg_row *pool)
+{
+  const struct weir_msg_row_limit *found = NULL;
+
+  for (uint32_t i = 0; i < pool->limits_count; i++)
+    if (pool->limits[i].window_us == 60000000 &&
+        (!found || found->dimension == WEIR_DIMENSION_REQUESTS))
+      found = &pool->limits[i];
+  return found;
+}
+
+/* Asks for a lease on |model| and gives it back: which pool has it? It may be full just now, and
+ * tell all the same. */
+static int pool_find(struct batch *batch, const char *model, char ret_pool[WEIR_POOL_NAME_SIZE])
+{
+  struct weir_ask ask = WEIR_INIT(struct weir_ask);
+  struct weir_lease lease = WEIR_INIT(struct weir_lease);
+  int err;
+
+  ask.model = model;
+  ask.work_class = batch->work_class;
+  ask.max_wait_ms = 5000;
+  ask.is_immediate = 1;
+  err = weir_acquire(batch->work.weir, &ask, &lease);
+  if (err == WEIR_OK && weir_settle(batch->work.weir, &lease, NULL) != WEIR_OK)
+    return WEIR_EINVAL;
+  snprintf(ret_pool, WEIR_POOL_NAME_SIZE, "%s", err == WEIR_OK ? lease.pool : lease.denied.pool);
+  if (err == WEIR_EDENIED && lease.denied.why != WEIR_DENIAL_NO_POOL)
+    return WEIR_OK;
+  return err;
+}
+
+/* Looks at the first line to send before any is sent: does the coordinator know its model? */
+static int first_probe(struct batch *batch)
+{
+  char pool[WEIR_POOL_NAME_SIZE], model[WEIR_NAME_SIZE], reason[WEIR_BATCH_REASON_MAX];
+  struct weir_batch_request request;
+  const struct weir_batch_entry *entry = NULL;
+  int err;
+
+  for (uint32_t i = 0; !entry && i < batch->index.count; i++)
+    if (batch->index.entries[i].state == WEIR_BATCH_PENDING)
+      entry = &batch->index.entries[i];
+  if (!entry || !weir_batch_index_load(&batch->index, entry, &request, reason) ||
+      !weir_batch_target_model(&batch->target, &request, model))
+    return WEIR_CLI_FINE;
+  err = pool_find(batch, model, pool);
+  if (err == WEIR_EDENIED) {
+    weir_cli_error(self,
+                   "%s:%" PRIu32
+                   ": the coordinator has no pool for '%s'; add it to 'models' in its "
+                   "configuration, or name what it has ('weir stats') with --model or --route",
+                   batch->input, entry->line, model);
+    return WEIR_CLI_BAD;
+  }
+  if (err != WEIR_OK) {
+    weir_cli_error(self, "no lease from the coordinator at %s: %s", batch->endpoint,
+                   weir_error_text(err));
+    return err == WEIR_EUNREACHABLE ? WEIR_CLI_UNREACHABLE : WEIR_CLI_BAD;
+  }
+  for (uint32_t i = 0; i < batch->view.pools_count; i++)
+    if (strcmp(batch->view.pools[i].pool, pool) == 0)
+      batch->progress.limit = limit_find(&batch->view.pools[i]);
+  return WEIR_CLI_FINE;
+}
+
+/* ---- The run ------------------------------------------------------------------------------- */
+
+/* What another second of waiting cannot bring back is given up. The lock keeps a result that is
+ * being written whole. */
+static void give_up(struct batch *batch)
+{
+  pthread_mutex_lock(&batch->work.lock);
+  weir_batch_progress_clear(&batch->progress);
+  weir_cli_error(self,
+                 "stopped with %" PRIu32 " requests under way, which may be billed; run the same "
+                 "command again to resume",
+                 batch->work.inflight);
+  if (fsync(batch->output.fd) != 0)
+    weir_cli_error(self, "%s: %s", batch->output_path, strerror(errno));
+  _exit(batch->is_interrupted ? WEIR_CLI_INTERRUPTED : WEIR_CLI_BAD);
+}
+
+/* Takes a signal; the second one means now. */
+static void signal_take(struct batch *batch)
+{
+  struct signalfd_siginfo info;
+
+  if (read(batch->signal_fd, &info, sizeof(info)) != sizeof(info))
+    return;
+  if (batch->is_interrupted)
+    give_up(batch);
+  batch->is_interrupted = true;
+  weir_batch_work_stop(&batch->work, 0, NULL);
+  weir_batch_progress_clear(&batch->progress);
+  fputs("weir batch: interrupted; waiting for requests under way (again to stop now)\n", stderr);
+}
+
+/* Waits until all threads have ended, and shows how far they are. */
+static void watch(struct batch *batch)
+{
+  struct pollfd fds[] = {{.fd = batch->signal_fd, .events = POLLIN},
+                         {.fd = batch->work.wake_fd, .events = POLLIN}};
+  uint64_t deadline_us = UINT64_MAX, ignored;
+  bool is_over = false, is_drained = false;
+
+  while (!is_over) {
+    struct weir_batch_tally tally;
+    bool is_stopping;
+    uint64_t now_us;
+
+    if (poll(fds, 2, LOOK_MS) > 0) {
+      if (fds[0].revents)
+        signal_take(batch);
+      if (fds[1].revents && read(batch->work.wake_fd, &ignored, sizeof(ignored)) < 0)
+        continue;
+    }
+    now_us = weir_cli_now_us();
+    pthread_mutex_lock(&batch->work.lock);
+    tally = batch->work.tally;
+    is_stopping = batch->work.is_stopping;
+    is_over = batch->work.threads == 0;
+    pthread_mutex_unlock(&batch->work.lock);
+    if (is_stopping && !is_drained) {
+      weir_drain(batch->work.weir);
+      deadline_us = now_us + batch->grace_ms * 1000;
+      is_drained = true;
+    }
+    weir_batch_progress_show(&batch->progress, &tally, now_us, is_over);
+    if (!is_over && now_us > deadline_us)
+      give_up(batch);
+  }
+}
+
+static int lines_run(struct batch *batch)
+{
+  sigset_t signals;
+  struct weir_batch_work *work = &batch->work;
+
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  batch->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  work->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (batch->signal_fd < 0 || work->wake_fd < 0 || pthread_mutex_init(&work->lock, NULL) != 0) {
+    weir_cli_error(self, "cannot start: %s", strerror(errno));
+    return WEIR_CLI_BAD;
+  }
+  work->target = &batch->target;
+  work->input_path = batch->input;
+  work->input_fd = batch->input_fd;
+  work->max_wait_ms = batch->max_wait_ms;
+  work->timeout_ms = batch->timeout_ms;
+  work->work_class = batch->work_class;
+  work->index = &batch->index;
+  work->output = &batch->output;
+  batch->progress.is_silent = batch->is_quiet;
+  batch->progress.is_terminal = isatty(STDERR_FILENO);
+  batch->progress.total = batch->index.count - batch->index.bad_count;
+  batch->progress.before = batch->before;
+  batch->progress.begun_us = batch->progress.shown_us = batch->begun_us = weir_cli_now_us();
+  if (!weir_batch_work_start(work, (uint32_t)batch->parallel)) {
+    weir_cli_error(self, "the system refuses threads; try a smaller --parallel");
+    return WEIR_CLI_BAD;
+  }
+  watch(batch);
+  weir_batch_work_join(work);
+  return WEIR_CLI_FINE;
+}
+
+/* ---- After the run ------------------------------------------------------------------------- */
+
+static void summary_json(const struct batch *batch, int result)
+{
+  const struct weir_batch_tally *tally = &batch->work.tally;
+  struct weir_jsonout out = {0};
+
+  weir_jsonout_object(&out, NULL);
+  weir_jsonout_text(&out, "input", batch->input);
+  weir_jsonout_text(&out, "output", batch->output_path);
+  weir_jsonout_uint(&out, "lines", batch->index.count);
+  weir_jsonout_uint(&out, "bad", batch->index.bad_count);
+  weir_jsonout_uint(&out, "before", batch->before);
+  weir_jsonout_uint(&out, "done", tally->done);
+  weir_jsonout_uint(&out, "failed", tally->failed);
+  weir_jsonout_uint(&out, "left", count_state(batch, WEIR_BATCH_PENDING));
+  weir_jsonout_uint(&out, "failed_in_output",
+                    count_state(batch, WEIR_BATCH_FAILED) +
+                        count_state(batch, WEIR_BATCH_RETRYABLE));
+  weir_jsonout_uint(&out, "attempts", tally->attempts);
+  weir_jsonout_uint(&out, "input_tokens", tally->input_tokens);
+  weir_jsonout_uint(&out, "output_tokens", tally->output_tokens);
+  weir_jsonout_seconds(&out, "elapsed_s",
+                       batch->begun_us > 0 ? weir_cli_now_us() - batch->begun_us : 0);
+  weir_jsonout_bool(&out, "interrupted", batch->is_interrupted);
+  weir_jsonout_text(&out, "stopped_because", batch->work.reason[0] ? batch->work.reason : NULL);
+  weir_jsonout_uint(&out, "exit", (uint64_t)result);
+  weir_jsonout_object_end(&out);
+  weir_jsonout_newline(&out);
+  weir_jsonout_print(&out);
+}
+
+static void summary_text(const struct batch *batch)
+{
+  uint32_t left = count_state(batch, WEIR_BATCH_PENDING);
+  uint32_t retryable = count_state(batch, WEIR_BATCH_RETRYABLE);
+  uint32_t failed = count_state(batch, WEIR_BATCH_FAILED);
+
+  if (batch->work.reason[0] != '\0')
+    weir_cli_error(self, "stopped: %s", batch->work.reason);
+  if (left > 0)
+    weir_cli_error(self, "%" PRIu32 " lines are left; run the same command again to resume", left);
+  if (retryable > 0)
+    weir_cli_error(self,
+                   "%" PRIu32 " lines failed but may pass later: add --retry-failed to send them "
+                   "again",
+                   retryable);
+  if (failed > 0)
+    weir_cli_error(self, "%" PRIu32 " lines failed for good: see \"error\" in %s", failed,
+                   batch->output_path);
+}
+
+/* Puts the finished output in order, tells how it went, and decides the exit code. */
+static int finish(struct batch *batch)
+{
+  uint32_t left = count_state(batch, WEIR_BATCH_PENDING);
+  int result = WEIR_CLI_FINE;
+  bool is_fine = true;
+
+  if (batch->is_in_order && left == 0)
+    is_fine = weir_batch_output_rewrite(&batch->output, &batch->index, false, batch->fault);
+  is_fine = weir_batch_output_close(&batch->output, batch->fault) && is_fine;
+  if (left > 0 || !is_fine || batch->index.bad_count > 0 ||
+      count_state(batch, WEIR_BATCH_FAILED) + count_state(batch, WEIR_BATCH_RETRYABLE) > 0)
+    result = WEIR_CLI_BAD;
+  if (batch->work.result != 0)
+    result = batch->work.result;
+  if (batch->is_interrupted && left > 0)
+    result = WEIR_CLI_INTERRUPTED;
+  if (!is_fine)
+    fault(batch);
+  summary_text(batch);
+  if (batch->is_json)
+    summary_json(batch, result);
+  return result;
+}
+
+static int batch_run(struct batch *batch)
+{
+  int result = input_read(batch);
+
+  if (result == WEIR_CLI_FINE)
+    result = bad_show(batch);
+  if (result == WEIR_CLI_FINE)
+    result = output_prepare(batch);
+  if (result == WEIR_CLI_FINE && count_state(batch, WEIR_BATCH_PENDING) > 0) {
+    result = coordinator_find(batch);
+    if (result == WEIR_CLI_FINE)
+      result = library_open(batch);
+    if (result == WEIR_CLI_FINE)
+      result = first_probe(batch);
+    if (result == WEIR_CLI_FINE)
+      result = lines_run(batch);
+  }
+  return result == WEIR_CLI_FINE ? finish(batch) : result;
+}
+
+static void batch_free(struct batch *batch)
+{
+  char ignored[WEIR_BATCH_FAULT_MAX];
+
+  weir_close(batch->work.weir);
+  weir_batch_output_close(&batch->output, ignored);
+  weir_batch_index_fini(&batch->index);
+  weir_view_free(&batch->view);
+  if (batch->input_fd >= 0)
+    close(batch->input_fd);
+  free(batch);
+}
+
+/* ---- Command line -------------------------------------------------------------------------- */
+
+/* "gemini", or "mine=gemini" for a provider that the coordinator calls otherwise. */
+static int provider_parse(struct batch *batch, const char *text)
+{
+  const char *equals = strchr(text, '='), *kind = equals ? equals + 1 : text;
+  size_t size = equals ? (size_t)(equals - text) : strlen(text);
+
+  if (size == 0 || size >= sizeof(batch->provider))
+    return weir_cli_usage(self, "--provider: a name has 1 to %zu characters",
+                          sizeof(batch->provider) - 1);
+  batch->target.kind = weir_provider_kind_parse(kind);
+  if (batch->target.kind == 0)
+    return weir_cli_usage(self,
+                          "--provider: '%s' is no kind of provider; write gemini, openai, "
+                          "anthropic, vertex or compatible, or NAME=KIND",
+                          kind);
+  memcpy(batch->provider, text, size);
+  batch->provider[size] = '\0';
+  batch->target.provider = batch->provider;
+  return WEIR_CLI_FINE;
+}
+
+static int order_parse(struct batch *batch, const char *text)
+{
+  batch->is_in_order = strcmp(text, "input") == 0;
+  if (!batch->is_in_order && strcmp(text, "completed") != 0)
+    return weir_cli_usage(self, "--order: '%s' is neither 'input' nor 'completed'", text);
+  return WEIR_CLI_FINE;
+}
+
+static int class_parse(struct batch *batch, const char *text)
+{
+  batch->work_class = weir_class_parse(text);
+  if (batch->work_class == 0)
+    return weir_cli_usage(self, "--class: '%s' is neither 'online' nor 'batch'", text);
+  return WEIR_CLI_FINE;
+}
+
+static int text_take(struct batch *batch, int id, const char *value)
+{
+  const char **place = id == 'o'                ? &batch->output_path
+                       : id == 'm'              ? &batch->target.model
+                       : id == OPTION_ROUTE     ? &batch->target.route
+                       : id == OPTION_BASE_URL  ? &batch->base_url
+                       : id == OPTION_KEY_ENV   ? &batch->key_env
+                       : id == 'c'              ? &batch->endpoint
+                       : id == WEIR_CLI_OPERAND ? &batch->input
+                                                : NULL;
+
+  if (!place)
+    return WEIR_CLI_USAGE;
+  if (id == WEIR_CLI_OPERAND && batch->input)
+    return weir_cli_usage(self, "one input at a time: '%s' is one too many", value);
+  if (value[0] == '\0')
+    return weir_cli_usage(self, "an option's value is empty");
+  *place = value;
+  return WEIR_CLI_FINE;
+}
+
+static int option_take(struct batch *batch, const struct weir_cli_args *args, int id)
+{
+  switch (id) {
+  case OPTION_PROVIDER:
+    return provider_parse(batch, args->value);
+  case OPTION_ORDER:
+    return order_parse(batch, args->value);
+  case OPTION_CLASS:
+    return class_parse(batch, args->value);
+  case 'n':
+    return weir_cli_uint(args, 1, WEIR_BATCH_PARALLEL_MAX, &batch->parallel);
+  case OPTION_RETRIES:
+    return weir_cli_uint(args, 0, RETRIES_MAX, &batch->retries);
+  case OPTION_MAX_WAIT:
+    return weir_cli_duration(args, WEIR_WAIT_MAX_MS, &batch->max_wait_ms);
+  case OPTION_TIMEOUT:
+    return weir_cli_duration(args, DAY_MS, &batch->timeout_ms);
+  case OPTION_GRACE:
+    return weir_cli_duration(args, DAY_MS, &batch->grace_ms);
+  case OPTION_RETRY_FAILED:
+    batch->retries_failed = true;
+    return WEIR_CLI_FINE;
+  case OPTION_SKIP_BAD:
+    batch->skips_bad = true;
+    return WEIR_CLI_FINE;
+  case OPTION_QUIET:
+    batch->is_quiet = true;
+    return WEIR_CLI_FINE;
+  case OPTION_JSON:
+    batch->is_json = true;
+    return WEIR_CLI_FINE;
+  default:
+    return text_take(batch, id, args->value);
+  }
+}
+
+static int run(int argc, char **argv)
+{
+  struct weir_cli_args args = {.command = self, .argc = argc, .argv = argv};
+  struct batch *batch = calloc(1, sizeof(*batch));
+  int id, result = WEIR_CLI_FINE;
+
+  if (!batch) {
+    weir_cli_error(self, "out of memory");
+    return WEIR_CLI_BAD;
+  }
+  batch->input_fd = batch->output.fd = -1;
+  batch->parallel = PARALLEL_DEFAULT;
+  batch->retries = RETRIES_DEFAULT;
+  batch->max_wait_ms = WAIT_DEFAULT_MS;
+  batch->timeout_ms = TIMEOUT_MS;
+  batch->grace_ms = GRACE_MS;
+  batch->is_in_order = true;
+  batch->work_class = WEIR_CLASS_BATCH;
+  while (result == WEIR_CLI_FINE && (id = weir_cli_next(&args)) != WEIR_CLI_END)
+    result = id == WEIR_CLI_WRONG ? WEIR_CLI_USAGE : option_take(batch, &args, id);
+  if (result == WEIR_CLI_FINE && !batch->input)
+    result = weir_cli_usage(self, "which file of requests?");
+  if (result == WEIR_CLI_FINE && !batch->output_path)
+    result = weir_cli_usage(self, "where do the results go? add -o FILE");
+  batch->endpoint = weir_cli_endpoint(batch->endpoint);
+  if (result == WEIR_CLI_FINE)
+    result = batch_run(batch);
+  batch_free(batch);
+  return result;
+}
+
+const struct weir_cli_command weir_cli_batch_command = {
+    .name = "batch",
+    .synopsis = "INPUT.jsonl -o OUTPUT.jsonl [OPTION...]",
+    .summary = "run a file of requests within the quota, resumable",
+    .text =
+        "Each line of INPUT is a request: {\"custom_id\",\"method\",\"url\",\"body\"} as for "
+        "OpenAI's\n"
+        "batches, {\"key\",\"request\"} as for Gemini's, or {\"custom_id\",\"params\"} as for\n"
+        "Anthropic's. Results go to OUTPUT in the same provider's form, one line each, as they\n"
+        "come; when all are there they are put in the order of INPUT. Ctrl-C, a crash or a closed\n"
+        "quota cost nothing: the same command goes on where it stopped.\n\n"
+        "  GEMINI_API_KEY=... weir batch in.jsonl -o out.jsonl --model gemini-2.5-flash",
+    .options = options,
+    .run = run,
+};

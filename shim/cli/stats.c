@@ -1,0 +1,334 @@
+/* stats.c - `weir stats`: what the coordinator holds, as a table for people or as JSON. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "jsonout.h"
+#include "view.h"
+
+#define COLUMNS   12
+#define CELL_SIZE 48
+
+enum { OPTION_JSON = 256, OPTION_TIMEOUT };
+
+static const struct weir_cli_option options[] = {
+    {"coordinator", 'c', "ENDPOINT",
+     "where it listens (default: $WEIR_COORDINATOR, or ipc:///run/weir/weir.sock)"},
+    {"pool", 'p', "NAME", "show only this pool"},
+    {"watch", 'w', "SECONDS", "show again every so many seconds, until interrupted"},
+    {"timeout", OPTION_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"},
+    {"json", OPTION_JSON, NULL, "one JSON object per look, on one line"},
+    {0},
+};
+
+struct stats {
+  const char *endpoint, *pool;
+  uint64_t timeout_ms, watch_ms;
+  bool is_json;
+};
+
+static uint64_t limit_free(const struct weir_msg_row_limit *limit)
+{
+  return limit->used < limit->amount ? limit->amount - limit->used : 0;
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
+{
+  weir_jsonout_object(out, NULL);
+  weir_jsonout_text(out, "name", row->pool);
+  weir_jsonout_array(out, "limits");
+  for (uint32_t i = 0; i < row->limits_count; i++) {
+    const struct weir_msg_row_limit *limit = &row->limits[i];
+
+    weir_jsonout_object(out, NULL);
+    weir_jsonout_text(out, "dimension", weir_dimension_name(limit->dimension));
+    weir_jsonout_seconds(out, "window_s", limit->window_us);
+    weir_jsonout_uint(out, "amount", limit->amount);
+    weir_jsonout_uint(out, "used", limit->used);
+    weir_jsonout_uint(out, "free", limit_free(limit));
+    weir_jsonout_object_end(out);
+  }
+  weir_jsonout_array_end(out);
+  weir_jsonout_object(out, "queued");
+  for (int class = 1; class < WEIR_CLASS_MAX; class ++)
+    weir_jsonout_uint(out, weir_class_name((enum weir_class) class), row->queued[class]);
+  weir_jsonout_object_end(out);
+  weir_jsonout_uint(out, "leases", row->leases);
+  weir_jsonout_uint(out, "grants", row->grants);
+  weir_jsonout_uint(out, "rejected_429", row->rejected_429);
+  weir_jsonout_seconds(out, "frozen_s", row->frozen_us);
+  weir_jsonout_object_end(out);
+}
+
+static bool stats_json(const struct stats *stats, const struct weir_view_data *data)
+{
+  struct weir_jsonout out = {0};
+
+  weir_jsonout_object(&out, NULL);
+  weir_jsonout_text(&out, "coordinator", stats->endpoint);
+  weir_jsonout_uint(&out, "epoch", data->totals.epoch);
+  weir_jsonout_seconds(&out, "uptime_s", data->totals.uptime_us);
+  weir_jsonout_uint(&out, "sessions", data->totals.sessions);
+  weir_jsonout_array(&out, "pools");
+  for (uint32_t i = 0; i < data->pools_count; i++)
+    if (!stats->pool || strcmp(stats->pool, data->pools[i].pool) == 0)
+      pool_json(&out, &data->pools[i]);
+  weir_jsonout_array_end(&out);
+  weir_jsonout_object(&out, "totals");
+  for (int i = 1; i < WEIR_COUNTER_MAX; i++)
+    weir_jsonout_uint(&out, weir_counter_name((enum weir_counter)i), data->totals.counters[i]);
+  weir_jsonout_object_end(&out);
+  weir_jsonout_object_end(&out);
+  weir_jsonout_newline(&out);
+  return weir_jsonout_print(&out);
+}
+
+/* ---- Table --------------------------------------------------------------------------------- */
+
+/* Cells of a row; the first two columns are flush left, numbers flush right. */
+struct row {
+  char cells[COLUMNS][CELL_SIZE];
+};
+
+static const struct row heads = {{"POOL", "LIMIT", "USED", "OF", "SHARE", "FREE", "ONLINE", "BATCH",
+                                  "LEASES", "GRANTS", "429S", "FROZEN"}};
+
+static void cell_number(struct row *row, int column, uint64_t value)
+{
+  char text[WEIR_CLI_TEXT_SIZE];
+
+  snprintf(row->cells[column], CELL_SIZE, "%s", weir_cli_grouped(value, text));
+}
+
+/* "1m", "25h", "90s": the largest unit that divides it. */
+static void window_format(uint64_t us, char *ret_text, size_t size)
+{
+  uint64_t ms = us / 1000;
+
+  if (ms % 3600000 == 0)
+    snprintf(ret_text, size, "%" PRIu64 "h", ms / 3600000);
+  else if (ms % 60000 == 0)
+    snprintf(ret_text, size, "%" PRIu64 "m", ms / 60000);
+  else if (ms % 1000 == 0)
+    snprintf(ret_text, size, "%" PRIu64 "s", ms / 1000);
+  else
+    snprintf(ret_text, size, "%" PRIu64 "ms", ms);
+}
+
+static void limit_fill(struct row *row, const struct weir_msg_row_limit *limit)
+{
+  char window[WEIR_CLI_TEXT_SIZE];
+  uint64_t amount = limit->amount > 0 ? limit->amount : 1;
+  /* Without 128 bits: amounts may be as large as 2^62. */
+  uint64_t share_pm = limit->used / (amount / 1000 + 1);
+
+  if (limit->used <= UINT64_MAX / 1000)
+    share_pm = limit->used * 1000 / amount;
+  window_format(limit->window_us, window, sizeof(window));
+  snprintf(row->cells[1], CELL_SIZE, "%s/%s", weir_dimension_name(limit->dimension), window);
+  cell_number(row, 2, limit->used);
+  cell_number(row, 3, limit->amount);
+  snprintf(row->cells[4], CELL_SIZE, "%" PRIu64 ".%" PRIu64 " %%", share_pm / 10, share_pm % 10);
+  cell_number(row, 5, limit_free(limit));
+}
+
+static void pool_fill(struct row *row, const struct weir_msg_row *pool)
+{
+  char text[WEIR_CLI_TEXT_SIZE];
+
+  snprintf(row->cells[0], CELL_SIZE, "%s", pool->pool);
+  cell_number(row, 6, pool->queued[WEIR_CLASS_ONLINE]);
+  cell_number(row, 7, pool->queued[WEIR_CLASS_BATCH]);
+  cell_number(row, 8, pool->leases);
+  cell_number(row, 9, pool->grants);
+  cell_number(row, 10, pool->rejected_429);
+  snprintf(row->cells[11], CELL_SIZE, "%s",
+           pool->frozen_us > 0 ? weir_cli_span(pool->frozen_us, text) : "-");
+}
+
+static void rows_print(const struct row *rows, size_t count)
+{
+  int widths[COLUMNS];
+
+  for (int column = 0; column < COLUMNS; column++) {
+    widths[column] = (int)strlen(heads.cells[column]);
+    for (size_t i = 0; i < count; i++)
+      if ((int)strlen(rows[i].cells[column]) > widths[column])
+        widths[column] = (int)strlen(rows[i].cells[column]);
+  }
+  for (size_t i = 0; i <= count; i++) {
+    const struct row *row = i == 0 ? &heads : &rows[i - 1];
+    int last = row->cells[COLUMNS - 1][0] != '\0' ? COLUMNS : 6; /* no blanks at the end */
+
+    for (int column = 0; column < last; column++)
+      printf("%s%*s", column > 0 ? "  " : "", column < 2 ? -widths[column] : widths[column],
+             row->cells[column]);
+    putchar('\n');
+  }
+}
+
+static void totals_print(const struct weir_view_data *data)
+{
+  char text[WEIR_CLI_TEXT_SIZE];
+  const char *separator = "";
+
+  printf("\nepoch %" PRIu64 ", up %s, %" PRIu32 " sessions, %" PRIu32 " pools\n",
+         data->totals.epoch, weir_cli_span(data->totals.uptime_us, text), data->totals.sessions,
+         data->totals.pools);
+  for (int i = 1; i < WEIR_COUNTER_MAX; i++) {
+    if (data->totals.counters[i] == 0)
+      continue;
+    printf("%s%s %s", separator, weir_cli_grouped(data->totals.counters[i], text),
+           weir_counter_name((enum weir_counter)i));
+    separator = ", ";
+  }
+  puts(*separator ? "" : "no asks so far");
+}
+
+static bool stats_table(const struct stats *stats, const struct weir_view_data *data)
+{
+  struct row *rows = calloc((size_t)data->pools_count * WEIR_LIMITS_MAX + 1, sizeof(*rows));
+  size_t count = 0;
+
+  if (!rows) {
+    weir_cli_error(&weir_cli_stats_command, "out of memory for %" PRIu32 " pools",
+                   data->pools_count);
+    return false;
+  }
+  for (uint32_t i = 0; i < data->pools_count; i++) {
+    const struct weir_msg_row *pool = &data->pools[i];
+
+    if (stats->pool && strcmp(stats->pool, pool->pool) != 0)
+      continue;
+    pool_fill(&rows[count], pool);
+    for (uint32_t l = 0; l < pool->limits_count; l++)
+      limit_fill(&rows[count + l], &pool->limits[l]);
+    count += pool->limits_count > 0 ? pool->limits_count : 1;
+  }
+  rows_print(rows, count);
+  if (!stats->pool)
+    totals_print(data);
+  free(rows);
+  return true;
+}
+
+/* ---- Command ------------------------------------------------------------------------------- */
+
+static int unreachable(const struct stats *stats, enum weir_err err)
+{
+  char text[WEIR_CLI_TEXT_SIZE];
+
+  if (err == WEIR_EUNREACHABLE)
+    weir_cli_error(&weir_cli_stats_command,
+                   "no answer from the coordinator at %s within %s; check that weir-coordinator "
+                   "runs, that its 'listen' names this endpoint, and that you may open the socket",
+                   stats->endpoint, weir_cli_span(stats->timeout_ms * 1000, text));
+  else if (err == WEIR_EINVAL)
+    return weir_cli_usage(&weir_cli_stats_command,
+                          "'%s' is not an endpoint; write ipc:///path or tcp://host:port",
+                          stats->endpoint);
+  else
+    weir_cli_error(&weir_cli_stats_command, "the answer from %s cannot be used: %s",
+                   stats->endpoint, weir_err_text((int)err));
+  return WEIR_CLI_UNREACHABLE;
+}
+
+static bool pool_is_there(const struct stats *stats, const struct weir_view_data *data)
+{
+  const char *words[256], *nearest;
+  size_t count = 0;
+
+  for (uint32_t i = 0; i < data->pools_count; i++) {
+    if (strcmp(stats->pool, data->pools[i].pool) == 0)
+      return true;
+    if (count < sizeof(words) / sizeof(words[0]))
+      words[count++] = data->pools[i].pool;
+  }
+  nearest = weir_cli_nearest(stats->pool, words, count);
+  weir_cli_error(&weir_cli_stats_command, "there is no pool '%s'%s%s%s", stats->pool,
+                 nearest ? "; did you mean '" : "; 'weir stats' lists them", nearest ? nearest : "",
+                 nearest ? "'?" : "");
+  return false;
+}
+
+static int look(const struct stats *stats)
+{
+  struct weir_view_data data;
+  enum weir_err err = weir_view_get(stats->endpoint, stats->timeout_ms, &data);
+  bool is_fine;
+
+  if (err)
+    return unreachable(stats, err);
+  is_fine = !stats->pool || pool_is_there(stats, &data);
+  if (is_fine)
+    is_fine = stats->is_json ? stats_json(stats, &data) : stats_table(stats, &data);
+  weir_view_free(&data);
+  return is_fine ? WEIR_CLI_FINE : WEIR_CLI_BAD;
+}
+
+/* Repeats until a signal ends the program; a coordinator that is away may come back. */
+static int watch(const struct stats *stats)
+{
+  struct timespec pause = {.tv_sec = (time_t)(stats->watch_ms / 1000),
+                           .tv_nsec = (long)(stats->watch_ms % 1000) * 1000000};
+  bool is_terminal = !stats->is_json && isatty(STDOUT_FILENO);
+  int result;
+
+  do {
+    if (is_terminal)
+      fputs("\033[H\033[2J", stdout);
+    result = look(stats);
+    if (!is_terminal && !stats->is_json)
+      putchar('\n');
+    if (fflush(stdout) != 0)
+      return WEIR_CLI_BAD;
+  } while ((result == WEIR_CLI_FINE || result == WEIR_CLI_UNREACHABLE) &&
+           nanosleep(&pause, NULL) == 0);
+  return result;
+}
+
+static int run(int argc, char **argv)
+{
+  struct weir_cli_args args = {.command = &weir_cli_stats_command, .argc = argc, .argv = argv};
+  struct stats stats = {.timeout_ms = WEIR_VIEW_TIMEOUT_MS};
+  int id, bad = WEIR_CLI_FINE;
+
+  while (!bad && (id = weir_cli_next(&args)) != WEIR_CLI_END) {
+    if (id == 'c')
+      stats.endpoint = args.value;
+    else if (id == 'p')
+      stats.pool = args.value;
+    else if (id == 'w')
+      bad = weir_cli_duration(&args, UINT64_C(86400000), &stats.watch_ms);
+    else if (id == OPTION_TIMEOUT)
+      bad = weir_cli_duration(&args, UINT64_C(3600000), &stats.timeout_ms);
+    else if (id == OPTION_JSON)
+      stats.is_json = true;
+    else if (id == WEIR_CLI_OPERAND)
+      bad = weir_cli_usage(args.command, "'%s' is one word too many", args.value);
+    else
+      bad = WEIR_CLI_USAGE;
+  }
+  if (bad)
+    return bad;
+  stats.endpoint = weir_cli_endpoint(stats.endpoint);
+  return stats.watch_ms > 0 ? watch(&stats) : look(&stats);
+}
+
+const struct weir_cli_command weir_cli_stats_command = {
+    .name = "stats",
+    .synopsis = "[--coordinator ENDPOINT] [--pool NAME] [--watch SECONDS] [--json]",
+    .summary = "show pools, limits, queues and counters of the coordinator",
+    .text =
+        "USED counts what is charged in the window now, leases that are out included; ONLINE\n"
+        "and BATCH are asks waiting in each class; 429S are rejections that instances reported;\n"
+        "FROZEN is how long no grant is given, because of what the provider said.",
+    .options = options,
+    .run = run,
+};
