@@ -109,7 +109,8 @@ const struct weir_http_request *weir_http_exchange_request(const struct weir_htt
  * followed by a NUL byte that |*ret_size| does not count. */
 const char *weir_http_exchange_body(const struct weir_http_exchange *x, size_t *ret_size);
 
-/* weir_http_exchange_set_data keeps a pointer of the handler's with |x|; NULL at first. */
+/* weir_http_exchange_set_data and weir_http_exchange_data keep and return a pointer of the
+ * handler's, with |x|; NULL at first. */
 void weir_http_exchange_set_data(struct weir_http_exchange *x, void *data);
 void *weir_http_exchange_data(const struct weir_http_exchange *x);
 
