@@ -91,7 +91,8 @@ void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until, weir_tst
       continue;
     weir_ring_advance(&limit->ring, now);
     if (limit->ring.used < limit->config.amount)
-      weir_ring_add(&limit->ring, until, limit->config.amount - limit->ring.used);
+      weir_ring_add(&limit->ring, weir_time_add(until, WEIR_HOLD_MAX_US),
+                    limit->config.amount - limit->ring.used);
   }
 }
 

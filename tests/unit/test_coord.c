@@ -496,8 +496,8 @@ static void a_later_life_assumes_the_former_one_spent_everything(void **state)
   fixture_start(f, &small_bounds, &again);
   s = fixture_hello(f, 9, 1, 1);
   assert_int_equal(answer(f)->welcome.epoch, 2);
-  assert_int_equal(fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 30 * SECOND), WEIR_MSG_DENY);
-  assert_int_equal(fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 41 * SECOND), WEIR_MSG_QUEUED);
+  assert_int_equal(fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 45 * SECOND), WEIR_MSG_DENY);
+  assert_int_equal(fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 51 * SECOND), WEIR_MSG_QUEUED);
 }
 
 static void rows_tell_what_the_books_hold(void **state)

@@ -63,7 +63,7 @@ struct weir_coord_start {
   uint64_t epoch;        /* larger than that of every former life */
   uint64_t seed;         /* for session tokens; unguessable when peers are not trusted */
   bool has_past;         /* false: nothing was ever granted before */
-  weir_duration past_us; /* a former life may have granted until this long ago */
+  weir_duration past_us; /* a former life's leases may have started until this long ago */
 };
 
 /* weir_coord_size returns the bytes of storage for |bounds|. */

@@ -62,8 +62,9 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config 
                            weir_tstamp now);
 
 /* weir_ledger_assume_spent charges every limit in full as if leases could have started until
- * |until|: what a coordinator must assume of its own former life. Windows longer than
- * WEIR_LEDGER_ASSUME_MAX are left alone, or one crash would close a pool for a day. */
+ * |until| (at most now) and been held for as long as any configuration allows: what a coordinator
+ * must assume of its own former life. Windows longer than WEIR_LEDGER_ASSUME_MAX are left alone, or
+ * one crash would close a pool for a day. */
 #define WEIR_LEDGER_ASSUME_MAX WEIR_US_PER_HOUR
 void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until, weir_tstamp now);
 
