@@ -352,35 +352,56 @@ static enum weir_json_status escape_digit_scan(struct weir_json *j)
   return GO_ON;
 }
 
-/* The grammar of RFC 8259: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)? */
-static enum number number_step(enum number n, uint8_t c)
-{
-  bool is_digit = c >= '0' && c <= '9', is_e = c == 'e' || c == 'E';
+/* What a byte is to a number. */
+enum byte { BYTE_ZERO, BYTE_DIGIT, BYTE_POINT, BYTE_E, BYTE_SIGN, BYTE_OTHER, BYTE_MAX };
 
-  switch (n) {
-  case NUMBER_MINUS:
-    return c == '0' ? NUMBER_ZERO : is_digit ? NUMBER_INT : NUMBER_OVER;
-  case NUMBER_INT:
-    if (is_digit)
-      return NUMBER_INT;
-    return c == '.' ? NUMBER_POINT : is_e ? NUMBER_E : NUMBER_OVER;
-  case NUMBER_ZERO:
-    return c == '.' ? NUMBER_POINT : is_e ? NUMBER_E : NUMBER_OVER;
-  case NUMBER_POINT:
-    return is_digit ? NUMBER_FRACTION : NUMBER_OVER;
-  case NUMBER_FRACTION:
-    return is_digit ? NUMBER_FRACTION : is_e ? NUMBER_E : NUMBER_OVER;
-  case NUMBER_E:
-    if (c == '+' || c == '-')
-      return NUMBER_SIGN;
-    return is_digit ? NUMBER_EXPONENT : NUMBER_OVER;
-  case NUMBER_SIGN:
-  case NUMBER_EXPONENT:
-    return is_digit ? NUMBER_EXPONENT : NUMBER_OVER;
-  case NUMBER_OVER:
-    break;
+static enum byte byte_of(uint8_t c)
+{
+  if (c >= '1' && c <= '9')
+    return BYTE_DIGIT;
+  switch (c) {
+  case '0':
+    return BYTE_ZERO;
+  case '.':
+    return BYTE_POINT;
+  case 'e':
+  case 'E':
+    return BYTE_E;
+  case '+':
+  case '-':
+    return BYTE_SIGN;
+  default:
+    return BYTE_OTHER;
   }
-  return NUMBER_OVER;
+}
+
+/* The grammar of RFC 8259: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)? */
+static enum number number_step(enum number number, uint8_t c)
+{
+  enum {
+    M = NUMBER_MINUS,
+    Z = NUMBER_ZERO,
+    I = NUMBER_INT,
+    P = NUMBER_POINT,
+    F = NUMBER_FRACTION,
+    E = NUMBER_E,
+    S = NUMBER_SIGN,
+    X = NUMBER_EXPONENT,
+    O = NUMBER_OVER
+  };
+  static const uint8_t next[NUMBER_OVER][BYTE_MAX] = {
+      /*      0  1-9 .  e  +- other */
+      [M] = {Z, I, O, O, O, O}, /* after "-" */
+      [Z] = {O, O, P, E, O, O}, /* after "0" */
+      [I] = {I, I, P, E, O, O}, /* after "12" */
+      [P] = {F, F, O, O, O, O}, /* after "12." */
+      [F] = {F, F, O, E, O, O}, /* after "12.5" */
+      [E] = {X, X, O, O, S, O}, /* after "12.5e" */
+      [S] = {X, X, O, O, O, O}, /* after "12.5e+" */
+      [X] = {X, X, O, O, O, O}, /* after "12.5e+3" */
+  };
+
+  return (enum number)next[number][byte_of(c)];
 }
 
 static bool number_is_whole(uint32_t n)
@@ -399,15 +420,14 @@ static enum weir_json_status number_end(struct weir_json *j, struct weir_json_to
 static enum weir_json_status number_scan(struct weir_json *j, struct weir_json_token *ret_token)
 {
   const uint8_t *stop = j->at;
-  enum number n = (enum number)j->number, next = n;
+  enum number next = (enum number)j->number;
 
-  while (stop < j->end && (next = number_step(n, *stop)) != NUMBER_OVER) {
-    n = next;
+  while (stop < j->end && (next = number_step((enum number)j->number, *stop)) != NUMBER_OVER) {
+    j->number = next;
     stop++;
   }
   text_add(j, j->at, (size_t)(stop - j->at));
   j->at = stop;
-  j->number = n;
   return next == NUMBER_OVER ? number_end(j, ret_token) : GO_ON;
 }
 
@@ -482,60 +502,76 @@ enum weir_json_status weir_json_end(struct weir_json *j, struct weir_json_token 
   return bad(j);
 }
 
-/* |value| * 10^|power| + |digit|, or false beyond 2^63. */
-static bool decimal_shift(uint64_t *value, uint64_t power, uint32_t digit)
+/* A number as digits * 10^(zeros - places): zeros wait, for 1.50e1 is whole although its digits do
+ * not end at the point. */
+struct decimal {
+  uint64_t digits, zeros, places;
+};
+
+/* Moves |digits| |power| places to the left and adds |digit|; false beyond 2^63. */
+static bool decimal_shift(uint64_t *digits, uint64_t power, uint32_t digit)
 {
   const uint64_t max = UINT64_C(1) << 63;
 
-  for (; power > 0 && *value > 0; power--) {
-    if (*value > max / 10)
+  for (; power > 0 && *digits > 0; power--) {
+    if (*digits > max / 10)
       return false;
-    *value *= 10;
+    *digits *= 10;
   }
-  if (*value > max - digit)
+  if (*digits > max - digit)
     return false;
-  *value += digit;
+  *digits += digit;
   return true;
 }
 
-bool weir_json_uint(const struct weir_json_token *token, uint64_t *ret_value)
+/* Reads digits and a point up to the exponent or the end, where it returns; NULL beyond 2^63. */
+static const char *decimal_read(const char *at, struct decimal *d)
 {
-  const char *at = token->text;
-  uint64_t value = 0, zeros = 0, places = 0, exponent = 0;
-  bool is_fraction = false, is_negative = false;
+  bool is_fraction = false;
 
-  if (token->type != WEIR_JSON_NUMBER || token->is_cut || *at == '-')
-    return false;
-  /* Trailing zeros wait: 1.50e1 is whole although its digits do not end at the point. */
-  for (; *at == '.' || (*at >= '0' && *at <= '9'); at++) {
+  for (; *at != '\0' && *at != 'e' && *at != 'E'; at++) {
     if (*at == '.') {
       is_fraction = true;
       continue;
     }
-    places += is_fraction;
+    d->places += is_fraction;
     if (*at == '0') {
-      zeros++;
-    } else {
-      if (!decimal_shift(&value, zeros + 1, (uint32_t)(*at - '0')))
-        return false;
-      zeros = 0;
+      d->zeros++;
+      continue;
     }
+    if (!decimal_shift(&d->digits, d->zeros + 1, (uint32_t)(*at - '0')))
+      return NULL;
+    d->zeros = 0;
   }
-  if (*at == 'e' || *at == 'E') {
-    at++;
-    is_negative = *at == '-';
-    at += *at == '-' || *at == '+';
-    for (; *at != '\0'; at++)
-      exponent = exponent < 100000 ? exponent * 10 + (uint64_t)(*at - '0') : exponent;
+  return at;
+}
+
+static void exponent_read(const char *at, struct decimal *d)
+{
+  bool is_negative = *at == '-';
+  uint64_t exponent = 0;
+
+  for (at += *at == '-' || *at == '+'; *at != '\0'; at++) {
+    if (exponent < 100000) /* more than any text here has digits */
+      exponent = exponent * 10 + (uint64_t)(*at - '0');
   }
-  if (value == 0) {
-    *ret_value = 0;
-    return true;
-  }
-  zeros += is_negative ? 0 : exponent;
-  places += is_negative ? exponent : 0;
-  if (zeros < places || !decimal_shift(&value, zeros - places, 0))
+  *(is_negative ? &d->places : &d->zeros) += exponent;
+}
+
+bool weir_json_uint(const struct weir_json_token *token, uint64_t *ret_value)
+{
+  struct decimal d = {0, 0, 0};
+  const char *at = token->text;
+
+  if (token->type != WEIR_JSON_NUMBER || token->is_cut || *at == '-')
     return false;
-  *ret_value = value;
+  at = decimal_read(at, &d);
+  if (!at)
+    return false;
+  if (*at != '\0')
+    exponent_read(at + 1, &d);
+  if (d.digits != 0 && (d.zeros < d.places || !decimal_shift(&d.digits, d.zeros - d.places, 0)))
+    return false;
+  *ret_value = d.digits;
   return true;
 }

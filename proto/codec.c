@@ -15,10 +15,10 @@
  * out when it is, and a reader that misses it takes 0. The others are required.
  */
 enum kind {
-  KIND_NONE, /* no such key */
+  KIND_NONE, /* ends a table: keys have no gaps */
   KIND_UINT, /* uint64_t, uint32_t or an enum, min..max */
   KIND_BOOL,
-  KIND_STR,   /* printable ASCII, min..size-1 characters */
+  KIND_STR,   /* printable ASCII, min..max characters */
   KIND_BIN,   /* exactly |size| bytes, required */
   KIND_UINTS, /* array of uint64_t or uint32_t (|unit| bytes each), numbered from 1 */
   KIND_LIMITS /* struct weir_msg_row's limits */
@@ -33,38 +33,23 @@ struct field {
 #define KEYS_MAX        32 /* keys are 0..31 */
 #define ARRAY_COUNT_MAX 64 /* of KIND_UINTS: a newer peer may count more than we know */
 
-#define SIZE(member) sizeof(((struct weir_msg *)0)->member)
-#define AT(member)   offsetof(struct weir_msg, member), SIZE(member)
+#define SIZE_IN(base, member) sizeof(((base *)0)->member)
+#define SIZE(member)          SIZE_IN(struct weir_msg, member)
 
-#define UINT(member, min, max)                                                                     \
+#define FIELD_IN(base, kind, unit, member, min, max)                                               \
   {                                                                                                \
-    KIND_UINT, 0, AT(member), min, max                                                             \
+    kind, unit, offsetof(base, member), SIZE_IN(base, member), min, max                            \
   }
-#define ENUM(member, max) UINT(member, 1, (max)-1)
-#define BOOL(member)                                                                               \
-  {                                                                                                \
-    KIND_BOOL, 0, AT(member), 0, 1                                                                 \
-  }
-#define NAME(member)                                                                               \
-  {                                                                                                \
-    KIND_STR, 0, AT(member), 1, 0                                                                  \
-  }
-#define TEXT(member)                                                                               \
-  {                                                                                                \
-    KIND_STR, 0, AT(member), 0, 0                                                                  \
-  }
-#define BYTES(member)                                                                              \
-  {                                                                                                \
-    KIND_BIN, 0, AT(member), 1, 0                                                                  \
-  }
-#define UINTS(member)                                                                              \
-  {                                                                                                \
-    KIND_UINTS, SIZE(member[0]), AT(member), 0, 0                                                  \
-  }
-#define LIMITS(member)                                                                             \
-  {                                                                                                \
-    KIND_LIMITS, 0, AT(member), 0, 0                                                               \
-  }
+#define FIELD(kind, unit, member, min, max) FIELD_IN(struct weir_msg, kind, unit, member, min, max)
+
+#define UINT(member, min, max) FIELD(KIND_UINT, 0, member, min, max)
+#define ENUM(member, max)      FIELD(KIND_UINT, 0, member, 1, (max)-1)
+#define BOOL(member)           FIELD(KIND_BOOL, 0, member, 0, 1)
+#define NAME(member)           FIELD(KIND_STR, 0, member, 1, SIZE(member) - 1)
+#define TEXT(member)           FIELD(KIND_STR, 0, member, 0, SIZE(member) - 1)
+#define BYTES(member)          FIELD(KIND_BIN, 0, member, SIZE(member), SIZE(member))
+#define UINTS(member)          FIELD(KIND_UINTS, SIZE(member[0]), member, 0, ARRAY_COUNT_MAX)
+#define LIMITS(member)         FIELD(KIND_LIMITS, 0, member, 0, WEIR_LIMITS_MAX)
 
 #define DURATION(member) UINT(member, 0, WEIR_DURATION_MAX)
 #define AMOUNT(member)   UINT(member, 0, WEIR_AMOUNT_MAX)
@@ -75,58 +60,135 @@ struct field {
 #define VERSION(member)  UINT(member, 1, 255)
 #define COMMON           [0] = ANY64(session), [1] = ANY64(mark)
 
-static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] = {
-    [WEIR_MSG_HELLO] = {COMMON, [2] = BYTES(hello.instance), [3] = ANY64(hello.incarnation),
-                        [4] = VERSION(hello.version_min), [5] = VERSION(hello.version_max),
-                        [6] = TEXT(hello.name)},
-    [WEIR_MSG_WELCOME] = {COMMON, [2] = ANY64(welcome.epoch), [3] = VERSION(welcome.version),
-                          [4] = UINT(welcome.heartbeat_us, 1, WEIR_DURATION_MAX),
-                          [5] = UINT(welcome.session_ttl_us, 1, WEIR_DURATION_MAX),
-                          [6] = ANY32(welcome.asks_max), [7] = TEXT(welcome.coordinator)},
-    [WEIR_MSG_REFUSE] =
-        {COMMON, [2] = ENUM(refuse.why, WEIR_REFUSAL_MAX), [3] = DURATION(refuse.retry_in_us)},
-    [WEIR_MSG_ASK] =
-        {COMMON, [2] = SEQ(ask.seq), [3] = NAME(ask.model), [4] = ENUM(ask.class, WEIR_CLASS_MAX),
-         [5] = UINT(ask.requests, 1, WEIR_REQUESTS_MAX), [6] = TOKENS(ask.input_tokens),
-         [7] = TOKENS(ask.output_tokens), [8] = DURATION(ask.deadline_us)},
-    [WEIR_MSG_GRANT] =
-        {COMMON, [2] = SEQ(grant.seq), [3] = DURATION(grant.start_in_us),
-         [4] = UINT(grant.ttl_us, 1, WEIR_DURATION_MAX), [5] = DURATION(grant.since_us),
-         [6] = NAME(grant.pool), [7] = NAME(grant.model)},
-    [WEIR_MSG_QUEUED] =
-        {COMMON, [2] = SEQ(queued.seq), [3] = DURATION(queued.eta_us), [4] = ANY32(queued.ahead)},
-    [WEIR_MSG_DENY] =
-        {COMMON, [2] = SEQ(deny.seq), [3] = ENUM(deny.why, WEIR_DENIAL_MAX),
-         [4] = DURATION(deny.retry_in_us), [5] = UINT(deny.dimension, 0, WEIR_DIMENSION_MAX - 1),
-         [6] = DURATION(deny.window_us), [7] = AMOUNT(deny.cost), [8] = AMOUNT(deny.amount),
-         [9] = TEXT(deny.pool)},
-    [WEIR_MSG_SETTLE] =
-        {COMMON, [2] = SEQ(settle.seq), [3] = BOOL(settle.is_sent), [4] = BOOL(settle.is_final),
-         [5] = BOOL(settle.has_usage), [6] = DURATION(settle.sent_ago_us),
-         [7] = UINT(settle.outcome, 0, WEIR_OUTCOME_MAX - 1), [8] = UINT(settle.http, 0, 999),
-         [9] = TOKENS(settle.input_tokens), [10] = TOKENS(settle.output_tokens),
-         [11] = DURATION(settle.retry_after_us), [12] = DURATION(settle.latency_us)},
-    [WEIR_MSG_CANCEL] = {COMMON, [2] = SEQ(cancel.seq)},
-    [WEIR_MSG_PING] = {COMMON},
-    [WEIR_MSG_PONG] = {COMMON, [2] = ANY64(pong.epoch)},
-    [WEIR_MSG_BYE] = {COMMON},
-    [WEIR_MSG_SHOW] = {COMMON, [2] = ENUM(show.view, WEIR_VIEW_MAX), [3] = ANY32(show.row)},
-    [WEIR_MSG_ROW] =
-        {COMMON, [2] = ENUM(row.view, WEIR_VIEW_MAX), [3] = ANY32(row.row), [4] = ANY32(row.rows),
-         [5] = ANY64(row.epoch), [6] = ANY64(row.uptime_us), [7] = ANY32(row.sessions),
-         [8] = ANY32(row.pools), [9] = UINTS(row.counters), [10] = TEXT(row.pool),
-         [11] = LIMITS(row.limits), [12] = UINTS(row.queued), [13] = ANY32(row.leases),
-         [14] = ANY64(row.grants), [15] = ANY64(row.rejected_429), [16] = DURATION(row.frozen_us)},
+static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
+    {
+        [WEIR_MSG_HELLO] =
+            {
+                COMMON,
+                [2] = BYTES(hello.instance),
+                [3] = ANY64(hello.incarnation),
+                [4] = VERSION(hello.version_min),
+                [5] = VERSION(hello.version_max),
+                [6] = TEXT(hello.name),
+            },
+        [WEIR_MSG_WELCOME] =
+            {
+                COMMON,
+                [2] = ANY64(welcome.epoch),
+                [3] = VERSION(welcome.version),
+                [4] = UINT(welcome.heartbeat_us, 1, WEIR_DURATION_MAX),
+                [5] = UINT(welcome.session_ttl_us, 1, WEIR_DURATION_MAX),
+                [6] = ANY32(welcome.asks_max),
+                [7] = TEXT(welcome.coordinator),
+            },
+        [WEIR_MSG_REFUSE] =
+            {
+                COMMON,
+                [2] = ENUM(refuse.why, WEIR_REFUSAL_MAX),
+                [3] = DURATION(refuse.retry_in_us),
+            },
+        [WEIR_MSG_ASK] =
+            {
+                COMMON,
+                [2] = SEQ(ask.seq),
+                [3] = NAME(ask.model),
+                [4] = ENUM(ask.class, WEIR_CLASS_MAX),
+                [5] = UINT(ask.requests, 1, WEIR_REQUESTS_MAX),
+                [6] = TOKENS(ask.input_tokens),
+                [7] = TOKENS(ask.output_tokens),
+                [8] = DURATION(ask.deadline_us),
+            },
+        [WEIR_MSG_GRANT] =
+            {
+                COMMON,
+                [2] = SEQ(grant.seq),
+                [3] = DURATION(grant.start_in_us),
+                [4] = UINT(grant.ttl_us, 1, WEIR_DURATION_MAX),
+                [5] = DURATION(grant.since_us),
+                [6] = NAME(grant.pool),
+                [7] = NAME(grant.model),
+            },
+        [WEIR_MSG_QUEUED] =
+            {
+                COMMON,
+                [2] = SEQ(queued.seq),
+                [3] = DURATION(queued.eta_us),
+                [4] = ANY32(queued.ahead),
+            },
+        [WEIR_MSG_DENY] =
+            {
+                COMMON,
+                [2] = SEQ(deny.seq),
+                [3] = ENUM(deny.why, WEIR_DENIAL_MAX),
+                [4] = DURATION(deny.retry_in_us),
+                [5] = UINT(deny.dimension, 0, WEIR_DIMENSION_MAX - 1),
+                [6] = DURATION(deny.window_us),
+                [7] = AMOUNT(deny.cost),
+                [8] = AMOUNT(deny.amount),
+                [9] = TEXT(deny.pool),
+            },
+        [WEIR_MSG_SETTLE] =
+            {
+                COMMON,
+                [2] = SEQ(settle.seq),
+                [3] = BOOL(settle.is_sent),
+                [4] = BOOL(settle.is_final),
+                [5] = BOOL(settle.has_usage),
+                [6] = DURATION(settle.sent_ago_us),
+                [7] = UINT(settle.outcome, 0, WEIR_OUTCOME_MAX - 1),
+                [8] = UINT(settle.http, 0, 999),
+                [9] = TOKENS(settle.input_tokens),
+                [10] = TOKENS(settle.output_tokens),
+                [11] = DURATION(settle.retry_after_us),
+                [12] = DURATION(settle.latency_us),
+            },
+        [WEIR_MSG_CANCEL] =
+            {
+                COMMON,
+                [2] = SEQ(cancel.seq),
+            },
+        [WEIR_MSG_PING] = {COMMON},
+        [WEIR_MSG_PONG] =
+            {
+                COMMON,
+                [2] = ANY64(pong.epoch),
+            },
+        [WEIR_MSG_BYE] = {COMMON},
+        [WEIR_MSG_SHOW] =
+            {
+                COMMON,
+                [2] = ENUM(show.view, WEIR_VIEW_MAX),
+                [3] = ANY32(show.row),
+            },
+        [WEIR_MSG_ROW] =
+            {
+                COMMON,
+                [2] = ENUM(row.view, WEIR_VIEW_MAX),
+                [3] = ANY32(row.row),
+                [4] = ANY32(row.rows),
+                [5] = ANY64(row.epoch),
+                [6] = ANY64(row.uptime_us),
+                [7] = ANY32(row.sessions),
+                [8] = ANY32(row.pools),
+                [9] = UINTS(row.counters),
+                [10] = TEXT(row.pool),
+                [11] = LIMITS(row.limits),
+                [12] = UINTS(row.queued),
+                [13] = ANY32(row.leases),
+                [14] = ANY64(row.grants),
+                [15] = ANY64(row.rejected_429),
+                [16] = DURATION(row.frozen_us),
+            },
 };
 
-#define LIMIT_AT(member)                                                                           \
-  offsetof(struct weir_msg_row_limit, member), sizeof(((struct weir_msg_row_limit *)0)->member)
+#define LIMIT_UINT(member, min, max)                                                               \
+  FIELD_IN(struct weir_msg_row_limit, KIND_UINT, 0, member, min, max)
 
 static const struct field limit_layout[KEYS_MAX] = {
-    [0] = {KIND_UINT, 0, LIMIT_AT(dimension), 1, WEIR_DIMENSION_MAX - 1},
-    [1] = {KIND_UINT, 0, LIMIT_AT(window_us), 0, WEIR_DURATION_MAX},
-    [2] = {KIND_UINT, 0, LIMIT_AT(amount), 0, WEIR_AMOUNT_MAX},
-    [3] = {KIND_UINT, 0, LIMIT_AT(used), 0, WEIR_AMOUNT_MAX},
+    [0] = LIMIT_UINT(dimension, 1, WEIR_DIMENSION_MAX - 1),
+    [1] = LIMIT_UINT(window_us, 0, WEIR_DURATION_MAX),
+    [2] = LIMIT_UINT(amount, 0, WEIR_AMOUNT_MAX),
+    [3] = LIMIT_UINT(used, 0, WEIR_AMOUNT_MAX),
 };
 
 static_assert(sizeof(enum weir_outcome) == sizeof(uint32_t), "enums are read as uint32_t");
@@ -177,12 +239,18 @@ static size_t text_length(const uint8_t *at, size_t size)
   return size;
 }
 
+/* Where element |number| of a KIND_UINTS stands within it. */
+static size_t element(const struct field *f, uint32_t number)
+{
+  return (size_t)number * f->unit;
+}
+
 /* How many elements of a KIND_UINTS go on the wire: up to the last that is not 0. */
 static uint32_t uints_count(const struct field *f, const uint8_t *at)
 {
   uint32_t count = (uint32_t)(f->size / f->unit) - 1;
 
-  while (count > 0 && uint_load(at + count * f->unit, f->unit) == 0)
+  while (count > 0 && uint_load(at + element(f, count), f->unit) == 0)
     count--;
   return count;
 }
@@ -192,7 +260,7 @@ static uint32_t limits_count(const void *base)
   return ((const struct weir_msg *)base)->row.limits_count;
 }
 
-/* The field's value, or what stands for it: 0 means that the field may be left out. */
+/* What is held against the range of |f|: its value, length or count. 0 may be left out. */
 static uint64_t weight(const struct field *f, const void *base)
 {
   const uint8_t *at = (const uint8_t *)base + f->offset;
@@ -218,33 +286,15 @@ static uint64_t weight(const struct field *f, const void *base)
   return 0;
 }
 
-static bool is_valid(const struct field *layout, const void *base)
+static bool is_in_range(const struct field *f, uint64_t value)
 {
-  for (unsigned key = 0; key < KEYS_MAX; key++) {
-    const struct field *f = &layout[key];
-    uint64_t value = weight(f, base);
-
-    if (value < f->min)
-      return false;
-    if (f->kind == KIND_UINT && value > f->max)
-      return false;
-    if (f->kind == KIND_STR && value == f->size)
-      return false;
-    if (f->kind != KIND_LIMITS)
-      continue;
-    if (value > WEIR_LIMITS_MAX)
-      return false;
-    for (unsigned i = 0; i < value; i++) {
-      if (!is_valid(limit_layout, &((const struct weir_msg *)base)->row.limits[i]))
-        return false;
-    }
-  }
-  return true;
+  return value >= f->min && value <= f->max;
 }
 
 struct writer {
+  msgpack_packer pk;
   uint8_t *at, *end;
-  bool is_full;
+  bool is_full, is_invalid;
 };
 
 static int writer_add(void *data, const char *bytes, size_t size)
@@ -260,73 +310,79 @@ static int writer_add(void *data, const char *bytes, size_t size)
   return 0;
 }
 
-static void map_pack(msgpack_packer *pk, const struct field *layout, const void *base);
+static void map_pack(struct writer *w, const struct field *layout, const void *base);
 
-static void field_pack(msgpack_packer *pk, const struct field *f, const void *base, uint64_t value)
+static void field_pack(struct writer *w, const struct field *f, const void *base, uint64_t value)
 {
   const uint8_t *at = (const uint8_t *)base + f->offset;
 
   switch ((enum kind)f->kind) {
   case KIND_UINT:
-    msgpack_pack_uint64(pk, value);
+    msgpack_pack_uint64(&w->pk, value);
     break;
   case KIND_BOOL:
-    msgpack_pack_true(pk);
+    msgpack_pack_true(&w->pk);
     break;
   case KIND_STR:
-    msgpack_pack_str_with_body(pk, at, value);
+    msgpack_pack_str_with_body(&w->pk, at, value);
     break;
   case KIND_BIN:
-    msgpack_pack_bin_with_body(pk, at, value);
+    msgpack_pack_bin_with_body(&w->pk, at, value);
     break;
   case KIND_UINTS:
-    msgpack_pack_array(pk, value);
+    msgpack_pack_array(&w->pk, value);
     for (unsigned i = 1; i <= value; i++)
-      msgpack_pack_uint64(pk, uint_load(at + i * f->unit, f->unit));
+      msgpack_pack_uint64(&w->pk, uint_load(at + element(f, i), f->unit));
     break;
   case KIND_LIMITS:
-    msgpack_pack_array(pk, value);
+    msgpack_pack_array(&w->pk, value);
     for (unsigned i = 0; i < value; i++)
-      map_pack(pk, limit_layout, &((const struct weir_msg *)base)->row.limits[i]);
+      map_pack(w, limit_layout, &((const struct weir_msg *)base)->row.limits[i]);
     break;
   case KIND_NONE:
     break;
   }
 }
 
-static void map_pack(msgpack_packer *pk, const struct field *layout, const void *base)
+static void map_pack(struct writer *w, const struct field *layout, const void *base)
 {
   uint64_t values[KEYS_MAX];
-  uint32_t pairs = 0;
+  uint32_t keys = 0, pairs = 0;
 
-  for (unsigned key = 0; key < KEYS_MAX; key++) {
-    values[key] = weight(&layout[key], base);
-    pairs += values[key] > 0;
+  for (; keys < KEYS_MAX && layout[keys].kind != KIND_NONE; keys++) {
+    values[keys] = weight(&layout[keys], base);
+    pairs += values[keys] > 0;
+    if (!is_in_range(&layout[keys], values[keys])) {
+      w->is_invalid = true;
+      return;
+    }
   }
-  msgpack_pack_map(pk, pairs);
-  for (unsigned key = 0; key < KEYS_MAX; key++) {
+  msgpack_pack_map(&w->pk, pairs);
+  for (uint32_t key = 0; key < keys; key++) {
     if (values[key] == 0)
       continue;
-    msgpack_pack_uint64(pk, key);
-    field_pack(pk, &layout[key], base, values[key]);
+    msgpack_pack_uint32(&w->pk, key);
+    field_pack(w, &layout[key], base, values[key]);
   }
 }
 
 enum weir_err weir_codec_encode(const struct weir_msg *msg, void *buffer, size_t capacity,
                                 size_t *size)
 {
-  struct writer w;
-  msgpack_packer pk;
   const uint8_t head[] = {WEIR_MAGIC, WEIR_PROTOCOL_VERSION, (uint8_t)msg->type, 0};
+  struct writer w;
 
   assert(*size <= capacity);
-  if (msg->type < 1 || msg->type >= WEIR_MSG_MAX || !is_valid(layouts[msg->type], msg))
+  if (msg->type < 1 || msg->type >= WEIR_MSG_MAX)
     return WEIR_EINVAL;
-  w = (struct writer){
-      .at = (uint8_t *)buffer + *size, .end = (uint8_t *)buffer + capacity, .is_full = false};
+  w.at = (uint8_t *)buffer + *size;
+  w.end = (uint8_t *)buffer + capacity;
+  w.is_full = w.is_invalid = false;
+  msgpack_packer_init(&w.pk, &w, writer_add);
   writer_add(&w, (const char *)head, sizeof(head));
-  msgpack_packer_init(&pk, &w, writer_add);
-  map_pack(&pk, layouts[msg->type], msg);
+  map_pack(&w, layouts[msg->type], msg);
+  if (w.is_invalid)
+    return WEIR_EINVAL;
   if (w.is_full)
     return WEIR_EFULL;
   *size = (size_t)(w.at - (uint8_t *)buffer);
@@ -344,7 +400,7 @@ static void uints_read(struct weir_cursor *c, const struct field *f, uint8_t *at
   for (uint32_t i = 1; i <= count && c->err == WEIR_OK; i++) {
     weir_cursor_uint(c, i <= known ? uint_max(f->unit) : UINT64_MAX, &value);
     if (i <= known)
-      uint_store(at + i * f->unit, f->unit, value);
+      uint_store(at + element(f, i), f->unit, value);
   }
 }
 
@@ -372,8 +428,6 @@ static void field_read(struct weir_cursor *c, const struct field *f, void *base)
     break;
   case KIND_STR:
     weir_cursor_str(c, (char *)at, f->size);
-    if (c->err == WEIR_OK && text_length(at, f->size) == f->size)
-      weir_cursor_fail(c, WEIR_ERANGE);
     break;
   case KIND_BIN:
     weir_cursor_bin(c, at, f->size);
@@ -388,8 +442,7 @@ static void field_read(struct weir_cursor *c, const struct field *f, void *base)
     weir_cursor_skip(c);
     break;
   }
-  /* Present and still 0: out of range, where 0 is. */
-  if (c->err == WEIR_OK && weight(f, base) < f->min)
+  if (c->err == WEIR_OK && !is_in_range(f, weight(f, base)))
     weir_cursor_fail(c, WEIR_ERANGE);
 }
 
@@ -406,7 +459,7 @@ static void map_read(struct weir_cursor *c, const struct field *layout, void *ba
     if (c->err == WEIR_OK)
       field_read(c, &layout[key], base);
   }
-  for (key = 0; key < KEYS_MAX; key++) {
+  for (key = 0; key < KEYS_MAX && layout[key].kind != KIND_NONE; key++) {
     if (layout[key].min > 0 && !(seen & UINT32_C(1) << key))
       weir_cursor_fail(c, WEIR_EMISSING);
   }

@@ -204,8 +204,9 @@ static void says_the_same_wherever_the_input_is_split(void **state)
   static const char *const documents[] = {
       "{\"usage\":{\"input_tokens\":12,\"cost\":-1.50e+3},\"text\":\"a\\ud83d\\ude00\\\\\\\"b\"}",
       "[true, false , null,\t\"\\ud83d\\u0041\",[[]],{},0.5,-0,1E9]\n{\"k\\u0065y\" : \"v\"}\n42",
-      "[{\"error\":{\"message\":\"You exceeded your current quota, please check your plan\","
-      "\"details\":[{\"@type\":\"QuotaFailure\",\"violations\":[{\"quotaValue\":\"250000\"}]}]}}]",
+      ("[{\"error\":{\"message\":\"You exceeded your current quota, please check your plan\","
+       "\"details\":[{\"@type\":\"QuotaFailure\",\"violations\":[{\"quotaValue\":\"250000\"}]}]}}"
+       "]"),
   };
   struct log whole, parts;
 
@@ -237,7 +238,7 @@ static void finds_what_ends_a_string_at_every_distance(void **state)
 
       text[0] = '"';
       memset(text + 1, '!', length);
-      strcpy(text + 1 + length, ends[e]);
+      memcpy(text + 1 + length, ends[e], strlen(ends[e]) + 1);
       size = strlen(text);
       if (e == 2) {
         assert_refuses(text, size);
@@ -338,7 +339,7 @@ static void goes_no_deeper_than_its_limit(void **state)
   (void)state;
   memset(text, '[', WEIR_JSON_DEPTH_MAX);
   memset(text + WEIR_JSON_DEPTH_MAX, ']', WEIR_JSON_DEPTH_MAX);
-  assert_int_equal(scan(text, (size_t)2 * WEIR_JSON_DEPTH_MAX, 0, 0, &log), WEIR_JSON_MORE);
+  assert_int_equal(scan(text, 2 * (size_t)WEIR_JSON_DEPTH_MAX, 0, 0, &log), WEIR_JSON_MORE);
   memset(text, '[', WEIR_JSON_DEPTH_MAX + 1);
   memset(text + WEIR_JSON_DEPTH_MAX + 1, ']', WEIR_JSON_DEPTH_MAX + 1);
   assert_int_equal(scan(text, sizeof(text), 0, 0, &log), WEIR_JSON_BAD);
@@ -370,7 +371,8 @@ static void cuts_long_strings_but_spans_them_whole(void **state)
   struct weir_json_token token;
 
   (void)state;
-  for (size_t length = WEIR_JSON_TEXT_MAX - 1; length <= 2 * WEIR_JSON_TEXT_MAX; length += 1021) {
+  for (size_t length = WEIR_JSON_TEXT_MAX - 1; length <= 2 * (size_t)WEIR_JSON_TEXT_MAX;
+       length += 1021) {
     bool is_cut = length > WEIR_JSON_TEXT_MAX;
 
     memset(text, 'x', sizeof(text));

@@ -179,6 +179,13 @@ bool fields_is_in(const struct fields_entry *f, enum weir_msg_type type)
   return f->type == 0 || f->type == type;
 }
 
+bool fields_is_same(const struct weir_msg *a, const struct weir_msg *b)
+{
+  const uint8_t *bytes_a = (const uint8_t *)a, *bytes_b = (const uint8_t *)b;
+
+  return memcmp(bytes_a, bytes_b, sizeof(*a)) == 0;
+}
+
 uint64_t fields_load(const struct fields_entry *f, const struct weir_msg *msg)
 {
   const uint8_t *at = (const uint8_t *)msg + f->offset;

@@ -32,6 +32,9 @@ extern const size_t fields_count;
 /* fields_is_in tells whether |f| stands in messages of |type|. */
 bool fields_is_in(const struct fields_entry *f, enum weir_msg_type type);
 
+/* fields_is_same compares two messages that were zeroed before they were filled. */
+bool fields_is_same(const struct weir_msg *a, const struct weir_msg *b);
+
 /* fields_load, fields_store read and write the number that |f| names in |msg|. */
 uint64_t fields_load(const struct fields_entry *f, const struct weir_msg *msg);
 void fields_store(const struct fields_entry *f, struct weir_msg *msg, uint64_t value);

@@ -52,7 +52,7 @@ static void row_of(const struct fields_entry *f, char *row, size_t size)
   static const char *const types[] = {"", "uint", "bool", "text", "bin", "array", "array"};
   static const char *const zeros[] = {"", "0", "false", "\"\"", "", "[]", "[]"};
   const char *dot = strchr(f->name, '.');
-  char range[64], least[32], most[32];
+  char range[96], least[32], most[32];
 
   if (f->kind == FIELDS_BOOL)
     snprintf(range, sizeof(range), "false..true");
@@ -70,8 +70,10 @@ static char *section_of(const char *heading)
 {
   const char *begin = strstr(document, heading), *end = begin ? strstr(begin + 1, "\n##") : NULL;
 
-  if (!end)
+  if (!end) {
     fail_msg("no section: %s", heading);
+    return NULL;
+  }
   return strndup(begin, (size_t)(end - begin) + 1);
 }
 

@@ -26,7 +26,8 @@ struct weir_cursor {
 /* weir_cursor_init points |c| at |size| bytes that the caller keeps. */
 void weir_cursor_init(struct weir_cursor *c, const void *bytes, size_t size);
 
-/* weir_cursor_fail records |err| unless an earlier error stands, and returns the one that stands. */
+/* weir_cursor_fail records |err| unless an earlier error stands, and returns the one that stands.
+ */
 enum weir_err weir_cursor_fail(struct weir_cursor *c, enum weir_err err);
 
 /* weir_cursor_byte reads one raw byte; WEIR_ETRUNCATED at the end. */

@@ -12,31 +12,31 @@
 #endif
 
 /* X(name, value, class, text) */
-#define WEIR_ERR_LIST(X)                                                                          \
-  X(EINVAL, -1, REFUSE, "an argument is outside its range")                                       \
-  X(EFULL, -2, RETRY, "a bounded table or queue is full")                                         \
-  X(ENOENT, -3, REFUSE, "no such entry")                                                          \
-  X(ETRUNCATED, -4, REFUSE, "the message ends before its last field")                             \
-  X(ETRAILING, -5, REFUSE, "bytes are left over after the last field")                            \
-  X(EMAGIC, -6, REFUSE, "the message does not begin with weir's magic byte")                      \
-  X(EVERSION, -7, REFUSE, "the protocol version is not one of ours")                              \
-  X(ETYPE, -8, REFUSE, "a field has the wrong type, or the message type is unknown")              \
-  X(ERANGE, -9, REFUSE, "a number or a length is outside the field's range")                      \
-  X(EDUPLICATE, -10, REFUSE, "a field stands twice")                                              \
-  X(EMISSING, -11, REFUSE, "a required field is missing")                                         \
-  X(ESYNTAX, -12, REFUSE, "the text does not follow its grammar")                                 \
-  X(EDEPTH, -13, REFUSE, "the nesting is deeper than the limit")                                  \
-  X(ENOMEM, -14, RETRY, "out of memory")                                                          \
-  X(ESYSTEM, -15, RETRY, "the operating system refused a resource (threads, descriptors)")        \
-  X(EUNREACHABLE, -16, RETRY, "the coordinator does not answer")                                  \
-  X(EDENIED, -17, REFUSE, "the coordinator denied the lease")                                     \
-  X(ETIMEOUT, -18, RETRY, "the deadline passed")                                                  \
-  X(ECANCELLED, -19, REFUSE, "the caller cancelled")                                              \
-  X(EEXPIRED, -20, RETRY, "the lease expired before it was used")                                 \
-  X(EUPSTREAM, -21, RETRY, "the provider answered with an error")                                 \
-  X(ENETWORK, -22, RETRY, "the provider could not be reached, or the answer was cut")             \
-  X(ECLOSED, -23, REFUSE, "the handle is closed or belongs to another process")                   \
-  X(ECONFIG, -24, REFUSE, "the configuration is not valid")                                       \
+#define WEIR_ERR_LIST(X)                                                                           \
+  X(EINVAL, -1, REFUSE, "an argument is outside its range")                                        \
+  X(EFULL, -2, RETRY, "a bounded table or queue is full")                                          \
+  X(ENOENT, -3, REFUSE, "no such entry")                                                           \
+  X(ETRUNCATED, -4, REFUSE, "the message ends before its last field")                              \
+  X(ETRAILING, -5, REFUSE, "bytes are left over after the last field")                             \
+  X(EMAGIC, -6, REFUSE, "the message does not begin with weir's magic byte")                       \
+  X(EVERSION, -7, REFUSE, "the protocol version is not one of ours")                               \
+  X(ETYPE, -8, REFUSE, "a field has the wrong type, or the message type is unknown")               \
+  X(ERANGE, -9, REFUSE, "a number or a length is outside the field's range")                       \
+  X(EDUPLICATE, -10, REFUSE, "a field stands twice")                                               \
+  X(EMISSING, -11, REFUSE, "a required field is missing")                                          \
+  X(ESYNTAX, -12, REFUSE, "the text does not follow its grammar")                                  \
+  X(EDEPTH, -13, REFUSE, "the nesting is deeper than the limit")                                   \
+  X(ENOMEM, -14, RETRY, "out of memory")                                                           \
+  X(ESYSTEM, -15, RETRY, "the operating system refused a resource (threads, descriptors)")         \
+  X(EUNREACHABLE, -16, RETRY, "the coordinator does not answer")                                   \
+  X(EDENIED, -17, REFUSE, "the coordinator denied the lease")                                      \
+  X(ETIMEOUT, -18, RETRY, "the deadline passed")                                                   \
+  X(ECANCELLED, -19, REFUSE, "the caller cancelled")                                               \
+  X(EEXPIRED, -20, RETRY, "the lease expired before it was used")                                  \
+  X(EUPSTREAM, -21, RETRY, "the provider answered with an error")                                  \
+  X(ENETWORK, -22, RETRY, "the provider could not be reached, or the answer was cut")              \
+  X(ECLOSED, -23, REFUSE, "the handle is closed or belongs to another process")                    \
+  X(ECONFIG, -24, REFUSE, "the configuration is not valid")                                        \
   X(EAGAIN, -25, RETRY, "nothing is ready yet")
 
 enum weir_err {

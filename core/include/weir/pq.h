@@ -24,12 +24,14 @@ struct weir_pq {
   uint64_t order_next;
 };
 
-/* weir_pq_init makes an empty heap over |heap|, room for |capacity| pointers, kept by the caller. */
+/* weir_pq_init makes an empty heap over |heap|, room for |capacity| pointers, kept by the caller.
+ */
 void weir_pq_init(struct weir_pq *q, struct weir_pq_node **heap, uint32_t capacity);
 
 /* weir_pq_set adds |node| at instant |at|, or moves it there (it then counts as newly added);
  * WEIR_EFULL, changing nothing, when it is new and the heap is at capacity. */
-WEIR_MUSTUSE enum weir_err weir_pq_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at);
+WEIR_MUSTUSE enum weir_err weir_pq_set(struct weir_pq *q, struct weir_pq_node *node,
+                                       weir_tstamp at);
 
 /* weir_pq_remove takes |node| out; does nothing when it is in no heap. */
 void weir_pq_remove(struct weir_pq *q, struct weir_pq_node *node);

@@ -11,68 +11,68 @@
 #include <stdint.h>
 
 /* What a limit counts. */
-#define WEIR_DIMENSION_LIST(X)                                                                    \
-  X(REQUESTS, 1, "requests")                                                                      \
-  X(INPUT_TOKENS, 2, "input_tokens")                                                              \
-  X(OUTPUT_TOKENS, 3, "output_tokens")                                                            \
+#define WEIR_DIMENSION_LIST(X)                                                                     \
+  X(REQUESTS, 1, "requests")                                                                       \
+  X(INPUT_TOKENS, 2, "input_tokens")                                                               \
+  X(OUTPUT_TOKENS, 3, "output_tokens")                                                             \
   X(TOTAL_TOKENS, 4, "total_tokens")
 
 /* Classes of work, the most urgent first. */
-#define WEIR_CLASS_LIST(X)                                                                        \
-  X(ONLINE, 1, "online")                                                                          \
+#define WEIR_CLASS_LIST(X)                                                                         \
+  X(ONLINE, 1, "online")                                                                           \
   X(BATCH, 2, "batch")
 
 /* Why the coordinator denied an ask. */
-#define WEIR_DENIAL_LIST(X)                                                                       \
-  X(NO_POOL, 1, "no_pool")           /* no pool or route has that model */                         \
-  X(TOO_LARGE, 2, "too_large")       /* costs more than a whole limit: it can never fit */        \
-  X(DEADLINE, 3, "deadline")         /* its earliest start lies past its deadline */              \
-  X(QUEUE_FULL, 4, "queue_full")     /* the coordinator's or the session's bound is reached */    \
-  X(FINISHED, 5, "finished")         /* this sequence number was granted before and is over */    \
-  X(CLOSED, 6, "closed")             /* the pool takes no asks (removed, or shutting down) */
+#define WEIR_DENIAL_LIST(X)                                                                        \
+  X(NO_POOL, 1, "no_pool")       /* no pool or route has that model */                             \
+  X(TOO_LARGE, 2, "too_large")   /* costs more than a whole limit: it can never fit */             \
+  X(DEADLINE, 3, "deadline")     /* its earliest start lies past its deadline */                   \
+  X(QUEUE_FULL, 4, "queue_full") /* the coordinator's or the session's bound is reached */         \
+  X(FINISHED, 5, "finished")     /* this sequence number was granted before and is over */         \
+  X(CLOSED, 6, "closed")         /* the pool takes no asks (removed, or shutting down) */
 
 /* How a call ended: success, or exactly one class of the error vocabulary (docs/PROVIDERS.md). */
-#define WEIR_OUTCOME_LIST(X)                                                                      \
-  X(OK, 1, "ok")                                                                                  \
-  X(QUOTA_MINUTE_REQUESTS, 2, "quota_minute_requests")                                            \
-  X(QUOTA_MINUTE_TOKENS, 3, "quota_minute_tokens")                                                \
-  X(QUOTA_DAY_REQUESTS, 4, "quota_day_requests")                                                  \
-  X(QUOTA_DAY_TOKENS, 5, "quota_day_tokens")                                                      \
-  X(QUOTA_SPEND, 6, "quota_spend")                                                                \
-  X(RAMP_LIMIT, 7, "ramp_limit")                                                                  \
-  X(CAPACITY_THROTTLE, 8, "capacity_throttle")                                                    \
-  X(OVERLOADED, 9, "overloaded")                                                                  \
-  X(SERVER_ERROR, 10, "server_error")                                                             \
-  X(DEADLINE, 11, "deadline")                                                                     \
-  X(REQUEST_TOO_LARGE, 12, "request_too_large")                                                   \
-  X(CONTEXT_OVERFLOW, 13, "context_overflow")                                                     \
-  X(NO_ACCESS_TIER, 14, "no_access_tier")                                                         \
-  X(BILLING, 15, "billing")                                                                       \
-  X(AUTH, 16, "auth")                                                                             \
-  X(PERMISSION, 17, "permission")                                                                 \
-  X(MODEL_NOT_FOUND, 18, "model_not_found")                                                       \
-  X(BAD_REQUEST, 19, "bad_request")                                                               \
-  X(CANCELLED, 20, "cancelled")                                                                   \
+#define WEIR_OUTCOME_LIST(X)                                                                       \
+  X(OK, 1, "ok")                                                                                   \
+  X(QUOTA_MINUTE_REQUESTS, 2, "quota_minute_requests")                                             \
+  X(QUOTA_MINUTE_TOKENS, 3, "quota_minute_tokens")                                                 \
+  X(QUOTA_DAY_REQUESTS, 4, "quota_day_requests")                                                   \
+  X(QUOTA_DAY_TOKENS, 5, "quota_day_tokens")                                                       \
+  X(QUOTA_SPEND, 6, "quota_spend")                                                                 \
+  X(RAMP_LIMIT, 7, "ramp_limit")                                                                   \
+  X(CAPACITY_THROTTLE, 8, "capacity_throttle")                                                     \
+  X(OVERLOADED, 9, "overloaded")                                                                   \
+  X(SERVER_ERROR, 10, "server_error")                                                              \
+  X(DEADLINE, 11, "deadline")                                                                      \
+  X(REQUEST_TOO_LARGE, 12, "request_too_large")                                                    \
+  X(CONTEXT_OVERFLOW, 13, "context_overflow")                                                      \
+  X(NO_ACCESS_TIER, 14, "no_access_tier")                                                          \
+  X(BILLING, 15, "billing")                                                                        \
+  X(AUTH, 16, "auth")                                                                              \
+  X(PERMISSION, 17, "permission")                                                                  \
+  X(MODEL_NOT_FOUND, 18, "model_not_found")                                                        \
+  X(BAD_REQUEST, 19, "bad_request")                                                                \
+  X(CANCELLED, 20, "cancelled")                                                                    \
   X(NETWORK, 21, "network")
 
 /* What the coordinator counts since its start (view "totals" of SHOW). */
-#define WEIR_COUNTER_LIST(X)                                                                      \
-  X(ASKS, 1, "asks")                       /* asks received, replays not counted */               \
-  X(REPLAYS, 2, "replays")                 /* asks and settles received again, answered again */  \
-  X(GRANTS, 3, "grants")                                                                          \
-  X(QUEUED, 4, "queued")                   /* asks that had to wait */                            \
-  X(DENIED, 5, "denied")                                                                          \
-  X(CANCELLED, 6, "cancelled")             /* asks withdrawn while they waited */                 \
-  X(SETTLED, 7, "settled")                                                                        \
-  X(SETTLED_UNUSED, 8, "settled_unused")   /* leases returned without having been sent */         \
-  X(SETTLED_LATE, 9, "settled_late")       /* settles of leases no longer in the books */         \
-  X(LOST, 10, "lost")                      /* leases never settled: charged in full */            \
-  X(REJECTED_429, 11, "rejected_429")      /* settles that report a quota rejection */            \
-  X(SESSIONS_OPENED, 12, "sessions_opened")                                                       \
-  X(SESSIONS_LOST, 13, "sessions_lost")    /* ended by silence, not by BYE */                     \
-  X(MALFORMED, 14, "malformed")            /* frames that did not decode */                       \
-  X(REFUSED, 15, "refused")                /* well-formed messages without a live session */      \
-  X(UNSENT, 16, "unsent")                  /* replies that a full or gone peer did not take */
+#define WEIR_COUNTER_LIST(X)                                                                       \
+  X(ASKS, 1, "asks")       /* asks received, replays not counted */                                \
+  X(REPLAYS, 2, "replays") /* asks and settles received again, answered again */                   \
+  X(GRANTS, 3, "grants")                                                                           \
+  X(QUEUED, 4, "queued") /* asks that had to wait */                                               \
+  X(DENIED, 5, "denied")                                                                           \
+  X(CANCELLED, 6, "cancelled") /* asks withdrawn while they waited */                              \
+  X(SETTLED, 7, "settled")                                                                         \
+  X(SETTLED_UNUSED, 8, "settled_unused") /* leases returned without having been sent */            \
+  X(SETTLED_LATE, 9, "settled_late")     /* settles of leases no longer in the books */            \
+  X(LOST, 10, "lost")                    /* leases never settled: charged in full */               \
+  X(REJECTED_429, 11, "rejected_429")    /* settles that report a quota rejection */               \
+  X(SESSIONS_OPENED, 12, "sessions_opened")                                                        \
+  X(SESSIONS_LOST, 13, "sessions_lost") /* ended by silence, not by BYE */                         \
+  X(MALFORMED, 14, "malformed")         /* frames that did not decode */                           \
+  X(REFUSED, 15, "refused")             /* well-formed messages without a live session */          \
+  X(UNSENT, 16, "unsent")               /* replies that a full or gone peer did not take */
 
 #define X(name, value, text) WEIR_DIMENSION_##name = (value),
 enum weir_dimension { WEIR_DIMENSION_LIST(X) WEIR_DIMENSION_MAX };

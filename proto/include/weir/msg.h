@@ -20,28 +20,28 @@
 #define WEIR_INSTANCE_SIZE  16
 #define WEIR_NAME_SIZE      64 /* instance names, model names, version texts; with the NUL */
 #define WEIR_POOL_NAME_SIZE 32
-#define WEIR_LIMITS_MAX     8 /* limits of one pool */
+#define WEIR_LIMITS_MAX     8    /* limits of one pool */
 #define WEIR_SEQ_WINDOW     1024 /* asks of one session span fewer sequence numbers than this */
-#define WEIR_TOKENS_MAX     (UINT64_C(1) << 30) /* of one call: 2^33 calls in a window still fit 63 bits */
+#define WEIR_TOKENS_MAX     (UINT64_C(1) << 30) /* of one call; 2^33 of them still fit 63 bits */
 #define WEIR_AMOUNT_MAX     (UINT64_C(1) << 62) /* of a limit, a use, a cost in a report */
 #define WEIR_REQUESTS_MAX   (UINT64_C(1) << 20)
 #define WEIR_DURATION_MAX   (UINT64_C(400) * 24 * WEIR_US_PER_HOUR)
 
 /* X(name, value, text, direction): S = shim to coordinator, C = coordinator to shim */
-#define WEIR_MSG_LIST(X)                                                                          \
-  X(HELLO, 1, "HELLO", S)                                                                         \
-  X(WELCOME, 2, "WELCOME", C)                                                                     \
-  X(REFUSE, 3, "REFUSE", C)                                                                       \
-  X(ASK, 4, "ASK", S)                                                                             \
-  X(GRANT, 5, "GRANT", C)                                                                         \
-  X(QUEUED, 6, "QUEUED", C)                                                                       \
-  X(DENY, 7, "DENY", C)                                                                           \
-  X(SETTLE, 8, "SETTLE", S)                                                                       \
-  X(CANCEL, 9, "CANCEL", S)                                                                       \
-  X(PING, 10, "PING", S)                                                                          \
-  X(PONG, 11, "PONG", C)                                                                          \
-  X(BYE, 12, "BYE", S)                                                                            \
-  X(SHOW, 13, "SHOW", S)                                                                          \
+#define WEIR_MSG_LIST(X)                                                                           \
+  X(HELLO, 1, "HELLO", S)                                                                          \
+  X(WELCOME, 2, "WELCOME", C)                                                                      \
+  X(REFUSE, 3, "REFUSE", C)                                                                        \
+  X(ASK, 4, "ASK", S)                                                                              \
+  X(GRANT, 5, "GRANT", C)                                                                          \
+  X(QUEUED, 6, "QUEUED", C)                                                                        \
+  X(DENY, 7, "DENY", C)                                                                            \
+  X(SETTLE, 8, "SETTLE", S)                                                                        \
+  X(CANCEL, 9, "CANCEL", S)                                                                        \
+  X(PING, 10, "PING", S)                                                                           \
+  X(PONG, 11, "PONG", C)                                                                           \
+  X(BYE, 12, "BYE", S)                                                                             \
+  X(SHOW, 13, "SHOW", S)                                                                           \
   X(ROW, 14, "ROW", C)
 
 #define X(name, value, text, direction) WEIR_MSG_##name = (value),
@@ -49,16 +49,16 @@ enum weir_msg_type { WEIR_MSG_LIST(X) WEIR_MSG_MAX };
 #undef X
 
 /* Why the coordinator will not talk: the shim says HELLO again, or gives up. */
-#define WEIR_REFUSAL_LIST(X)                                                                      \
-  X(VERSION, 1, "version")     /* no common protocol version: give up */                           \
-  X(SESSION, 2, "session")     /* unknown or ended session: say HELLO */                           \
-  X(FULL, 3, "full")           /* the session table is full: say HELLO later */                    \
-  X(STALE, 4, "stale")         /* a newer incarnation of this instance is known: give up */
+#define WEIR_REFUSAL_LIST(X)                                                                       \
+  X(VERSION, 1, "version") /* no common protocol version: give up */                               \
+  X(SESSION, 2, "session") /* unknown or ended session: say HELLO */                               \
+  X(FULL, 3, "full")       /* the session table is full: say HELLO later */                        \
+  X(STALE, 4, "stale")     /* a newer incarnation of this instance is known: give up */
 #define X(name, value, text) WEIR_REFUSAL_##name = (value),
 enum weir_refusal { WEIR_REFUSAL_LIST(X) WEIR_REFUSAL_MAX };
 #undef X
 
-#define WEIR_VIEW_LIST(X)                                                                         \
+#define WEIR_VIEW_LIST(X)                                                                          \
   X(TOTALS, 1, "totals") /* one row: counters of the whole coordinator */                          \
   X(POOLS, 2, "pools")   /* a row a pool */
 #define X(name, value, text) WEIR_VIEW_##name = (value),
@@ -75,9 +75,9 @@ struct weir_msg_hello {
 struct weir_msg_welcome {
   uint64_t epoch; /* of this coordinator; grows with every start */
   uint32_t version;
-  uint64_t heartbeat_us;   /* send something at least this often */
-  uint64_t session_ttl_us; /* silence after which the session ends */
-  uint32_t asks_max;       /* asks this session may have waiting */
+  uint64_t heartbeat_us;            /* send something at least this often */
+  uint64_t session_ttl_us;          /* silence after which the session ends */
+  uint32_t asks_max;                /* asks this session may have waiting */
   char coordinator[WEIR_NAME_SIZE]; /* its version, for people */
 };
 
@@ -87,7 +87,7 @@ struct weir_msg_refuse {
 };
 
 struct weir_msg_ask {
-  uint64_t seq;               /* grows with every ask of the instance; names ask, lease and settle */
+  uint64_t seq; /* grows with every ask of the instance; names ask, lease and settle */
   char model[WEIR_NAME_SIZE]; /* pool, "provider/model" or route */
   enum weir_class class;
   uint64_t requests;      /* 1 .. WEIR_REQUESTS_MAX */
@@ -124,12 +124,12 @@ struct weir_msg_deny {
 
 struct weir_msg_settle {
   uint64_t seq;
-  bool is_sent;         /* false: the lease was not used, everything comes back */
-  bool is_final;        /* false: usage known so far; another settle follows */
-  bool has_usage;       /* input_tokens and output_tokens are the provider's figures */
-  uint64_t sent_ago_us; /* between the writing of the request and this message */
+  bool is_sent;              /* false: the lease was not used, everything comes back */
+  bool is_final;             /* false: usage known so far; another settle follows */
+  bool has_usage;            /* input_tokens and output_tokens are the provider's figures */
+  uint64_t sent_ago_us;      /* between the writing of the request and this message */
   enum weir_outcome outcome; /* 0: no call was made, or it has not ended */
-  uint32_t http; /* status, 0 when there was none */
+  uint32_t http;             /* status, 0 when there was none */
   uint64_t input_tokens, output_tokens;
   uint64_t retry_after_us; /* as stated by the provider; 0: not stated */
   uint64_t latency_us;     /* from the writing of the request to the end of the answer */
