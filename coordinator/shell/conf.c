@@ -229,8 +229,9 @@ static uint32_t name_find(const struct weir_conf *conf, const char *name)
   return place;
 }
 
-static void name_add(struct builder *b, const yaml_node_t *node, const char *name,
-                     const char *model, uint32_t pool)
+/* Returns the new entry, or NULL and an issue. */
+static struct weir_name_config *name_add(struct builder *b, const yaml_node_t *node,
+                                         const char *name, const char *model, uint32_t pool)
 {
   struct weir_conf *conf = b->conf;
   uint32_t place = name_find(conf, name);
@@ -239,12 +240,12 @@ static void name_add(struct builder *b, const yaml_node_t *node, const char *nam
                         "the name '%s' is taken by line %u; every pool, model and route needs a "
                         "name of its own",
                         name, (unsigned)b->lines[place]);
-    return;
+    return NULL;
   }
   if (place == WEIR_CONF_NAMES_MAX) {
     weir_conf_issue_add(b->reader.issues, false, node,
                         "more than %d pools, models and routes; remove some", WEIR_CONF_NAMES_MAX);
-    return;
+    return NULL;
   }
   struct weir_name_config *entry = &conf->names[place];
   memcpy(entry->name, name, strlen(name) + 1);
@@ -252,6 +253,7 @@ static void name_add(struct builder *b, const yaml_node_t *node, const char *nam
   entry->pool = pool;
   b->lines[place] = (uint32_t)node->start_mark.line + 1;
   conf->coord.names_count++;
+  return entry;
 }
 
 /* ---- limits ---- */
@@ -374,7 +376,11 @@ static void read_models(struct builder *b, const struct weir_conf_section *secti
   if (weir_conf_items(node) == 0)
     weir_conf_issue_add(b->reader.issues, false, node,
                         "models is empty; name at least one model of the provider");
+  /* The pool's own name means its first model, which is known below. */
+  struct weir_name_config *own = NULL;
   const char *pool_name = b->conf->pools[pool].name;
+  if (pool_name[0] != '\0')
+    own = name_add(b, weir_conf_find(section, "name"), pool_name, "", pool);
   for (size_t i = 0; i < weir_conf_items(node); i++) {
     const yaml_node_t *item = weir_conf_item(&b->reader, node, i);
     char model[WEIR_NAME_SIZE], full[2 * WEIR_NAME_SIZE];
@@ -389,8 +395,8 @@ static void read_models(struct builder *b, const struct weir_conf_section *secti
                           full, size, WEIR_NAME_SIZE - 1);
       continue;
     }
-    if (i == 0 && pool_name[0] != '\0')
-      name_add(b, weir_conf_find(section, "name"), pool_name, full, pool);
+    if (i == 0 && own != NULL)
+      memcpy(own->model, full, (size_t)size + 1);
     name_add(b, item, full, full, pool);
   }
 }

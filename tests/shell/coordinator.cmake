@@ -6,3 +6,7 @@ weir_test(shell.coordinator LABEL shell SOURCES shell/test_coordinator.c shell/d
           USES weir_proto PkgConfig::ZMQ ENV ${coordinator_env})
 weir_test(shell.hostile LABEL shell SOURCES shell/test_hostile.c shell/daemon.c
           USES weir_proto weir_core PkgConfig::ZMQ ENV ${coordinator_env})
+
+weir_test(unit.conf LABEL unit SOURCES shell/test_conf.c USES weir_conf ENV ${coordinator_env})
+# The values' grammar is no public interface of the reader.
+target_include_directories(test_unit_conf PRIVATE ${PROJECT_SOURCE_DIR}/coordinator/shell)
