@@ -12,8 +12,10 @@
 
 /* ---- issues ---- */
 
-static void issue_write(struct weir_conf_issues *issues, bool is_warning, uint32_t line,
-                        uint32_t column, const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static void issue_write(struct weir_conf_issues *issues,
+                                                              bool is_warning, uint32_t line,
+                                                              uint32_t column, const char *format,
+                                                              va_list args)
 {
   if (!is_warning)
     issues->errors++;

@@ -1,2 +1,3 @@
 include(fuzz/http.cmake OPTIONAL)
 include(fuzz/wire.cmake OPTIONAL)
+include(fuzz/conf.cmake OPTIONAL)
