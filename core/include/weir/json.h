@@ -8,13 +8,14 @@
  * A path is the keys from the root, joined by '.'; an array element is "[]":
  * "error.details[].violations[].quotaId", "[].error.code". A '.' or '[' inside a key is kept as it
  * is: paths are for known documents, not for arbitrary keys. A path longer than
- * WEIR_JSON_PATH_MAX is cut and matches nothing: it reads "?".
+ * WEIR_JSON_PATH_MAX, or through a key that holds a NUL, matches nothing: it reads "?".
  *
- * It finds what is asked for and validates structure (brackets, strings, literals, separators),
- * not every rule of RFC 8259: a document that it accepts may still be refused upstream, and
- * invalid UTF-8 passes as it is. Escapes are decoded in |text|. Strings longer than
- * WEIR_JSON_TEXT_MAX arrive cut, with |is_cut| set; offsets still span the whole value.
- * Values that follow one another (JSON lines) are scanned in turn.
+ * The structure is checked strictly: brackets, commas, colons, literals, numbers, escapes, control
+ * characters in strings, depth. Not checked are UTF-8, which passes as it is, and keys that stand
+ * twice. Escapes are decoded in |text|; half a surrogate pair becomes U+FFFD. Strings longer than
+ * WEIR_JSON_TEXT_MAX arrive cut, maybe within a character, with |is_cut| set; offsets still span
+ * the whole value. Values that follow one another (JSON lines) are scanned in turn; only numbers
+ * and literals need white space before the next.
  *
  * Owner: fed bytes are borrowed until the scanner has returned WEIR_JSON_MORE for them; token
  * pointers are valid until the next call.
