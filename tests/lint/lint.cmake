@@ -15,7 +15,7 @@ if(TARGET weir AND NOT WEIR_SANITIZE AND NOT WEIR_FUZZ AND NOT WEIR_COVERAGE)
 endif()
 
 # One test a check, so that the report says which one has gone blind.
-foreach(case pure paths layers docs sleeps format shell spelling abi tidy verdict)
+foreach(case pure paths layers docs sleeps format shell spelling abi tidy verdict sanitizers)
   add_test(NAME lint.selftest.${case}
            COMMAND ${PROJECT_SOURCE_DIR}/tests/lint/selftest.sh ${case} ${PROJECT_SOURCE_DIR}
                    ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER})

@@ -256,6 +256,31 @@ case $case in
     says 1 '3 passed, 1 failed' 0 8 '<testsuite name="x" tests="3" failures="0">'
     ;;
 
+  sanitizers)
+    # A sandbox may keep LeakSanitizer from tracing, and TSan from its addresses: then ./dev asan and
+    # ./dev tsan would prove nothing here.
+    finds() { # SANITIZER WORD CODE...
+      local sanitizer=$1 word=$2
+      shift 2
+      printf '%s\n' "$@" >"$copy/x.c"
+      gcc -g "-fsanitize=$sanitizer" -fno-sanitize-recover=all -o "$copy/x" "$copy/x.c"
+      if setarch -R true 2>/dev/null; then
+        notices "$word" setarch -R "$copy/x"
+      else
+        notices "$word" "$copy/x"
+      fi
+    }
+    finds address LeakSanitizer '#include <stdlib.h>' \
+      'int main(void) { volatile char *p = malloc(9); p = 0; return p != 0; }'
+    finds address heap-use-after-free '#include <stdlib.h>' \
+      'int main(void) { volatile char *p = malloc(9); free((void *)p); return *p; }'
+    finds undefined 'signed integer overflow' \
+      'int main(int n, char **v) { (void)v; return n + 0x7fffffff > 0; }'
+    finds thread 'data race' '#include <pthread.h>' 'static int n;' \
+      'static void *add(void *p) { n++; return p; }' 'int main(void)' \
+      '{ pthread_t t; pthread_create(&t, 0, add, 0); n++; return pthread_join(t, 0); }'
+    ;;
+
   *)
     echo "selftest: there is no case $case"
     exit 2
