@@ -275,7 +275,7 @@ case $case in
     finds address heap-use-after-free '#include <stdlib.h>' \
       'int main(void) { volatile char *p = malloc(9); free((void *)p); return *p; }'
     finds undefined 'signed integer overflow' \
-      'int main(int n, char **v) { (void)v; return n + 0x7fffffff > 0; }'
+      'int main(int n, char **v) { volatile int x = 0x7fffffff; (void)v; x += n; return x == 5; }'
     finds thread 'data race' '#include <pthread.h>' 'static int n;' \
       'static void *add(void *p) { n++; return p; }' 'int main(void)' \
       '{ pthread_t t; pthread_create(&t, 0, add, 0); n++; return pthread_join(t, 0); }'
