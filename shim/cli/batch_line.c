@@ -338,3 +338,16 @@ bool weir_batch_record_parse(const char *line, size_t size, struct weir_batch_re
   ret_record->is_ok = !scan.has_error;
   return scan.has_id || (scan.is_bad_line && scan.has_error);
 }
+
+bool weir_batch_record_may_begin(const char *line, size_t size)
+{
+  static const char *const heads[] = {"{\"id\":\"line-", "{\"custom_id\":\"", "{\"key\":\""};
+
+  for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+    size_t head_size = strlen(heads[i]);
+
+    if (memcmp(line, heads[i], size < head_size ? size : head_size) == 0)
+      return true;
+  }
+  return false;
+}

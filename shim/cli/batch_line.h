@@ -65,4 +65,8 @@ struct weir_batch_record {
 /* weir_batch_record_parse reads a line that weir_batch_*_write made. False when it is none. */
 bool weir_batch_record_parse(const char *line, size_t size, struct weir_batch_record *ret_record);
 
+/* weir_batch_record_may_begin tells whether |line| may be the beginning of such a line: what looks
+ * otherwise is somebody else's file. */
+bool weir_batch_record_may_begin(const char *line, size_t size);
+
 #endif

@@ -78,17 +78,19 @@ bool weir_batch_output_resume(struct weir_batch_output *output, struct weir_batc
   struct weir_batch_text text;
   struct weir_batch_record record;
   const char *fault = NULL;
+  bool is_torn = false;
   int got = 0;
 
   weir_batch_reader_init(&reader, output->fd);
-  while (!fault && (got = weir_batch_reader_next(&reader, &text)) > 0) {
+  while (!fault && !is_torn && (got = weir_batch_reader_next(&reader, &text)) > 0) {
     bool is_record = weir_batch_record_parse(text.bytes, text.size, &record);
 
-    if (text.is_torn && !torn_mend(output, &text, is_record)) {
+    is_torn = text.is_torn && weir_batch_record_may_begin(text.bytes, text.size);
+    if (is_torn && !torn_mend(output, &text, is_record)) {
       got = -1;
       break;
     }
-    if (text.is_torn && !is_record)
+    if (is_torn && !is_record)
       break;
     fault = is_record ? record_take(index, &text, &record) : "no result of weir batch";
     if (fault)

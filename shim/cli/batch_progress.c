@@ -7,6 +7,7 @@
 #include "cli.h"
 
 #define BAR_SIZE         20
+#define RATE_SECONDS_MIN 5
 #define SHOW_TERMINAL_US 200000
 #define SHOW_PLAIN_US    5000000
 
@@ -47,30 +48,26 @@ static void rate_take(struct weir_batch_progress *progress, const struct weir_ba
   progress->seen = units;
 }
 
-/* Units per minute over the last minute, or over the whole run while it is shorter (but no pace is
- * told from less than 5 seconds). */
-static uint64_t rate_per_minute(const struct weir_batch_progress *progress)
+/* Writes ", 98,120 of 1,000,000 input_tokens/min": the pace over the last minute, or over the whole
+ * run while it is shorter; nothing in the first seconds, from which no pace can be told. */
+static void rate_format(const struct weir_batch_progress *progress, char *ret_text, size_t size)
 {
+  char rate[WEIR_CLI_TEXT_SIZE], limit[WEIR_CLI_TEXT_SIZE];
   uint64_t sum = 0, seconds = progress->second + 1;
 
   for (int i = 0; i < WEIR_BATCH_RATE_SECONDS; i++)
     sum += progress->units[i];
   if (seconds > WEIR_BATCH_RATE_SECONDS)
     seconds = WEIR_BATCH_RATE_SECONDS;
-  return seconds < 5 ? 0 : sum * 60 / seconds;
-}
-
-static void rate_format(const struct weir_batch_progress *progress, char *ret_text, size_t size)
-{
-  char rate[WEIR_CLI_TEXT_SIZE], limit[WEIR_CLI_TEXT_SIZE];
-  const char *unit = progress->limit ? weir_dimension_name(progress->limit->dimension) : "tokens";
-
-  weir_cli_grouped(rate_per_minute(progress), rate);
-  if (progress->limit)
-    snprintf(ret_text, size, "%s of %s %s/min", rate,
-             weir_cli_grouped(progress->limit->amount, limit), unit);
+  weir_cli_grouped(sum * 60 / seconds, rate);
+  if (seconds < RATE_SECONDS_MIN)
+    ret_text[0] = '\0';
+  else if (progress->limit)
+    snprintf(ret_text, size, ", %s of %s %s/min", rate,
+             weir_cli_grouped(progress->limit->amount, limit),
+             weir_dimension_name(progress->limit->dimension));
   else
-    snprintf(ret_text, size, "%s %s/min", rate, unit);
+    snprintf(ret_text, size, ", %s tokens/min", rate);
 }
 
 static void eta_format(const struct weir_batch_progress *progress,
@@ -94,7 +91,7 @@ static void line_format(const struct weir_batch_progress *progress,
 
   rate_format(progress, rate, sizeof(rate));
   eta_format(progress, tally, now_us, eta);
-  snprintf(ret_text, size, "%s of %s done, %" PRIu32 " failed, %s tokens, %s, %s left",
+  snprintf(ret_text, size, "%s of %s done, %" PRIu32 " failed, %s tokens%s, %s left",
            weir_cli_grouped(progress->before + tally->done, done),
            weir_cli_grouped(progress->total, total), tally->failed,
            weir_cli_grouped(tally->input_tokens + tally->output_tokens, tokens), rate, eta);

@@ -80,9 +80,10 @@ static void command_help(const struct weir_cli_command *command)
 
     snprintf(head, sizeof(head), "%s--%s%s%s", o->id < 256 ? letter : "    ", o->name,
              o->argument ? " " : "", o->argument ? o->argument : "");
-    printf("  %-26s  ", head);
     if (strlen(head) > 26)
-      printf("\n%*s", 30, "");
+      printf("  %s\n%*s", head, 30, "");
+    else
+      printf("  %-26s  ", head);
     option_help(o->help);
   }
 }

@@ -1,1 +1,2 @@
 include(shell/coordinator.cmake OPTIONAL)
+include(shell/cli.cmake OPTIONAL)

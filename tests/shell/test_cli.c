@@ -1,0 +1,235 @@
+/* The program `weir` as people and scripts meet it: help, exit codes, stats of a live coordinator.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "run.h"
+
+static struct run run; /* large; each test is done with it before the next */
+static struct daemon coordinator;
+
+/* Runs `weir` and returns its exit code. */
+#define WEIR(...) (run_start(&run, "WEIR_BIN", __VA_ARGS__, NULL), run_end(&run))
+
+#define assert_holds(text, part)                                                                   \
+  do {                                                                                             \
+    if (!strstr(text, part))                                                                       \
+      fail_msg("no '%s' in:\n%s", part, text);                                                     \
+  } while (0)
+
+static void assert_one_json(void)
+{
+  size_t count;
+
+  if (!run_is_json(run.out, &count) || count != 1)
+    fail_msg("not one JSON value: %s", run.out);
+}
+
+static int set_up(void **state)
+{
+  (void)state;
+  daemon_init(&coordinator);
+  daemon_configure(&coordinator, "providers: {gemini: {kind: gemini}}\n"
+                                 "pools:\n"
+                                 "  - name: p\n    provider: gemini\n    models: [m]\n"
+                                 "    limits: {rpm: 10, tpm: 1M}\n"
+                                 "  - name: second\n    provider: gemini\n    models: [m2]\n"
+                                 "    limits: {rpm: 7}\n");
+  daemon_start(&coordinator);
+  return setenv("WEIR_COORDINATOR", coordinator.endpoint, 1);
+}
+
+static int tear_down(void **state)
+{
+  (void)state;
+  daemon_fini(&coordinator);
+  return 0;
+}
+
+static void explains_itself(void **state)
+{
+  static const char *const names[] = {"stats", "batch", "classify", "estimate", "check"};
+
+  (void)state;
+  assert_int_equal(WEIR("help"), 0);
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    assert_holds(run.out, names[i]);
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    char usage[64];
+
+    snprintf(usage, sizeof(usage), "usage: weir %s", names[i]);
+    assert_int_equal(WEIR("help", names[i]), 0);
+    assert_holds(run.out, usage);
+    assert_int_equal(WEIR(names[i], "--help"), 0);
+    assert_holds(run.out, usage);
+  }
+  assert_int_equal(WEIR("--version"), 0);
+  assert_holds(run.out, "weir 0.");
+}
+
+static void refuses_what_it_does_not_know(void **state)
+{
+  (void)state;
+  assert_int_equal(WEIR("stat"), 2);
+  assert_holds(run.err, "did you mean 'stats'?");
+  assert_int_equal(WEIR("stats", "--jsno"), 2);
+  assert_holds(run.err, "did you mean '--json'?");
+  assert_int_equal(WEIR("stats", "now"), 2);
+  assert_int_equal(WEIR("stats", "--timeout", "soon"), 2);
+  assert_int_equal(WEIR("stats", "--coordinator", "nowhere"), 2);
+  assert_int_equal(WEIR("check"), 2);
+  assert_int_equal(WEIR("estimate"), 2);
+  assert_int_equal(WEIR("batch", "in.jsonl"), 2);
+  assert_int_equal(WEIR("batch", "in.jsonl", "-o", "out.jsonl", "--parallel", "513"), 2);
+  assert_string_equal(run.out, "");
+}
+
+static void notices_an_output_that_cannot_be_written(void **state)
+{
+  (void)state;
+  /* The shell opens the full device; the program is named by the environment. */
+  setenv("SHELL_BIN", "/bin/sh", 1);
+  run_start(&run, "SHELL_BIN", "-c", "\"$WEIR_BIN\" help >/dev/full", NULL);
+  assert_int_equal(run_end(&run), 1);
+  assert_holds(run.err, "cannot write the output");
+}
+
+static void checks_files_and_points_at_each_error(void **state)
+{
+  char good[512], bad[128];
+  FILE *file;
+
+  (void)state;
+  snprintf(good, sizeof(good), "%s/docs/examples/weir.yaml", getenv("WEIR_SOURCE_DIR"));
+  snprintf(bad, sizeof(bad), "%s/other.state", coordinator.folder);
+  file = fopen(bad, "w");
+  assert_non_null(file);
+  fputs("pools:\n  - name: p\n    provider: nobody\n    models: [m]\n    limits: {rmp: 1}\n", file);
+  assert_int_equal(fclose(file), 0);
+
+  assert_int_equal(WEIR("check", good), 0);
+  assert_holds(run.out, "ok: 3 providers, 3 pools");
+  assert_int_equal(WEIR("check", good, bad), 1);
+  assert_holds(run.err, "other.state:5:14: ");
+  assert_holds(run.err, "rpm");
+  assert_int_equal(WEIR("check", "--json", good, bad), 1);
+  assert_one_json();
+  assert_holds(run.out, "\"ok\":false,\"issues\":[{\"severity\":\"error\",\"line\":");
+  assert_int_equal(WEIR("check", "/nonexistent"), 1);
+  assert_holds(run.err, "/nonexistent");
+}
+
+static void estimates_a_text(void **state)
+{
+  (void)state;
+  setenv("SHELL_BIN", "/bin/sh", 1);
+  run_start(&run, "SHELL_BIN", "-c",
+            "printf 'The quick brown fox jumps over the lazy dog.' | "
+            "\"$WEIR_BIN\" estimate --model gemini-2.5-flash",
+            NULL);
+  assert_int_equal(run_end(&run), 0);
+  assert_one_json();
+  assert_holds(run.out, "{\"tokens\":");
+  assert_holds(run.out, ",\"high\":");
+  assert_int_equal(WEIR("estimate", "--model", "m", "/nonexistent"), 1);
+}
+
+static void classifies_an_error(void **state)
+{
+  (void)state;
+  setenv("SHELL_BIN", "/bin/sh", 1);
+  run_start(&run, "SHELL_BIN", "-c",
+            "printf '{\"provider\":\"openai\",\"http\":503,\"headers\":{},\"body\":\"\"}\\n' | "
+            "\"$WEIR_BIN\" classify",
+            NULL);
+  assert_int_equal(run_end(&run), 0);
+  assert_one_json();
+  assert_holds(run.out, "\"retryable\":true");
+}
+
+static void shows_what_the_coordinator_holds(void **state)
+{
+  struct client client;
+  struct weir_msg msg;
+
+  (void)state;
+  client_init(&client, &coordinator, 1);
+  client_hello(&client);
+  for (uint64_t seq = 1; seq <= 3; seq++) {
+    client_ask(&client, seq, 1000000);
+    client_receive(&client, &msg);
+    assert_int_equal(msg.type, WEIR_MSG_GRANT);
+  }
+  assert_int_equal(WEIR("stats", "--json"), 0);
+  assert_one_json();
+  assert_holds(run.out, "\"sessions\":1,");
+  assert_holds(run.out,
+               "{\"name\":\"p\",\"limits\":[{\"dimension\":\"requests\",\"window_s\":60.000,"
+               "\"amount\":10,\"used\":3,\"free\":7},{\"dimension\":\"input_tokens\","
+               "\"window_s\":60.000,\"amount\":1000000,\"used\":30,\"free\":999970}],"
+               "\"queued\":{\"online\":0,\"batch\":0},\"leases\":3,\"grants\":3,"
+               "\"rejected_429\":0,\"frozen_s\":0.000}");
+  assert_holds(run.out, "{\"name\":\"second\",");
+  assert_holds(run.out, "\"totals\":{\"asks\":3,");
+
+  assert_int_equal(WEIR("stats"), 0);
+  assert_holds(run.out, "POOL");
+  assert_holds(run.out, "30.0 %");
+  assert_holds(run.out, "1,000,000");
+  assert_holds(run.out, "3 grants");
+  assert_int_equal(WEIR("stats", "--pool", "second", "--json"), 0);
+  assert_null(strstr(run.out, "\"name\":\"p\""));
+  assert_int_equal(WEIR("stats", "--pool", "secnd"), 1);
+  assert_holds(run.err, "did you mean 'second'?");
+  client_fini(&client);
+}
+
+static void watches_until_it_is_interrupted(void **state)
+{
+  size_t count;
+
+  (void)state;
+  run_start(&run, "WEIR_BIN", "stats", "--json", "--watch", "50ms", NULL);
+  run_wait_lines(&run, 3);
+  run_kill(&run, SIGINT);
+  assert_int_equal(run_end(&run), 128 + SIGINT);
+  assert_true(run_is_json(run.out, &count));
+  assert_true(count >= 3);
+}
+
+static void says_when_there_is_no_coordinator(void **state)
+{
+  (void)state;
+  assert_int_equal(
+      WEIR("stats", "--coordinator", "ipc:///tmp/weir-nobody.sock", "--timeout", "100ms"), 3);
+  assert_holds(run.err, "no answer from the coordinator at ipc:///tmp/weir-nobody.sock");
+  assert_string_equal(run.out, "");
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(explains_itself),
+      cmocka_unit_test(refuses_what_it_does_not_know),
+      cmocka_unit_test(notices_an_output_that_cannot_be_written),
+      cmocka_unit_test(checks_files_and_points_at_each_error),
+      cmocka_unit_test(estimates_a_text),
+      cmocka_unit_test(classifies_an_error),
+      cmocka_unit_test(shows_what_the_coordinator_holds),
+      cmocka_unit_test(watches_until_it_is_interrupted),
+      cmocka_unit_test(says_when_there_is_no_coordinator),
+  };
+
+  return cmocka_run_group_tests_name("cli", tests, set_up, tear_down);
+}

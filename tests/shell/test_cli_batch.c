@@ -1,0 +1,428 @@
+/* `weir batch` against a real coordinator and the simulated provider: what is in the output, and
+ * what was sent, whatever happens to the program in between. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <weir/json.h>
+
+#include "daemon.h"
+#include "run.h"
+
+#define LINES 200
+
+static struct daemon coordinator;
+static struct run upstream, run;
+static char url[96], input[128], output[128];
+
+#define WEIR(...) (run_start(&run, "WEIR_BIN", __VA_ARGS__, NULL), run_end(&run))
+/* The command of most tests; more options may follow. */
+#define BATCH(...) "batch", input, "-o", output, "--base-url", url, "--json", __VA_ARGS__
+
+#define assert_holds(text, part)                                                                   \
+  do {                                                                                             \
+    if (!strstr(text, part))                                                                       \
+      fail_msg("no '%s' in:\n%s", part, text);                                                     \
+  } while (0)
+
+#define assert_exit(expected, call)                                                                \
+  do {                                                                                             \
+    int exit_code = (call);                                                                        \
+    if (exit_code != (expected))                                                                   \
+      fail_msg("exit %d, not %d:\n%s%s", exit_code, expected, run.out, run.err);                   \
+  } while (0)
+
+/* ---- Fixture ------------------------------------------------------------------------------- */
+
+static void upstream_start(const char *option, const char *value)
+{
+  const char *found;
+
+  if (option)
+    run_start(&upstream, "WEIR_UPSTREAM_BIN", option, value, "--latency-ms", "5..40", NULL);
+  else
+    run_start(&upstream, "WEIR_UPSTREAM_BIN", "--latency-ms", "5..40", NULL);
+  found = run_wait_out(&upstream, "listening on http");
+  run_wait_out(&upstream, "\n");
+  snprintf(url, sizeof(url), "%.*s", (int)strcspn(found + 13, "\n"), found + 13);
+}
+
+static int set_up(void **state)
+{
+  (void)state;
+  setenv("GEMINI_API_KEY", "test-key", 1);
+  setenv("OPENAI_API_KEY", "test-key", 1);
+  daemon_init(&coordinator);
+  daemon_configure(&coordinator,
+                   "providers: {gemini: {kind: gemini}, openai: {kind: openai}}\n"
+                   "pools:\n"
+                   "  - {name: g, provider: gemini, models: [m], limits: {rpm: 100k, tpm: 100M}}\n"
+                   "  - {name: o, provider: openai, models: [m], limits: {rpm: 100k, tpm: 100M}}\n"
+                   "  - {name: small, provider: gemini, models: [small], limits: {tpm: 1k}}\n");
+  daemon_start(&coordinator);
+  setenv("WEIR_COORDINATOR", coordinator.endpoint, 1);
+  snprintf(input, sizeof(input), "%s/in.jsonl", coordinator.folder);
+  snprintf(output, sizeof(output), "%s/out.jsonl", coordinator.folder);
+  return 0;
+}
+
+static int tear_down(void **state)
+{
+  char part[160];
+
+  (void)state;
+  if (upstream.pid > 0) {
+    run_kill(&upstream, SIGTERM);
+    run_end(&upstream);
+  }
+  snprintf(part, sizeof(part), "%s.part", output);
+  unlink(input);
+  unlink(output);
+  unlink(part);
+  daemon_fini(&coordinator);
+  return 0;
+}
+
+/* ---- Files --------------------------------------------------------------------------------- */
+
+static void gemini_line(FILE *file, int number, const char *text)
+{
+  fprintf(file,
+          "{\"key\":\"id-%d\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"%s %d\"}]}],"
+          "\"generationConfig\":{\"maxOutputTokens\":16}}}\n",
+          number, text, number);
+}
+
+static void openai_line(FILE *file, int number)
+{
+  fprintf(
+      file,
+      "{\"custom_id\":\"id-%d\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{"
+      "\"model\":\"m\",\"max_tokens\":16,\"messages\":[{\"role\":\"user\",\"content\":\"Hi %d\"}"
+      "]}}\n",
+      number, number);
+}
+
+static void input_write(int count)
+{
+  FILE *file = fopen(input, "w");
+
+  assert_non_null(file);
+  for (int i = 0; i < count; i++)
+    gemini_line(file, i, "Count to");
+  assert_int_equal(fclose(file), 0);
+}
+
+/* What stands in the output: how often each id, and in which order. */
+struct results {
+  int count, failed, torn;
+  bool is_in_order;
+  int times[LINES];
+};
+
+static struct results output_read(void)
+{
+  struct results results = {.is_in_order = true};
+  FILE *file = fopen(output, "r");
+  char *line = NULL;
+  size_t capacity = 0, ignored;
+  ssize_t size;
+  int last = -1;
+
+  assert_non_null(file);
+  while ((size = getline(&line, &capacity, file)) > 0) {
+    const char *id = strstr(line, "\"id-");
+    int number = id ? atoi(id + 4) : -1;
+
+    if (line[size - 1] != '\n') {
+      results.torn++;
+      continue;
+    }
+    if (!run_is_json(line, &ignored))
+      fail_msg("not JSON: %s", line);
+    results.count++;
+    results.failed += strstr(line, "\"error\":{") != NULL;
+    if (number < 0)
+      continue;
+    assert_in_range(number, 0, LINES - 1);
+    results.times[number]++;
+    results.is_in_order = results.is_in_order && number > last;
+    last = number;
+  }
+  free(line);
+  fclose(file);
+  return results;
+}
+
+static void assert_each_once(int count)
+{
+  struct results results = output_read();
+
+  assert_int_equal(results.torn, 0);
+  assert_int_equal(results.count, count);
+  for (int i = 0; i < count; i++)
+    if (results.times[i] != 1)
+      fail_msg("id-%d stands %d times in the output", i, results.times[i]);
+}
+
+/* A number of the summary that --json prints. */
+static uint64_t summary(const char *path)
+{
+  struct weir_json json;
+  struct weir_json_token token;
+  uint64_t value;
+
+  weir_json_init(&json);
+  weir_json_feed(&json, run.out, strlen(run.out));
+  while (weir_json_next(&json, &token) == WEIR_JSON_TOKEN)
+    if (strcmp(token.path, path) == 0 && weir_json_uint(&token, &value))
+      return value;
+  fail_msg("no number '%s' in: %s", path, run.out);
+  return 0;
+}
+
+static int output_lines(void)
+{
+  FILE *file = fopen(output, "r");
+  int lines = 0, byte;
+
+  while (file && (byte = fgetc(file)) != EOF)
+    lines += byte == '\n';
+  if (file)
+    fclose(file);
+  return lines;
+}
+
+/* Starts a batch of all lines and returns once some results are written. */
+static void batch_start_and_wait(const char *order)
+{
+  struct pollfd events = {.fd = inotify_init1(IN_NONBLOCK), .events = POLLIN};
+  char ignored[4096];
+
+  assert_true(events.fd >= 0);
+  assert_true(inotify_add_watch(events.fd, coordinator.folder, IN_MODIFY) >= 0);
+  run_start(&run, "WEIR_BIN", BATCH("--model", "m", "--parallel", "4", "--order", order), NULL);
+  while (output_lines() < LINES / 10) {
+    if (poll(&events, 1, RUN_TIMEOUT_MS) != 1)
+      fail_msg("no result is written");
+    while (read(events.fd, ignored, sizeof(ignored)) > 0) {
+    }
+  }
+  close(events.fd);
+}
+
+/* ---- Tests --------------------------------------------------------------------------------- */
+
+static void runs_all_lines_and_keeps_their_order(void **state)
+{
+  struct results results;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(LINES);
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  assert_each_once(LINES);
+  results = output_read();
+  assert_true(results.is_in_order);
+  assert_int_equal(results.failed, 0);
+  assert_int_equal(summary("done"), LINES);
+  assert_int_equal(summary("left"), 0);
+  assert_true(summary("input_tokens") >= LINES);
+  assert_holds(run.err, "200 of 200 done, 0 failed");
+  /* Again: there is nothing left to do. */
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  assert_int_equal(summary("before"), LINES);
+  assert_int_equal(summary("attempts"), 0);
+}
+
+static void loses_and_repeats_nothing_when_killed(void **state)
+{
+  struct results killed;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(LINES);
+  batch_start_and_wait("input");
+  run_kill(&run, SIGKILL);
+  assert_int_equal(run_end(&run), 128 + SIGKILL);
+  killed = output_read();
+  assert_in_range(killed.count, LINES / 10, LINES - 1);
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  assert_each_once(LINES);
+  assert_true(output_read().is_in_order);
+  assert_true(summary("before") >= (uint64_t)killed.count);
+  assert_int_equal(summary("before") + summary("done"), LINES);
+}
+
+static void stops_in_good_order_when_interrupted(void **state)
+{
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(LINES);
+  batch_start_and_wait("completed");
+  run_kill(&run, SIGINT);
+  assert_exit(130, run_end(&run));
+  assert_holds(run.err, "run the same command again to resume");
+  assert_int_equal(summary("done") + summary("left"), LINES);
+  assert_int_equal(output_read().count, summary("done"));
+  assert_exit(0, WEIR(BATCH("--model", "m", "--order", "completed")));
+  assert_each_once(LINES);
+}
+
+static void sends_nothing_while_a_line_is_bad(void **state)
+{
+  FILE *file;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(3);
+  file = fopen(input, "a");
+  assert_non_null(file);
+  fputs("{\"key\":\n", file);
+  gemini_line(file, 1, "again");
+  gemini_line(file, 3, "fine");
+  assert_int_equal(fclose(file), 0);
+  assert_exit(1, WEIR(BATCH("--model", "m")));
+  assert_holds(run.err, "in.jsonl:4: the JSON ends too early");
+  assert_holds(run.err, "in.jsonl:5: the id stands in line 2 already");
+  assert_int_equal(access(output, F_OK), -1);
+  /* Passed over, they are told in the output, and not told again. */
+  for (int i = 0; i < 2; i++) {
+    struct results results;
+
+    assert_exit(1, WEIR(BATCH("--model", "m", "--skip-bad")));
+    results = output_read();
+    assert_int_equal(results.count, 6);
+    assert_int_equal(results.failed, 2);
+    for (int id = 0; id < 4; id++)
+      assert_int_equal(results.times[id], 1);
+    assert_int_equal(summary("before"), i == 0 ? 0 : 4);
+  }
+}
+
+static void takes_three_formats_apart_by_line(void **state)
+{
+  FILE *file = fopen(input, "w");
+  struct results results;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  assert_non_null(file);
+  for (int i = 0; i < 20; i++) {
+    if (i % 2 == 0)
+      gemini_line(file, i, "Count to");
+    else
+      openai_line(file, i);
+  }
+  assert_int_equal(fclose(file), 0);
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  results = output_read();
+  assert_int_equal(results.count, 20);
+  assert_true(results.is_in_order);
+}
+
+static void sends_again_only_what_may_pass(void **state)
+{
+  (void)state;
+  upstream_start("--fault", "kind=error_500,next=5");
+  input_write(20);
+  assert_exit(1, WEIR(BATCH("--model", "m", "--retries", "0")));
+  assert_int_equal(output_read().failed, 5);
+  assert_holds(run.err, "--retry-failed");
+  assert_exit(1, WEIR(BATCH("--model", "m")));
+  assert_int_equal(summary("attempts"), 0);
+  assert_exit(0, WEIR(BATCH("--model", "m", "--retry-failed")));
+  assert_int_equal(summary("done"), 5);
+  assert_each_once(20);
+  assert_true(output_read().is_in_order);
+  assert_int_equal(output_read().failed, 0);
+}
+
+static void retries_by_itself(void **state)
+{
+  (void)state;
+  upstream_start("--fault", "kind=overloaded_503,next=3");
+  input_write(10);
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  assert_each_once(10);
+  assert_int_equal(output_read().failed, 0);
+  assert_int_equal(summary("attempts"), 13);
+}
+
+static void stops_when_the_account_is_the_trouble(void **state)
+{
+  (void)state;
+  upstream_start("--fault", "kind=leaked_key_403,probability=1");
+  input_write(LINES);
+  assert_exit(1, WEIR(BATCH("--model", "m", "--parallel", "2")));
+  assert_holds(run.err, "stopped: ");
+  assert_holds(run.err, "run the same command again to resume");
+  assert_int_equal(summary("left"), LINES);
+  assert_true(summary("attempts") <= 2);
+  assert_int_equal(output_read().count, 0);
+}
+
+static void tells_a_request_that_can_never_fit(void **state)
+{
+  FILE *file = fopen(input, "w");
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  assert_non_null(file);
+  fputs("{\"key\":\"id-0\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"", file);
+  for (int i = 0; i < 4000; i++)
+    fputs("every word counts ", file);
+  fputs("\"}]}]}}\n", file);
+  gemini_line(file, 1, "short");
+  assert_int_equal(fclose(file), 0);
+  assert_exit(1, WEIR(BATCH("--model", "small")));
+  assert_each_once(2);
+  assert_int_equal(output_read().failed, 1);
+  assert_holds(run.err, "1 lines failed for good");
+}
+
+static void says_what_the_coordinator_lacks(void **state)
+{
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(2);
+  assert_exit(1, WEIR(BATCH("--model", "nobody")));
+  assert_holds(run.err, "no pool for 'gemini/nobody'");
+  assert_int_equal(output_read().count, 0);
+  assert_exit(3, WEIR(BATCH("--model", "m", "--coordinator", "ipc:///tmp/weir-nobody.sock")));
+  assert_exit(2, WEIR(BATCH("--model", "m", "--provider", "gemni")));
+  unsetenv("GEMINI_API_KEY");
+  assert_exit(1, WEIR("batch", input, "-o", output, "--model", "m", "--json"));
+  assert_holds(run.err, "GEMINI_API_KEY");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(runs_all_lines_and_keeps_their_order),
+      TEST(loses_and_repeats_nothing_when_killed),
+      TEST(stops_in_good_order_when_interrupted),
+      TEST(sends_nothing_while_a_line_is_bad),
+      TEST(takes_three_formats_apart_by_line),
+      TEST(sends_again_only_what_may_pass),
+      TEST(retries_by_itself),
+      TEST(stops_when_the_account_is_the_trouble),
+      TEST(tells_a_request_that_can_never_fit),
+      TEST(says_what_the_coordinator_lacks),
+  };
+
+  return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
+}
