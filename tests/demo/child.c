@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* pidfd_open */
 #include "child.h"
 
 #include "clock.h"
@@ -7,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -91,25 +93,31 @@ void demo_child_read(struct demo_child *child, demo_line_handler *handler, void 
   }
 }
 
-/* A pipe that nobody writes any more becomes readable, which is a wait for the end of a process
- * with a bound; what it still says is not wanted. */
+/* Reads on meanwhile, so that nobody is stuck with a full pipe; what it says is not wanted. */
 static void end_await(struct demo_child *child)
 {
   const uint64_t give_up_ms = demo_now_ms() + END_WAIT_MS;
+  const int process = pidfd_open(child->pid, 0);
   uint64_t now_ms;
 
-  while (child->fd >= 0 && (now_ms = demo_now_ms()) < give_up_ms) {
-    struct pollfd pipe_end = {child->fd, POLLIN, 0};
+  while (process >= 0 && (now_ms = demo_now_ms()) < give_up_ms) {
+    struct pollfd fds[] = {{process, POLLIN, 0}, {child->fd, POLLIN, 0}};
     char rest[DEMO_CHILD_LINE_SIZE];
-    ssize_t count;
 
-    if (poll(&pipe_end, 1, (int)(give_up_ms - now_ms)) <= 0)
+    if (poll(fds, 2, (int)(give_up_ms - now_ms)) <= 0)
       continue;
-    count = read(child->fd, rest, sizeof(rest));
-    if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR))
+    if (fds[0].revents) {
+      close(process);
       return;
+    }
+    if (read(child->fd, rest, sizeof(rest)) == 0) {
+      close(child->fd);
+      child->fd = -1;
+    }
   }
   kill(child->pid, SIGKILL);
+  if (process >= 0)
+    close(process);
 }
 
 int demo_child_end(struct demo_child *child, int signal)

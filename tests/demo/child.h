@@ -33,8 +33,8 @@ bool demo_child_start(struct demo_child *child, const char *const *arguments, bo
  * longer than the buffer is dropped. */
 void demo_child_read(struct demo_child *child, demo_line_handler *handler, void *context);
 
-/* demo_child_end sends |signal| to a running child, waits until it is gone (SIGKILL after 5 s), and
- * closes its pipe. Returns its status as of waitpid, 0 when it did not run. */
+/* demo_child_end sends |signal| (0: none) to a running child, waits until it is gone (SIGKILL after
+ * 5 s), and closes its pipe. Returns its status as of waitpid, 0 when it did not run. */
 int demo_child_end(struct demo_child *child, int signal);
 
 /* demo_child_is_gone collects a child that has ended by itself: true with its status, once. */

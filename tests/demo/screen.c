@@ -102,6 +102,8 @@ static void draw_line(const struct demo_half *half, uint64_t now_ms)
 void demo_screen_draw(struct demo_screen *screen, const struct demo_half *half, uint64_t now_ms,
                       bool is_last)
 {
+  if (screen->next_ms == 0) /* nothing has happened yet */
+    screen->next_ms = half->started_ms + (screen->is_terminal ? 0 : DRAW_PLAIN_MS);
   if (now_ms < screen->next_ms && !is_last)
     return;
   screen->next_ms = now_ms + (screen->is_terminal ? DRAW_TERMINAL_MS : DRAW_PLAIN_MS);
