@@ -79,6 +79,7 @@ static struct weir_session *record_new(struct weir_coord *c, const uint8_t *inst
   struct weir_session *s;
   enum weir_err err;
 
+  assert(c->sessions != NULL);
   if (c->sessions_free == WEIR_NONE)
     return NULL;
   s = &c->sessions[c->sessions_free];

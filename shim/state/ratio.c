@@ -6,7 +6,7 @@
 #define TOKENS_MAX (UINT64_C(1) << 40) /* of one call: larger ones count as this */
 #define FORGET     32                  /* each call outdates a 32nd of what was known */
 #define PRIOR      UINT64_C(4000)      /* tokens that the first guess is worth */
-#define MEAN_MAX   8                   /* estimates are never corrected by more than this factor */
+#define MEAN_MAX   UINT64_C(8)         /* estimates are never corrected by more than this factor */
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {

@@ -149,7 +149,7 @@ WEIR_MUSTUSE enum weir_err weir_http_conn_head(struct weir_http_conn *c, uint32_
                                                bool is_last, struct weir_http_out *out);
 
 /* Room that framing adds to one piece of a body, and to its end. */
-#define WEIR_HTTP_CHUNK_OVERHEAD 24
+#define WEIR_HTTP_CHUNK_OVERHEAD ((size_t)24)
 
 /* weir_http_conn_body writes one piece of the body, framed (nothing for HEAD, 204 and 304).
  *

@@ -31,7 +31,7 @@
 #include <weir/err.h>
 #include <weir/http.h>
 
-#define WEIR_HTTP_QUEUE_MAX (1024 * 1024)
+#define WEIR_HTTP_QUEUE_MAX 1048576
 
 struct weir_http_server;
 struct weir_http_exchange;

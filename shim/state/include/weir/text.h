@@ -13,7 +13,7 @@
 #include <weir/time.h>
 
 /* Longer durations are cut to this: 31 days, after which every quota has turned over. */
-#define WEIR_TEXT_DURATION_MAX (31 * 24 * WEIR_US_PER_HOUR)
+#define WEIR_TEXT_DURATION_MAX (UINT64_C(31) * 24 * WEIR_US_PER_HOUR)
 
 /* weir_text_find returns the place behind the first |part| in |text|, or NULL; letters of ASCII
  * match in either case. An empty |part| is found at the beginning. */
