@@ -71,7 +71,7 @@ static void on_note(struct reader *r, const char *note)
 {
   struct demo_half *half = r->half;
 
-  if (strstr(note, "connected") && half->killed_coordinator_ms && !r->view->reconnected_ms)
+  if (strstr(note, "in session with") && half->killed_coordinator_ms && !r->view->reconnected_ms)
     r->view->reconnected_ms = demo_now_ms() - half->killed_coordinator_ms;
 }
 
