@@ -16,7 +16,8 @@ struct scan {
 static bool text_copy(const struct weir_json_token *token, char *ret_text, size_t max)
 {
   if (token->type != WEIR_JSON_STRING || token->text_size > max || token->is_cut ||
-      memchr(token->text, '\0', token->text_size))
+      memchr(token->text, '\0', token->text_size) ||
+      !weir_jsonout_is_utf8(token->text, token->text_size))
     return false;
   memcpy(ret_text, token->text, token->text_size + 1);
   return true;
@@ -111,7 +112,7 @@ static const char *request_fault(const struct scan *scan)
   if (!scan->has_custom_id && !scan->has_key)
     return "the id is missing; add \"custom_id\" (or \"key\" in Gemini's format)";
   if (scan->is_id_bad)
-    return "the id must be a string of 1 to 512 bytes; shorten or quote it";
+    return "the id must be a string of 1 to 512 bytes of UTF-8; shorten or quote it";
   if (scan->has_custom_id && scan->has_key)
     return "\"custom_id\" and \"key\" exclude each other; keep one";
   if (scan->has_body + scan->has_request + scan->has_params != 1)
@@ -310,15 +311,16 @@ static void record_take(void *context, const struct weir_json_token *token)
   const char *path = token->path;
   bool is_object = token->type == WEIR_JSON_OBJECT_END;
 
-  if (token->depth == 1 && token->type == WEIR_JSON_STRING) {
-    if (strcmp(path, "custom_id") == 0 || strcmp(path, "key") == 0)
-      scan->has_id = text_copy(token, scan->record->id, WEIR_BATCH_ID_MAX);
-    else if (strcmp(path, "id") == 0)
-      scan->is_bad_line = line_number(token->text, &scan->record->number);
-  } else if (token->depth == 1 && is_object) {
-    scan->has_error = scan->has_error || strcmp(path, "error") == 0;
-    scan->has_answer =
-        scan->has_answer || strcmp(path, "response") == 0 || strcmp(path, "result") == 0;
+  if (token->depth == 1 && token->type == WEIR_JSON_STRING &&
+      (strcmp(path, "custom_id") == 0 || strcmp(path, "key") == 0)) {
+    scan->has_id = text_copy(token, scan->record->id, WEIR_BATCH_ID_MAX);
+  } else if (token->depth == 1 && token->type == WEIR_JSON_STRING && strcmp(path, "id") == 0) {
+    scan->is_bad_line = line_number(token->text, &scan->record->number);
+  } else if (token->depth == 1 && is_object && strcmp(path, "error") == 0) {
+    scan->has_error = true;
+  } else if (token->depth == 1 && token->type != WEIR_JSON_NULL &&
+             (strcmp(path, "response") == 0 || strcmp(path, "result") == 0)) {
+    scan->has_answer = true; /* a string when the provider did not send JSON */
   } else if (token->depth == 2 && is_object && strcmp(path, "result.error") == 0) {
     scan->has_error = true;
   } else if (token->type == WEIR_JSON_TRUE && (strcmp(path, "error.retryable") == 0 ||

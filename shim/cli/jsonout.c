@@ -198,13 +198,26 @@ static bool is_json(const void *json, size_t size)
   return status == WEIR_JSON_MORE && values == 1;
 }
 
+bool weir_jsonout_is_utf8(const char *text, size_t size)
+{
+  const uint8_t *bytes = (const uint8_t *)text;
+  size_t step;
+
+  for (size_t at = 0; at < size; at += step) {
+    step = bytes[at] < 0x80 ? 1 : utf8_size(bytes + at, size - at);
+    if (step == 0)
+      return false;
+  }
+  return true;
+}
+
 void weir_jsonout_raw(struct weir_jsonout *out, const char *key, const void *json, size_t size)
 {
   const char *bytes = json;
   bool is_string = false, is_escape = false;
   size_t done = 0;
 
-  if (!is_json(json, size)) {
+  if (!weir_jsonout_is_utf8(bytes, size) || !is_json(json, size)) {
     weir_jsonout_string(out, key, json, size);
     return;
   }

@@ -40,8 +40,11 @@ void weir_jsonout_text(struct weir_jsonout *out, const char *key, const char *te
 /* weir_jsonout_seconds writes |us| microseconds as seconds with three decimals. */
 void weir_jsonout_seconds(struct weir_jsonout *out, const char *key, uint64_t us);
 
+/* weir_jsonout_is_utf8 tells whether a string of these bytes would be written unchanged. */
+bool weir_jsonout_is_utf8(const char *text, size_t size);
+
 /* weir_jsonout_raw writes |size| bytes of |json| as they are, but for white space between the
- * tokens. When they are not exactly one JSON value, they become a string. */
+ * tokens. When they are not exactly one JSON value in UTF-8, they become a string. */
 void weir_jsonout_raw(struct weir_jsonout *out, const char *key, const void *json, size_t size);
 
 /* weir_jsonout_newline ends the document with a newline, so that another may follow. */

@@ -1,3 +1,4 @@
 include(fuzz/http.cmake OPTIONAL)
 include(fuzz/wire.cmake OPTIONAL)
 include(fuzz/conf.cmake OPTIONAL)
+include(fuzz/batch.cmake OPTIONAL)

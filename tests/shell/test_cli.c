@@ -78,6 +78,47 @@ static void explains_itself(void **state)
   assert_holds(run.out, "weir 0.");
 }
 
+/* Reads a file of the source tree. */
+static const char *source_read(const char *name)
+{
+  static char text[1 << 16];
+  char path[512];
+  FILE *file;
+
+  snprintf(path, sizeof(path), "%s/%s", getenv("WEIR_SOURCE_DIR"), name);
+  file = fopen(path, "r");
+  assert_non_null(file);
+  text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+  fclose(file);
+  return text;
+}
+
+static void documents_every_option_it_has(void **state)
+{
+  static const char *const names[] = {"stats", "batch", "estimate", "check"};
+  static const char *const documents[] = {"docs/CLI.md", "docs/man/weir.1.scd"};
+
+  (void)state;
+  for (size_t d = 0; d < 2; d++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+      const char *text = source_read(documents[d]), *at;
+      int count = 0;
+
+      assert_int_equal(WEIR("help", names[i]), 0);
+      at = strstr(run.out, "\nOptions:\n");
+      while (at && (at = strstr(at, " --")) != NULL) {
+        char option[64];
+
+        snprintf(option, sizeof(option), "%.*s", (int)strcspn(at + 1, " \n"), at + 1);
+        if (!strstr(text, option))
+          fail_msg("%s does not tell of %s of weir %s", documents[d], option, names[i]);
+        at += 3;
+        count++;
+      }
+      assert_true(count > 0);
+    }
+}
+
 static void refuses_what_it_does_not_know(void **state)
 {
   (void)state;
@@ -221,6 +262,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(explains_itself),
+      cmocka_unit_test(documents_every_option_it_has),
       cmocka_unit_test(refuses_what_it_does_not_know),
       cmocka_unit_test(notices_an_output_that_cannot_be_written),
       cmocka_unit_test(checks_files_and_points_at_each_error),

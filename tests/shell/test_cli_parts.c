@@ -245,6 +245,7 @@ static void refuses_lines_that_are_no_requests(void **state)
       {"{\"body\":{}}", "id is missing"},
       {"{\"custom_id\":7,\"body\":{}}", "must be a string"},
       {"{\"custom_id\":\"\",\"body\":{}}", "must be a string"},
+      {"{\"custom_id\":\"\xff\",\"body\":{}}", "UTF-8"}, /* could not be told from \xfe */
       {"{\"custom_id\":\"a\\u0000b\",\"body\":{}}", "must be a string"},
       {"{\"custom_id\":\"a\",\"key\":\"a\",\"body\":{}}", "exclude each other"},
       {"{\"custom_id\":\"a\"}", "exactly one object"},
