@@ -35,7 +35,7 @@ struct fixture {
   struct weir_http_exchange *held; /* of /later, answered when the server is told to close */
   struct weir_http_server_options options;
   uint16_t port;
-  sem_t arrived, closed;
+  sem_t arrived, full, closed;
   atomic_uint sent_count, unsent_count, full_count;
   size_t queued_most;
 };
@@ -56,6 +56,7 @@ static void send_big(struct weir_http_exchange *x, struct fixture *f)
     f->queued_most = queued > f->queued_most ? queued : f->queued_most;
     if (err == WEIR_EFULL) {
       f->full_count++;
+      sem_post(&f->full);
       return;
     }
     stream->sent += sizeof piece;
@@ -154,6 +155,7 @@ static void fixture_start(struct fixture *f)
   assert_int_equal(uv_async_init(&f->loop, &f->command, on_command), 0);
   f->command.data = f;
   sem_init(&f->arrived, 0, 0);
+  sem_init(&f->full, 0, 0);
   sem_init(&f->closed, 0, 0);
   if (weir_http_server_open(&f->loop, &f->options, &f->server, error, sizeof error) != WEIR_OK)
     fail_msg("%s", error);
@@ -172,6 +174,7 @@ static void fixture_join(struct fixture *f)
   assert_int_equal(pthread_join(f->thread, NULL), 0);
   assert_int_equal(uv_loop_close(&f->loop), 0); /* nothing was left open */
   sem_destroy(&f->arrived);
+  sem_destroy(&f->full);
   sem_destroy(&f->closed);
 }
 
@@ -357,7 +360,7 @@ static void holds_a_bounded_queue_for_a_slow_reader(void **state)
   fixture_start(&f);
   int fd = client(f.port);
   ask(fd, "/big");
-  await(&f.arrived);
+  await(&f.full);
   size_t total = 0;
   ssize_t n;
   while (total < BIG && (n = recv(fd, sink, sizeof sink, 0)) > 0)
