@@ -284,7 +284,7 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
     return WEIR_EFULL;
   for (uint32_t i = 0; start->has_past && i < config->pools_count; i++)
     weir_ledger_assume_spent(&pool_named(c, config->pools[i].name)->ledger,
-                             weir_time_sub(now, start->past_us), now);
+                             weir_time_sub(now, start->past_us));
   *ret_coord = c;
   return WEIR_OK;
 }

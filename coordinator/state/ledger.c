@@ -21,7 +21,18 @@ static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit, u
 {
   limit->config = *config;
   limit->born_number = l->number_next;
+  limit->closed_until = 0;
   weir_ring_init(&limit->ring, slots, config->window_us, RING_AHEAD_US, now);
+}
+
+/* Closes |limit| until leases that started by |until| can no longer be in its window, however long
+ * they were held. */
+static void limit_close(struct weir_ledger_limit *limit, weir_tstamp until)
+{
+  const weir_duration window = limit->config.window_us;
+
+  if (window <= WEIR_LEDGER_ASSUME_MAX)
+    limit->closed_until = until + WEIR_HOLD_MAX_US + window;
 }
 
 void weir_ledger_init(struct weir_ledger *l, uint64_t *slots, const struct weir_pool_config *config,
@@ -76,24 +87,25 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config 
       l->limits_count++;
     }
     limit_open(l, &l->limits[i], l->limits[i].ring.slots, wanted, now);
-    if (wanted->window_us <= WEIR_LEDGER_ASSUME_MAX)
-      weir_ring_add(&l->limits[i].ring, now, wanted->amount);
+    limit_close(&l->limits[i], now);
   }
   l->limits_count = config->limits_count;
 }
 
-void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until, weir_tstamp now)
+void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
 {
-  for (uint32_t i = 0; i < l->limits_count; i++) {
-    struct weir_ledger_limit *limit = &l->limits[i];
+  for (uint32_t i = 0; i < l->limits_count; i++)
+    limit_close(&l->limits[i], until);
+}
 
-    if (limit->config.window_us > WEIR_LEDGER_ASSUME_MAX)
-      continue;
-    weir_ring_advance(&limit->ring, now);
-    if (limit->ring.used < limit->config.amount)
-      weir_ring_add(&limit->ring, weir_time_add(until, WEIR_HOLD_MAX_US),
-                    limit->config.amount - limit->ring.used);
-  }
+uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, weir_tstamp now)
+{
+  struct weir_ledger_limit *limit = &l->limits[index];
+
+  weir_ring_advance(&limit->ring, now);
+  if (now < limit->closed_until && limit->ring.used < limit->config.amount)
+    return limit->config.amount;
+  return limit->ring.used;
 }
 
 uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension dimension)
@@ -153,7 +165,8 @@ weir_tstamp weir_ledger_eta(struct weir_ledger *l, const struct weir_cost *ahead
 
     /* What charges are left falls with time only, so one pass over the limits finds the answer. */
     weir_ring_advance(&limit->ring, now);
-    at = weir_ring_earliest(&limit->ring, amount - (total - windows * amount), from);
+    at = limit->closed_until > from ? limit->closed_until : from;
+    at = weir_ring_earliest(&limit->ring, amount - (total - windows * amount), at);
     if (windows > WEIR_DURATION_MAX / limit->config.window_us)
       at = weir_time_add(at, WEIR_DURATION_MAX);
     else

@@ -17,13 +17,12 @@ static void show_pool(struct weir_pool *pool, weir_tstamp now, struct weir_msg_r
   memcpy(row->pool, pool->config.name, sizeof(row->pool));
   row->limits_count = pool->ledger.limits_count;
   for (uint32_t i = 0; i < row->limits_count; i++) {
-    struct weir_ledger_limit *limit = &pool->ledger.limits[i];
+    const struct weir_limit_config *limit = &pool->ledger.limits[i].config;
 
-    weir_ring_advance(&limit->ring, now);
-    row->limits[i].dimension = limit->config.dimension;
-    row->limits[i].window_us = limit->config.window_us;
-    row->limits[i].amount = limit->config.amount;
-    row->limits[i].used = limit->ring.used;
+    row->limits[i].dimension = limit->dimension;
+    row->limits[i].window_us = limit->window_us;
+    row->limits[i].amount = limit->amount;
+    row->limits[i].used = weir_ledger_used(&pool->ledger, i, now);
   }
   for (int class = 1; class < WEIR_CLASS_MAX; class ++)
     row->queued[class] = pool->queue[class].count;

@@ -156,7 +156,7 @@ static void a_limit_added_to_a_running_pool_starts_as_spent(void **state)
   assert_int_equal(binding, 2);
   /* A lease of before is in no ring of the new limit: settling it must not touch that. */
   weir_ledger_settle(&l, &before, &nothing, 0, SECOND);
-  assert_int_equal(l.limits[2].ring.used, 5);
+  assert_int_equal(weir_ledger_used(&l, 2, SECOND), 5);
   weir_ledger_check(&l);
 }
 
@@ -188,10 +188,24 @@ static void a_former_life_counts_as_spent_for_short_windows_only(void **state)
   config.limits[2] = (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, WEIR_DAY_WINDOW_US, 100};
   config.limits_count = 3;
   weir_ledger_init(&l, slots, &config, 100 * SECOND);
-  weir_ledger_assume_spent(&l, 80 * SECOND, 100 * SECOND);
+  weir_ledger_assume_spent(&l, 80 * SECOND);
   at = weir_ledger_earliest(&l, &one, 100 * SECOND, 100 * SECOND, NULL);
-  assert_true(at > 150 * SECOND && at < 151 * SECOND); /* 80 s + hold of 10 s + a minute */
-  assert_int_equal(l.limits[2].ring.used, 0);
+  assert_int_equal(at, 80 * SECOND + WEIR_HOLD_MAX_US + MINUTE);
+  assert_int_equal(weir_ledger_used(&l, 0, 100 * SECOND), 10);
+  assert_int_equal(weir_ledger_used(&l, 2, 100 * SECOND), 0);
+}
+
+static void a_limit_raised_after_a_restart_stays_closed_until_the_former_life_is_over(void **state)
+{
+  struct weir_pool_config config = pool_of(10, 1000), raised = pool_of(20, 2000);
+  struct weir_ledger l = ledger_of(&config);
+  const struct weir_cost one = {1, 10, 0};
+
+  (void)state;
+  weir_ledger_assume_spent(&l, SECOND);
+  weir_ledger_configure(&l, &raised, 2 * SECOND);
+  assert_int_equal(weir_ledger_earliest(&l, &one, 2 * SECOND, 2 * SECOND, NULL),
+                   SECOND + WEIR_HOLD_MAX_US + MINUTE);
 }
 
 static void an_eta_counts_the_windows_that_the_queue_ahead_fills(void **state)
@@ -228,6 +242,7 @@ int main(void)
       cmocka_unit_test(a_limit_added_to_a_running_pool_starts_as_spent),
       cmocka_unit_test(limits_that_change_places_keep_their_history),
       cmocka_unit_test(a_former_life_counts_as_spent_for_short_windows_only),
+      cmocka_unit_test(a_limit_raised_after_a_restart_stays_closed_until_the_former_life_is_over),
       cmocka_unit_test(an_eta_counts_the_windows_that_the_queue_ahead_fills),
       cmocka_unit_test(pace_is_the_time_in_which_the_binding_limit_produces_the_cost),
   };

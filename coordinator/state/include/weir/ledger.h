@@ -29,7 +29,8 @@ struct weir_cost {
 
 struct weir_ledger_limit {
   struct weir_limit_config config;
-  uint64_t born_number; /* leases with a smaller number are not in this ring */
+  uint64_t born_number;     /* leases with a smaller number are not in this ring */
+  weir_tstamp closed_until; /* what was spent before is unknown: nothing starts earlier */
   struct weir_ring ring;
 };
 
@@ -56,17 +57,21 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots, const struct weir_
 
 /* weir_ledger_configure applies another configuration while leases are out. A limit known by
  * dimension and window keeps its history and only changes its amount: after a cut it shrinks by
- * expiry. A limit that is new to a running pool starts as spent for one window, because what was
- * sent before is in no ring; only windows longer than WEIR_LEDGER_ASSUME_MAX start empty. */
+ * expiry. A limit that is new to a running pool is closed for one window, because what was sent
+ * before is in no ring; only windows longer than WEIR_LEDGER_ASSUME_MAX start empty. */
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config *config,
                            weir_tstamp now);
 
-/* weir_ledger_assume_spent charges every limit in full as if leases could have started until
- * |until| (at most now) and been held for as long as any configuration allows: what a coordinator
- * must assume of its own former life. Windows longer than WEIR_LEDGER_ASSUME_MAX are left alone, or
- * one crash would close a pool for a day. */
+/* weir_ledger_assume_spent closes every limit until what was leased before |until| (at most now)
+ * can no longer matter: what a coordinator must assume of its own former life. That life may have
+ * known other amounts and longer holds, so no amount would be a safe guess. Windows longer than
+ * WEIR_LEDGER_ASSUME_MAX are left alone, or one crash would close a pool for a day. */
 #define WEIR_LEDGER_ASSUME_MAX WEIR_US_PER_HOUR
-void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until, weir_tstamp now);
+void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until);
+
+/* weir_ledger_used returns what is charged in limit |index| at |now|; the whole amount, at least,
+ * while it is closed. */
+uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, weir_tstamp now);
 
 /* weir_ledger_cost_of returns what |cost| weighs in |dimension|. */
 uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension dimension);
