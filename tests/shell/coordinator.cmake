@@ -4,8 +4,10 @@ set(coordinator_env WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
 
 weir_test(shell.coordinator LABEL shell SOURCES shell/test_coordinator.c shell/daemon.c
           USES weir_proto PkgConfig::ZMQ ENV ${coordinator_env})
+# Memory that AddressSanitizer keeps after it was freed is no growth of the daemon.
 weir_test(shell.hostile LABEL shell SOURCES shell/test_hostile.c shell/daemon.c
-          USES weir_proto weir_core PkgConfig::ZMQ ENV ${coordinator_env})
+          USES weir_proto weir_core PkgConfig::ZMQ
+          ENV ${coordinator_env} ASAN_OPTIONS=quarantine_size_mb=4)
 
 weir_test(unit.conf LABEL unit SOURCES shell/test_conf.c USES weir_conf ENV ${coordinator_env})
 # The values' grammar is no public interface of the reader.

@@ -18,6 +18,7 @@
 #include <weir/err.h>
 
 #define WEIR_CONF_FILE_SIZE_MAX 262144 /* bytes of a configuration file */
+#define WEIR_CONF_POOLS_MAX     1024   /* the highest value of bounds.pools */
 #define WEIR_CONF_NAMES_MAX     4096   /* pools, models and routes together */
 #define WEIR_CONF_PROVIDERS_MAX 64
 #define WEIR_CONF_LISTEN_MAX    8
