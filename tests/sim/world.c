@@ -759,10 +759,11 @@ static void report(struct world *w)
     w->report->unserved += w->shims[i].waiting;
     concurrency += w->shims[i].concurrency;
   }
-  /* Backlog: far more wait than are merely on their way to a grant. */
-  w->report->used_pm = w->report->unserved * 4 < concurrency ? 1000
-                       : requests_pm > tokens_pm             ? requests_pm
-                                                             : tokens_pm;
+  /* Judged with a backlog (far more wait than are on their way to a grant) of calls that are small
+   * beside the limit: a head of most of a window's tokens rightly lets the window run empty. */
+  w->report->is_judged =
+      w->report->unserved * 4 >= concurrency && w->pool.limits[1].amount >= 8 * RESERVE_MAX;
+  w->report->used_pm = requests_pm > tokens_pm ? requests_pm : tokens_pm;
 }
 
 void weir_sim_run(uint64_t seed, weir_duration span, FILE *trace_file,
