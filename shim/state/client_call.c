@@ -1,0 +1,437 @@
+/* client_call.c - the life of a call, from ASK to SETTLE. */
+#include "client_machine.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- lists ---- */
+
+static void list_append(struct weir_client *c, struct weir_call_list *list, struct weir_call *call)
+{
+  const uint32_t index = weir_call_index(c, call);
+
+  call->next = WEIR_CLIENT_NONE;
+  call->prev = list->last;
+  if (list->last == WEIR_CLIENT_NONE)
+    list->first = index;
+  else
+    c->calls[list->last].next = index;
+  list->last = index;
+  if (list->cursor == WEIR_CLIENT_NONE)
+    list->cursor = index;
+  list->count++;
+}
+
+static void list_prepend(struct weir_client *c, struct weir_call_list *list, struct weir_call *call)
+{
+  const uint32_t index = weir_call_index(c, call);
+
+  call->prev = WEIR_CLIENT_NONE;
+  call->next = list->first;
+  if (list->first == WEIR_CLIENT_NONE)
+    list->last = index;
+  else
+    c->calls[list->first].prev = index;
+  list->first = index;
+  list->cursor = index;
+  list->count++;
+}
+
+static void list_remove(struct weir_client *c, struct weir_call_list *list, struct weir_call *call)
+{
+  if (list->cursor == weir_call_index(c, call))
+    list->cursor = call->next;
+  if (call->prev == WEIR_CLIENT_NONE)
+    list->first = call->next;
+  else
+    c->calls[call->prev].next = call->next;
+  if (call->next == WEIR_CLIENT_NONE)
+    list->last = call->prev;
+  else
+    c->calls[call->next].prev = call->prev;
+  list->count--;
+}
+
+void weir_call_list_pass(struct weir_client *c, struct weir_call_list *list)
+{
+  list->cursor = c->calls[list->cursor].next;
+}
+
+/* ---- calls ---- */
+
+static void timer_set(struct weir_client *c, struct weir_call *call, weir_tstamp at)
+{
+  enum weir_err err = weir_pq_set(&c->timers, &call->timer, at);
+
+  assert(err == WEIR_OK); /* there is room for every call */
+  (void)err;
+}
+
+static bool is_sent(const struct weir_client *c, const struct weir_call *call)
+{
+  return call->session == c->sessions && c->state == WEIR_CLIENT_OPEN;
+}
+
+/* The single door out of a state. */
+static void leave(struct weir_client *c, struct weir_call *call)
+{
+  switch (call->state) {
+  case WEIR_CALL_WAITING:
+    list_remove(c, &c->waiting[call->ask.class], call);
+    break;
+  case WEIR_CALL_ASKED:
+    if (is_sent(c, call))
+      c->flying[call->ask.class]--;
+    list_remove(c, &c->asked, call);
+    break;
+  case WEIR_CALL_WITHDRAWN:
+    list_remove(c, &c->withdrawn, call);
+    break;
+  case WEIR_CALL_HELD:
+  case WEIR_CALL_LEASED:
+    break;
+  case WEIR_CALL_FREE:
+  case WEIR_CALL_MAX:
+  default:
+    assert(false);
+  }
+}
+
+static void release(struct weir_client *c, struct weir_call *call)
+{
+  leave(c, call);
+  weir_pq_remove(&c->timers, &call->timer);
+  if (call->state != WEIR_CALL_WITHDRAWN)
+    weir_table_remove(&c->by_cookie, call->cookie);
+  if (call->ask.seq)
+    weir_table_remove(&c->by_seq, call->ask.seq);
+  call->state = WEIR_CALL_FREE;
+  call->next = c->calls_free;
+  c->calls_free = weir_call_index(c, call);
+  c->calls_count--;
+}
+
+enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_event *event)
+{
+  struct weir_call *call;
+  enum weir_err err;
+
+  if (c->calls_count >= c->config.calls_max)
+    return WEIR_EFULL;
+  assert(!weir_table_find(&c->by_cookie, event->cookie, NULL));
+  assert(event->ask->msg.class > 0 && event->ask->msg.class < WEIR_CLASS_MAX);
+  if (c->calls_free != WEIR_CLIENT_NONE) {
+    call = &c->calls[c->calls_free];
+    c->calls_free = call->next;
+  } else {
+    call = &c->calls[c->calls_fresh++];
+  }
+  memset(call, 0, sizeof(*call));
+  c->calls_count++;
+  call->state = WEIR_CALL_WAITING;
+  call->cookie = event->cookie;
+  call->context = event->context;
+  call->asked_at = event->now;
+  call->deadline = weir_time_add(event->now, event->ask->wait_us);
+  call->is_immediate = event->ask->is_immediate;
+  call->ask = event->ask->msg;
+  call->ask.seq = 0;
+  list_append(c, &c->waiting[call->ask.class], call);
+  err = weir_table_put(&c->by_cookie, call->cookie, weir_call_index(c, call));
+  assert(err == WEIR_OK);
+  (void)err;
+  timer_set(c, call, call->deadline);
+  return WEIR_OK;
+}
+
+bool weir_call_may_fly(const struct weir_client *c, enum weir_class class)
+{
+  const uint32_t batch = c->flying[WEIR_CLASS_BATCH];
+
+  if (batch + c->flying[WEIR_CLASS_ONLINE] >= c->credit)
+    return false;
+  return class != WEIR_CLASS_BATCH || batch < WEIR_CLIENT_BATCH_CREDIT(c->credit);
+}
+
+static struct weir_call *ready(const struct weir_client *c)
+{
+  for (int class = WEIR_CLASS_ONLINE; class < WEIR_CLASS_MAX; class ++) {
+    if (c->waiting[class].count > 0 && weir_call_may_fly(c, (enum weir_class) class))
+      return &c->calls[c->waiting[class].first];
+  }
+  return NULL;
+}
+
+bool weir_call_is_ready(const struct weir_client *c)
+{
+  return ready(c) != NULL;
+}
+
+bool weir_call_take_up(struct weir_client *c)
+{
+  struct weir_call *call = ready(c);
+  enum weir_err err;
+
+  if (!call)
+    return false;
+  leave(c, call);
+  call->state = WEIR_CALL_ASKED;
+  call->ask.seq = ++c->seq_last;
+  call->session = 0;
+  list_append(c, &c->asked, call);
+  err = weir_table_put(&c->by_seq, call->ask.seq, weir_call_index(c, call));
+  assert(err == WEIR_OK);
+  (void)err;
+  return true;
+}
+
+/* ---- results ---- */
+
+static struct weir_client_result *report(struct weir_client_update *update,
+                                         const struct weir_call *call,
+                                         enum weir_client_result_type type, weir_tstamp now)
+{
+  struct weir_client_result *result = &update->results[update->results_count++];
+
+  assert(update->results_count <= WEIR_CLIENT_RESULTS_MAX);
+  memset(result, 0, sizeof(*result));
+  result->type = type;
+  result->cookie = call->cookie;
+  result->context = call->context;
+  result->wait_us = weir_time_sub(now, call->asked_at);
+  result->is_queued = call->is_queued;
+  return result;
+}
+
+static void keep_settlement(struct weir_client *c, const struct weir_msg_settle *msg,
+                            weir_tstamp sent_at)
+{
+  struct weir_settlement_kept *kept;
+
+  if (c->settlements_tail - c->settlements_head == c->config.settlements_max) {
+    c->settlements_head++;
+    c->settlements_dropped++;
+    if (c->settlements_cursor < c->settlements_head)
+      c->settlements_cursor = c->settlements_head;
+  }
+  kept = &c->settlements[c->settlements_tail++ % c->config.settlements_max];
+  kept->msg = *msg;
+  kept->sent_at = sent_at;
+  kept->mark = 0;
+}
+
+static void give_back(struct weir_client *c, uint64_t seq)
+{
+  const struct weir_msg_settle unused = {
+      .seq = seq, .is_final = true, .outcome = WEIR_OUTCOME_CANCELLED};
+
+  keep_settlement(c, &unused, 0);
+}
+
+/* The caller has its result; what the coordinator may still hold is taken back. */
+static void end(struct weir_client *c, struct weir_call *call)
+{
+  if (call->state != WEIR_CALL_ASKED) {
+    if (call->state == WEIR_CALL_HELD)
+      give_back(c, call->ask.seq);
+    release(c, call);
+    return;
+  }
+  leave(c, call);
+  weir_pq_remove(&c->timers, &call->timer);
+  weir_table_remove(&c->by_cookie, call->cookie);
+  call->state = WEIR_CALL_WITHDRAWN;
+  list_append(c, &c->withdrawn, call);
+}
+
+/* A new ask in the old one's place, with what is left of its time. */
+static void ask_again(struct weir_client *c, struct weir_call *call)
+{
+  leave(c, call);
+  weir_table_remove(&c->by_seq, call->ask.seq);
+  call->state = WEIR_CALL_WAITING;
+  call->ask.seq = 0;
+  call->is_queued = false;
+  list_prepend(c, &c->waiting[call->ask.class], call);
+  timer_set(c, call, call->deadline);
+}
+
+enum weir_err weir_call_cancel(struct weir_client *c, const struct weir_client_event *event,
+                               struct weir_client_update *update)
+{
+  uint32_t index;
+
+  if (!weir_table_find(&c->by_cookie, event->cookie, &index) ||
+      c->calls[index].state == WEIR_CALL_LEASED)
+    return WEIR_ENOENT;
+  report(update, &c->calls[index], WEIR_CLIENT_CANCELLED, event->now);
+  end(c, &c->calls[index]);
+  return WEIR_OK;
+}
+
+enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_event *event)
+{
+  struct weir_msg_settle msg = event->settle->msg;
+  uint32_t index;
+
+  if (!weir_table_find(&c->by_cookie, event->cookie, &index) ||
+      c->calls[index].state != WEIR_CALL_LEASED)
+    return WEIR_ENOENT;
+  msg.seq = c->calls[index].ask.seq;
+  keep_settlement(c, &msg, event->settle->sent_at);
+  if (msg.is_final || !msg.is_sent)
+    release(c, &c->calls[index]);
+  return WEIR_OK;
+}
+
+/* ---- answers ---- */
+
+static struct weir_call *find(struct weir_client *c, uint64_t seq)
+{
+  uint32_t index;
+
+  return weir_table_find(&c->by_seq, seq, &index) ? &c->calls[index] : NULL;
+}
+
+void weir_call_granted(struct weir_client *c, const struct weir_msg *msg, weir_tstamp now)
+{
+  const struct weir_msg_grant *grant = &msg->grant;
+  struct weir_call *call = find(c, grant->seq);
+  weir_tstamp sent_at;
+
+  if (!call)
+    return;
+  if (call->state == WEIR_CALL_WITHDRAWN) {
+    give_back(c, grant->seq);
+    release(c, call);
+    return;
+  }
+  if (call->state != WEIR_CALL_ASKED)
+    return; /* the same grant again */
+  leave(c, call);
+  call->state = WEIR_CALL_HELD;
+  call->grant = *grant;
+  call->start_at = weir_time_add(now, grant->start_in_us);
+  call->expires_at = 0;
+  if (weir_send_time(c, msg->mark, &sent_at))
+    call->expires_at = weir_time_add(weir_time_add(sent_at, grant->since_us),
+                                     weir_time_add(grant->start_in_us, grant->ttl_us));
+  if (call->start_at >= call->expires_at) {
+    give_back(c, grant->seq);
+    ask_again(c, call);
+    return;
+  }
+  timer_set(c, call, call->start_at < call->deadline ? call->start_at : call->deadline);
+}
+
+void weir_call_queued(struct weir_client *c, const struct weir_msg_queued *queued)
+{
+  struct weir_call *call = find(c, queued->seq);
+
+  if (call && call->state == WEIR_CALL_ASKED)
+    call->is_queued = true;
+}
+
+void weir_call_denied(struct weir_client *c, const struct weir_msg_deny *deny, weir_tstamp now,
+                      struct weir_client_update *update)
+{
+  struct weir_call *call = find(c, deny->seq);
+
+  if (!call || (call->state != WEIR_CALL_ASKED && call->state != WEIR_CALL_WITHDRAWN))
+    return;
+  if (call->state == WEIR_CALL_ASKED) {
+    /* The answer to an ask of an earlier session whose grant was lost on the way. */
+    if (deny->why == WEIR_DENIAL_FINISHED) {
+      ask_again(c, call);
+      return;
+    }
+    report(update, call, WEIR_CLIENT_DENIED, now)->deny = *deny;
+  }
+  release(c, call);
+}
+
+void weir_call_acknowledge(struct weir_client *c, uint64_t mark)
+{
+  while (c->settlements_head < c->settlements_cursor &&
+         c->settlements[c->settlements_head % c->config.settlements_max].mark <= mark)
+    c->settlements_head++;
+  while (c->withdrawn.first != c->withdrawn.cursor && c->calls[c->withdrawn.first].mark <= mark)
+    release(c, &c->calls[c->withdrawn.first]);
+}
+
+void weir_call_unsend(struct weir_client *c)
+{
+  c->asked.cursor = c->asked.first;
+  c->withdrawn.cursor = c->withdrawn.first;
+  c->settlements_cursor = c->settlements_head;
+  memset(c->flying, 0, sizeof(c->flying));
+}
+
+void weir_call_release(struct weir_client *c)
+{
+  for (uint32_t i = 0; i < c->calls_fresh; i++) {
+    if (c->calls[i].state == WEIR_CALL_HELD) {
+      give_back(c, c->calls[i].ask.seq);
+      release(c, &c->calls[i]);
+    }
+  }
+}
+
+/* ---- time ---- */
+
+static void due(struct weir_client *c, struct weir_call *call, weir_tstamp now,
+                struct weir_client_update *update)
+{
+  struct weir_client_result *result;
+  bool is_answered;
+
+  if (call->state == WEIR_CALL_LEASED) {
+    release(c, call);
+    return;
+  }
+  if (call->state == WEIR_CALL_HELD && now >= call->start_at) {
+    if (now >= call->expires_at && now < call->deadline) {
+      give_back(c, call->ask.seq);
+      ask_again(c, call);
+      return;
+    }
+    if (now < call->expires_at) {
+      result = report(update, call, WEIR_CLIENT_GRANTED, now);
+      result->expires_at = call->expires_at;
+      result->grant = call->grant;
+      call->state = WEIR_CALL_LEASED;
+      timer_set(c, call, weir_time_add(call->expires_at, WEIR_CLIENT_LEASE_GRACE_US));
+      return;
+    }
+  }
+  is_answered =
+      call->state == WEIR_CALL_HELD ||
+      (c->state == WEIR_CLIENT_OPEN && (call->state == WEIR_CALL_WAITING || call->is_queued));
+  report(update, call, is_answered ? WEIR_CLIENT_TIMED_OUT : WEIR_CLIENT_UNREACHABLE, now)
+      ->refusal = is_answered ? 0 : c->refusal;
+  end(c, call);
+}
+
+static struct weir_call *hopeless(const struct weir_client *c)
+{
+  for (int class = WEIR_CLASS_ONLINE; class < WEIR_CLASS_MAX; class ++) {
+    if (c->waiting[class].count > 0)
+      return &c->calls[c->waiting[class].first];
+  }
+  return c->asked.count > 0 ? &c->calls[c->asked.first] : NULL;
+}
+
+void weir_call_due(struct weir_client *c, weir_tstamp now, struct weir_client_update *update)
+{
+  struct weir_pq_node *node;
+  struct weir_call *call;
+
+  while (update->results_count < WEIR_CLIENT_RESULTS_MAX &&
+         (node = weir_pq_due(&c->timers, now)) != NULL)
+    due(c, (struct weir_call *)(void *)node, now, update);
+  while (c->state == WEIR_CLIENT_REFUSED && update->results_count < WEIR_CLIENT_RESULTS_MAX &&
+         (call = hopeless(c)) != NULL) {
+    report(update, call, WEIR_CLIENT_UNREACHABLE, now)->refusal = c->refusal;
+    end(c, call);
+  }
+}

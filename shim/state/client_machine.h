@@ -1,0 +1,155 @@
+/* client_machine.h - the inside of the client machine, shared by its files only.
+ *
+ *   client.c       storage, dispatch from event to handler, the session
+ *   client_call.c  the life of a call: lists, timers, results, settlements
+ *   client_send.c  what is put on the wire, in which order
+ *
+ * Handlers only change state. What has to be said follows from the state and is collected at the
+ * end of each step, as far as there is room, so nothing is lost when there is none.
+ */
+#ifndef WEIR_CLIENT_MACHINE_H
+#define WEIR_CLIENT_MACHINE_H
+
+#include <weir/client.h>
+#include <weir/pq.h>
+#include <weir/rng.h>
+#include <weir/table.h>
+
+#define WEIR_CLIENT_NONE UINT32_MAX
+
+/* The sending times of this many last messages are known; a GRANT that echoes an older one cannot
+ * be bounded and counts as expired. */
+#define WEIR_CLIENT_MARKS 4096
+
+/* Batch work never has more than this share of the credit, so that many batch asks that wait at the
+ * coordinator do not keep an online ask from getting there. */
+#define WEIR_CLIENT_BATCH_CREDIT(credit) ((credit) - (credit) / 4)
+
+enum weir_call_state {
+  WEIR_CALL_FREE = 0,
+  WEIR_CALL_WAITING,   /* in waiting[class] */
+  WEIR_CALL_ASKED,     /* in asked */
+  WEIR_CALL_HELD,      /* in no list: the timer reports it at its start */
+  WEIR_CALL_LEASED,    /* in no list: the timer forgets it */
+  WEIR_CALL_WITHDRAWN, /* in withdrawn; has no cookie any more */
+  WEIR_CALL_MAX
+};
+
+struct weir_call {
+  struct weir_pq_node timer; /* first, so that a node is its call */
+  enum weir_call_state state;
+  uint32_t next, prev; /* in its list; |next| also links free calls */
+  uint64_t cookie, context;
+  uint64_t session; /* number of the session in which it was last sent, 0: never */
+  uint64_t mark;    /* of its last message in that session */
+  weir_tstamp asked_at, deadline;
+  bool is_queued; /* the coordinator said so in its last session */
+  bool is_immediate;
+  struct weir_msg_ask ask; /* |seq| is 0 until it is sent */
+  weir_tstamp start_at, expires_at;
+  struct weir_msg_grant grant;
+};
+
+/* |cursor| is the first call that was not sent in this session; all after it were not either. */
+struct weir_call_list {
+  uint32_t first, last, cursor, count;
+};
+
+struct weir_settlement_kept {
+  struct weir_msg_settle msg;
+  weir_tstamp sent_at;
+  uint64_t mark; /* in this session, once the cursor has passed it */
+};
+
+struct weir_client_mark {
+  uint64_t mark;
+  weir_tstamp sent_at;
+};
+
+struct weir_client {
+  struct weir_client_config config;
+  enum weir_client_state state;
+  bool is_closing;
+  struct weir_rng rng;
+
+  /* the session */
+  uint64_t token, incarnation, sessions, epoch;
+  uint64_t mark_last, hello_mark; /* hello_mark: the first HELLO since connecting began */
+  weir_duration heartbeat_us, patience_us;
+  uint32_t credit;
+  weir_tstamp hello_at, ping_at, silent_at;
+  enum weir_refusal refusal;
+  struct weir_client_mark *marks;
+
+  /* calls */
+  struct weir_call *calls;
+  uint32_t calls_fresh; /* calls from here on were never used: their memory is untouched */
+  uint32_t calls_free, calls_count;
+  uint64_t seq_last;
+  struct weir_call_list waiting[WEIR_CLASS_MAX], asked, withdrawn;
+  uint32_t flying[WEIR_CLASS_MAX]; /* of |asked|: sent in this session */
+  struct weir_table by_cookie, by_seq;
+  struct weir_pq timers;
+
+  /* settlements: a ring by ever growing positions, head <= cursor <= tail */
+  struct weir_settlement_kept *settlements;
+  uint64_t settlements_head, settlements_cursor, settlements_tail, settlements_dropped;
+};
+
+static inline uint32_t weir_call_index(const struct weir_client *c, const struct weir_call *call)
+{
+  return (uint32_t)(call - c->calls);
+}
+
+/* weir_call_open adds a waiting call, or returns WEIR_EFULL. */
+enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_event *event);
+
+/* weir_call_cancel ends a call at the caller's wish; WEIR_ENOENT when it does not wait. */
+enum weir_err weir_call_cancel(struct weir_client *c, const struct weir_client_event *event,
+                               struct weir_client_update *update);
+
+/* weir_call_settle keeps a settlement for sending; WEIR_ENOENT when the call is not leased. */
+enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_event *event);
+
+/* weir_call_granted, weir_call_queued, weir_call_denied take in an answer to an ASK. */
+void weir_call_granted(struct weir_client *c, const struct weir_msg *msg, weir_tstamp now);
+void weir_call_queued(struct weir_client *c, const struct weir_msg_queued *queued);
+void weir_call_denied(struct weir_client *c, const struct weir_msg_deny *deny, weir_tstamp now,
+                      struct weir_client_update *update);
+
+/* weir_call_acknowledge forgets what the coordinator has processed up to |mark|. */
+void weir_call_acknowledge(struct weir_client *c, uint64_t mark);
+
+/* weir_call_unsend makes everything unsent, for a new session. */
+void weir_call_unsend(struct weir_client *c);
+
+/* weir_call_release gives back all leases that nobody has seen yet. */
+void weir_call_release(struct weir_client *c);
+
+/* weir_call_due does what the instant asks for, as far as there is room for results. */
+void weir_call_due(struct weir_client *c, weir_tstamp now, struct weir_client_update *update);
+
+/* weir_call_take_up gives the next waiting call its sequence number and moves it to |asked|; false
+ * when none may be sent. */
+bool weir_call_take_up(struct weir_client *c);
+
+/* weir_call_list_pass moves the cursor over the call that it stands on. */
+void weir_call_list_pass(struct weir_client *c, struct weir_call_list *list);
+
+/* weir_call_may_fly tells whether one more ask of |class| may be out. */
+bool weir_call_may_fly(const struct weir_client *c, enum weir_class class);
+
+/* weir_call_is_ready tells whether a waiting call could be taken up now. */
+bool weir_call_is_ready(const struct weir_client *c);
+
+/* weir_send_fill writes what has to be said into |update|, as far as there is room. */
+void weir_send_fill(struct weir_client *c, weir_tstamp now, struct weir_client_update *update);
+
+/* weir_send_is_pending tells whether something has to be said at once. */
+bool weir_send_is_pending(const struct weir_client *c);
+
+/* weir_send_time returns when the message |mark| was sent, false when that is not known any more.
+ */
+bool weir_send_time(const struct weir_client *c, uint64_t mark, weir_tstamp *ret_at);
+
+#endif
