@@ -157,6 +157,10 @@ WEIR_API const char *weir_error_text(int err);
  * is none. Static storage. */
 WEIR_API const char *weir_outcome_text(int outcome);
 
+/* weir_now_us reads the clock of all instants in this header: microseconds of CLOCK_BOOTTIME, which
+ * runs on while the machine is suspended, as the provider's windows do. Blocks: no. Since 0.1. */
+WEIR_API uint64_t weir_now_us(void);
+
 /* Opening and closing */
 
 enum weir_level { WEIR_LEVEL_ERROR = 1, WEIR_LEVEL_WARNING, WEIR_LEVEL_INFO };
@@ -184,6 +188,7 @@ struct weir_options {
  * Fails with:
  *   WEIR_EINVAL   |ret_weir| is NULL, a size is wrong, or the name is not printable or too long
  *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, or retries_max above 100
+ *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port
  *   WEIR_ENOMEM   out of memory
  * Blocks: no. The caller owns *ret_weir and ends it with weir_close. Since 0.1. */
 WEIR_API int weir_open(const struct weir_options *options, struct weir **ret_weir);
@@ -274,7 +279,7 @@ struct weir_lease {
   uint32_t is_queued;  /* the coordinator let it wait for its turn */
   uint64_t wait_us;    /* from the acquire to this result */
   uint64_t ttl_us;     /* the request has to be written within this, from now */
-  uint64_t expires_us; /* the same as an instant of CLOCK_MONOTONIC, in microseconds */
+  uint64_t expires_us; /* the same as an instant of weir_now_us */
   char pool[32];       /* whose budget is charged */
   char model[64];      /* "provider/model" to call: what a route resolved to */
   struct weir_denied denied; /* with WEIR_EDENIED */
@@ -293,8 +298,10 @@ struct weir_lease {
  * and, writing nothing, with:
  *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long
  *   WEIR_ERANGE        a number is above its bound
- *   WEIR_EFULL         4,096 acquires wait already
- *   WEIR_ENOMEM, WEIR_ESYSTEM
+ *   WEIR_EFULL         4,096 acquires wait, or their leases are not settled
+ *   WEIR_ECONFIG       libzmq does not understand the coordinator's address
+ *   WEIR_ESYSTEM       fewer than 32 file descriptors or no threads are left
+ *   WEIR_ENOMEM
  * Blocks: for max_wait_ms at most. Since 0.1. */
 WEIR_API int weir_acquire(struct weir *weir, const struct weir_ask *ask,
                           struct weir_lease *ret_lease);
@@ -325,8 +332,8 @@ struct weir_settlement {
   uint32_t is_interim;       /* 1: usage known so far; another settlement follows */
   enum weir_outcome outcome; /* 0: ok */
   uint32_t http;             /* status; 0: there was no answer */
-  uint64_t sent_us;          /* when the request was written, as an instant of CLOCK_MONOTONIC in
-                                microseconds; 0: unknown, the lease's end is assumed */
+  uint64_t sent_us;          /* when the request was written, as an instant of weir_now_us;
+                                0: unknown, the lease's end is assumed */
   uint64_t latency_us;       /* from writing to the end of the answer */
   uint64_t input_tokens, output_tokens;
   uint64_t retry_after_us; /* as the provider stated it; 0: it did not */

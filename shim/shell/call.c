@@ -1,0 +1,625 @@
+/* call.c - weir_call: attempts, each with a lease of its own, until one succeeds, none makes sense
+ * any more, or the time is over. */
+#include "upstream.h"
+
+#include <weir/classify.h>
+#include <weir/request.h>
+#include <weir/retry.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define BODY_SIZE_MAX         ((size_t)64 << 20)
+#define OUTPUT_TOKENS_DEFAULT 1024
+#define EXPIRIES_MAX          10 /* leases in a row that end before their request is written */
+
+struct call {
+  struct weir *w;
+  const struct weir_request *request;
+  struct weir_response *response;
+  weir_tstamp started_at, deadline;
+  struct weir_request_facts facts;
+  bool has_facts; /* the body is a JSON object */
+  uint64_t estimated;
+  uint64_t input_tokens, output_tokens; /* asked for */
+  uint32_t expiries;
+  weir_tstamp retry_at; /* of the next attempt */
+
+  /* of the current attempt */
+  struct weir_lease lease;
+  struct weir_provider_entry *provider;
+  char *body; /* with another model than the request's; NULL: the request's */
+  size_t body_size;
+  char url[1024];
+  struct weir_transfer *transfer;
+  struct weir_verdict verdict;
+};
+
+static int fail(struct call *c, int err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct call *c, int err, const char *format, ...)
+{
+  va_list arguments;
+
+  va_start(arguments, format);
+  vsnprintf(c->response->error, sizeof(c->response->error), format, arguments);
+  va_end(arguments);
+  return err;
+}
+
+/* ---- what was learned about estimates ---- */
+
+/* Precondition: the lock is held. */
+static struct weir_ratio *ratio_of(struct weir *w, const char *model)
+{
+  struct weir_ratio_entry *oldest = &w->ratios[0];
+
+  for (int i = 0; i < WEIR_RATIOS_MAX; i++) {
+    struct weir_ratio_entry *entry = &w->ratios[i];
+
+    if (entry->used && strcmp(entry->model, model) == 0) {
+      entry->used = ++w->ratios_used;
+      return &entry->ratio;
+    }
+    if (entry->used < oldest->used)
+      oldest = entry;
+  }
+  strcpy(oldest->model, model);
+  oldest->used = ++w->ratios_used;
+  weir_ratio_init(&oldest->ratio);
+  return &oldest->ratio;
+}
+
+static uint64_t bounded(uint64_t tokens)
+{
+  return tokens < WEIR_TOKENS_MAX ? tokens : WEIR_TOKENS_MAX;
+}
+
+/* ---- before the first attempt ---- */
+
+static int check_request(const struct weir_request *request)
+{
+  if (request->size != sizeof(*request) || !request->model || !*request->model ||
+      strlen(request->model) >= WEIR_NAME_SIZE || (!request->body && request->body_size > 0) ||
+      (unsigned)request->work_class >= WEIR_CLASS_MAX)
+    return WEIR_EINVAL;
+  if (request->body_size > BODY_SIZE_MAX || request->max_wait_ms > WEIR_WAIT_MAX_MS ||
+      request->timeout_ms > WEIR_WAIT_MAX_MS || request->input_tokens > WEIR_TOKENS_MAX ||
+      request->output_tokens > WEIR_TOKENS_MAX)
+    return WEIR_ERANGE;
+  return WEIR_OK;
+}
+
+/* Of a route the provider is not known before the lease: then it counts as OpenAI's protocol. */
+static enum weir_provider_kind kind_of(struct weir *w, const char *model)
+{
+  struct weir_provider_entry *entry;
+  enum weir_provider_kind kind = WEIR_PROVIDER_COMPATIBLE;
+
+  pthread_mutex_lock(&w->lock);
+  if (weir_providers_find(w, model, &entry) == WEIR_OK) {
+    kind = entry->kind;
+    weir_provider_entry_free(entry);
+  }
+  pthread_mutex_unlock(&w->lock);
+  return kind;
+}
+
+static void estimate(struct call *c)
+{
+  const struct weir_request *request = c->request;
+
+  c->has_facts = weir_request_scan(request->body, request->body_size, &c->facts) == WEIR_OK;
+  c->output_tokens = request->output_tokens;
+  if (c->output_tokens == 0)
+    c->output_tokens = c->has_facts && c->facts.has_output_max ? bounded(c->facts.output_tokens_max)
+                                                               : OUTPUT_TOKENS_DEFAULT;
+  c->input_tokens = request->input_tokens;
+  if (c->input_tokens == 0) {
+    c->estimated =
+        weir_estimate_body(kind_of(c->w, request->model), request->body, request->body_size).tokens;
+    pthread_mutex_lock(&c->w->lock);
+    c->input_tokens = bounded(weir_ratio_apply(ratio_of(c->w, request->model), c->estimated));
+    pthread_mutex_unlock(&c->w->lock);
+  }
+}
+
+/* ---- an attempt: lease ---- */
+
+static int lease(struct call *c)
+{
+  const weir_duration left = weir_time_sub(c->deadline, weir_now());
+  struct weir_ask ask = WEIR_INIT(struct weir_ask);
+  char text[200];
+  int err;
+
+  ask.model = c->request->model;
+  ask.work_class = c->request->work_class;
+  ask.input_tokens = c->input_tokens;
+  ask.output_tokens = c->output_tokens;
+  ask.max_wait_ms = left / WEIR_US_PER_MS;
+  if (ask.max_wait_ms == 0)
+    return fail(c, WEIR_ETIMEOUT, "the deadline passed");
+  pthread_mutex_lock(&c->w->lock);
+  err = weir_lease_acquire(c->w, &ask, &c->lease);
+  pthread_mutex_unlock(&c->w->lock);
+  c->response->wait_us += c->lease.wait_us;
+  if (err == WEIR_EDENIED) {
+    c->response->denied = c->lease.denied;
+    return fail(c, err, "%s", weir_denial_text(&c->lease.denied, text, sizeof(text)));
+  }
+  if (err == WEIR_EUNREACHABLE)
+    return fail(c, err, "the coordinator at %.120s does not answer: is it running?",
+                c->w->coordinator);
+  return err ? fail(c, err, "%s", weir_err_text(err)) : WEIR_OK;
+}
+
+static void settle(struct call *c, const struct weir_settlement *settlement)
+{
+  int err;
+
+  pthread_mutex_lock(&c->w->lock);
+  err = weir_lease_settle(c->w, &c->lease, settlement);
+  pthread_mutex_unlock(&c->w->lock);
+  (void)err; /* a lease so old that it was forgotten is charged in full: nothing to do */
+}
+
+static void settle_unsent(struct call *c, enum weir_outcome outcome)
+{
+  struct weir_settlement settlement = WEIR_INIT(struct weir_settlement);
+
+  settlement.is_unsent = 1;
+  settlement.outcome = outcome;
+  settle(c, &settlement);
+}
+
+/* ---- an attempt: the request ---- */
+
+static const char *model_name(const struct call *c)
+{
+  return strchr(c->lease.model, '/') + 1;
+}
+
+static int find_provider(struct call *c)
+{
+  int err;
+
+  pthread_mutex_lock(&c->w->lock);
+  err = weir_providers_find(c->w, c->lease.model, &c->provider);
+  pthread_mutex_unlock(&c->w->lock);
+  if (err == WEIR_ENOENT)
+    return fail(c, WEIR_ECONFIG,
+                "\"%s\" names no provider of this program: the coordinator's model has to begin "
+                "with the name of one that was added",
+                c->lease.model);
+  if (err)
+    return fail(c, err, "%s", weir_err_text(err));
+  if (c->provider->is_own_url && !c->provider->key)
+    return fail(c, WEIR_ECONFIG, "no key for %s: set %s", c->provider->name,
+                c->provider->key_env[0] ? c->provider->key_env : "one by weir_provider_add");
+  return WEIR_OK;
+}
+
+/* Writes the caller's path with the model in place of "{model}". */
+static bool own_path(const char *path, const char *model, char *ret_path, size_t size)
+{
+  const char *place = strstr(path, "{model}");
+  int needed;
+
+  if (!place)
+    needed = snprintf(ret_path, size, "%s%s", *path == '/' ? "" : "/", path);
+  else
+    needed = snprintf(ret_path, size, "%s%.*s%s%s", *path == '/' ? "" : "/", (int)(place - path),
+                      path, model, place + strlen("{model}"));
+  return needed > 0 && (size_t)needed < size;
+}
+
+static int make_url(struct call *c)
+{
+  const bool is_stream = c->request->on_data || (c->has_facts && c->facts.is_stream);
+  char path[768];
+  bool fits = c->request->path ? own_path(c->request->path, model_name(c), path, sizeof(path))
+                               : weir_provider_path(c->provider->kind, model_name(c), is_stream,
+                                                    path, sizeof(path));
+
+  if (fits)
+    fits = (size_t)snprintf(c->url, sizeof(c->url), "%s%s", c->provider->base_url, path) <
+           sizeof(c->url);
+  return fits ? WEIR_OK : fail(c, WEIR_ERANGE, "the URL for %s is too long", c->lease.model);
+}
+
+/* Writes |model| as a JSON string and returns its length. */
+static size_t quote(const char *model, char ret_text[2 * WEIR_NAME_SIZE + 3])
+{
+  size_t size = 0;
+
+  ret_text[size++] = '"';
+  for (; *model; model++) {
+    if (*model == '"' || *model == '\\')
+      ret_text[size++] = '\\';
+    ret_text[size++] = *model;
+  }
+  ret_text[size++] = '"';
+  return size;
+}
+
+static bool is_empty_object(const char *body, size_t size, size_t brace)
+{
+  size_t at = brace + 1;
+
+  while (at < size && strchr(" \t\r\n", body[at]))
+    at++;
+  return at < size && body[at] == '}';
+}
+
+/* Puts the model that the lease is for into the body: a route may have resolved to another one. */
+static int splice_model(struct call *c)
+{
+  const char *body = c->request->body;
+  const size_t size = c->request->body_size;
+  char value[2 * WEIR_NAME_SIZE + 16];
+  char quoted[2 * WEIR_NAME_SIZE + 3];
+  size_t begin, end, value_size, brace;
+
+  if (weir_provider_rules_of(c->provider->kind)->is_model_in_path)
+    return WEIR_OK;
+  if (!c->has_facts)
+    return fail(c, WEIR_ESYNTAX, "the body is not a JSON object, so no model can be put into it");
+  if (c->facts.has_model && strcmp(c->facts.model, model_name(c)) == 0)
+    return WEIR_OK;
+  value_size = quote(model_name(c), quoted);
+  quoted[value_size] = '\0';
+  if (c->facts.has_model) {
+    begin = c->facts.model_begin;
+    end = c->facts.model_end;
+    value_size = (size_t)snprintf(value, sizeof(value), "%s", quoted);
+  } else {
+    brace = (size_t)((const char *)memchr(body, '{', size) - body);
+    begin = end = brace + 1;
+    value_size = (size_t)snprintf(value, sizeof(value), "\"model\":%s%s", quoted,
+                                  is_empty_object(body, size, brace) ? "" : ",");
+  }
+  c->body_size = begin + value_size + (size - end);
+  c->body = malloc(c->body_size);
+  if (!c->body)
+    return fail(c, WEIR_ENOMEM, "%s", weir_err_text(WEIR_ENOMEM));
+  memcpy(c->body, body, begin);
+  memcpy(c->body + begin, value, value_size);
+  memcpy(c->body + begin + value_size, body + end, size - end);
+  return WEIR_OK;
+}
+
+/* ---- an attempt: the answer ---- */
+
+/* What the provider counts, as far as it is known; what is not known counts as asked for. */
+static void fill_usage(const struct call *c, bool is_whole, struct weir_settlement *s)
+{
+  const struct weir_usage *usage = &c->transfer->scan.usage;
+
+  if (!usage->has_input)
+    return;
+  s->has_usage = 1;
+  s->input_tokens = bounded(weir_usage_input_charged(usage, c->provider->kind));
+  if (is_whole)
+    s->output_tokens = usage->has_output ? bounded(usage->output_tokens) : 0;
+  else
+    s->output_tokens =
+        c->output_tokens > usage->output_tokens ? c->output_tokens : bounded(usage->output_tokens);
+}
+
+/* The input is known as soon as a stream begins; settling it early frees what was asked too much,
+ * long before the stream ends. */
+static void on_input(struct weir_transfer *t, void *context)
+{
+  struct call *c = context;
+  struct weir_settlement settlement = WEIR_INIT(struct weir_settlement);
+
+  settlement.is_interim = 1;
+  settlement.sent_us = t->sent_at;
+  settlement.http = (uint32_t)t->http;
+  fill_usage(c, false, &settlement);
+  settle(c, &settlement);
+}
+
+static void settle_sent(struct call *c, enum weir_outcome outcome)
+{
+  const struct weir_transfer *t = c->transfer;
+  struct weir_settlement s = WEIR_INIT(struct weir_settlement);
+
+  s.outcome = outcome;
+  s.http = (uint32_t)(t->http >= 0 && t->http <= 999 ? t->http : 0);
+  s.sent_us = t->sent_at;
+  s.latency_us = weir_time_sub(t->ended_at, t->sent_at);
+  fill_usage(c, t->end == WEIR_TRANSFER_DONE && outcome == WEIR_OUTCOME_OK, &s);
+  if (t->end == WEIR_TRANSFER_DONE && outcome != WEIR_OUTCOME_OK) {
+    if (!s.has_usage && !c->verdict.are_tokens_charged)
+      s.has_usage = 1; /* nothing: the tokens come back */
+    if (c->verdict.has_wait)
+      s.retry_after_us =
+          c->verdict.wait_us < WEIR_DURATION_MAX ? c->verdict.wait_us : WEIR_DURATION_MAX;
+  }
+  settle(c, &s);
+}
+
+static void learn(struct call *c)
+{
+  const struct weir_usage *usage = &c->transfer->scan.usage;
+
+  if (!usage->has_input || c->estimated == 0)
+    return;
+  pthread_mutex_lock(&c->w->lock);
+  weir_ratio_learn(ratio_of(c->w, c->request->model), c->estimated,
+                   weir_usage_input_charged(usage, c->provider->kind));
+  pthread_mutex_unlock(&c->w->lock);
+}
+
+static void fill_response(struct call *c)
+{
+  struct weir_transfer *t = c->transfer;
+  struct weir_response *r = c->response;
+  const struct weir_usage *usage = &t->scan.usage;
+
+  free(r->body);
+  free(r->content_type);
+  r->content_type = NULL;
+  r->http = (uint32_t)t->http;
+  r->has_usage = usage->has_input;
+  r->input_tokens = usage->input_tokens;
+  r->output_tokens = usage->output_tokens;
+  r->latency_us = weir_time_sub(t->ended_at, t->sent_at);
+  r->first_us = t->first_at ? weir_time_sub(t->first_at, t->sent_at) : 0;
+  strcpy(r->model, c->lease.model);
+  r->body = t->body;
+  r->body_size = t->body_size;
+  t->body = NULL;
+  for (size_t i = 0; i < t->headers_count && !r->content_type; i++) {
+    if (strcasecmp(t->headers[i].name, "content-type") == 0)
+      r->content_type = strdup(t->headers[i].value);
+  }
+}
+
+/* A whole answer came. */
+static int on_answer(struct call *c)
+{
+  struct weir_transfer *t = c->transfer;
+  const struct weir_answer answer = {.kind = c->provider->kind,
+                                     .http = t->http,
+                                     .headers = t->headers,
+                                     .headers_count = t->headers_count,
+                                     .body = c->response->body,
+                                     .body_size = c->response->body_size,
+                                     .wall_s = (uint64_t)time(NULL)};
+  struct weir_verdict *v = &c->verdict;
+
+  if (!weir_usage_verdict(&t->scan, c->provider->kind, v))
+    weir_classify(&answer, v);
+  c->response->outcome = v->outcome;
+  c->response->retry_after_us = v->has_wait ? v->wait_us : 0;
+  settle_sent(c, v->outcome);
+  if (v->outcome == WEIR_OUTCOME_OK) {
+    learn(c);
+    return WEIR_OK;
+  }
+  if (weir_outcome_is_quota(v->outcome))
+    weir_log(c->w, WEIR_LEVEL_WARNING,
+             "%s answered %d (%s) within its budget: is its limit right, and does all traffic "
+             "pass weir?",
+             c->lease.model, t->http, weir_outcome_name(v->outcome));
+  return fail(c, WEIR_EUPSTREAM, "%s answered %d: %s", c->lease.model, t->http,
+              weir_outcome_name(v->outcome));
+}
+
+static int on_end(struct call *c)
+{
+  struct weir_transfer *t = c->transfer;
+  enum weir_outcome outcome = WEIR_OUTCOME_NETWORK;
+
+  memset(&c->verdict, 0, sizeof(c->verdict));
+  c->response->attempts += t->is_sent ? 1 : 0;
+  if (t->is_sent)
+    fill_response(c);
+  if (t->end == WEIR_TRANSFER_DONE)
+    return on_answer(c);
+  if (t->end == WEIR_TRANSFER_REFUSED || t->end == WEIR_TRANSFER_CLOSED)
+    outcome = WEIR_OUTCOME_CANCELLED;
+  if (t->is_sent) {
+    c->response->outcome = outcome;
+    settle_sent(c, outcome);
+  } else {
+    settle_unsent(c, outcome);
+  }
+  c->verdict.outcome = outcome;
+  switch (t->end) {
+  case WEIR_TRANSFER_EXPIRED:
+    return fail(c, WEIR_EEXPIRED, "connecting to %s takes longer than a lease is valid",
+                c->provider->base_url);
+  case WEIR_TRANSFER_TIMED_OUT:
+    return fail(c, weir_now() >= c->deadline ? WEIR_ETIMEOUT : WEIR_ENETWORK,
+                "no whole answer from %s in time", c->lease.model);
+  case WEIR_TRANSFER_REFUSED:
+    return fail(c, WEIR_ECANCELLED, "on_data wanted no more");
+  case WEIR_TRANSFER_CLOSED:
+    return fail(c, WEIR_ECLOSED, "%s", weir_err_text(WEIR_ECLOSED));
+  case WEIR_TRANSFER_TOO_LARGE:
+    return fail(c, WEIR_ERANGE, "the answer of %s is above 256 MiB", c->lease.model);
+  case WEIR_TRANSFER_NO_MEMORY:
+    return fail(c, WEIR_ENOMEM, "%s", weir_err_text(WEIR_ENOMEM));
+  case WEIR_TRANSFER_DONE:
+  case WEIR_TRANSFER_FAILED:
+  default:
+    return fail(c, WEIR_ENETWORK, "%s: %s", c->lease.model, t->error);
+  }
+}
+
+static int transfer(struct call *c)
+{
+  const weir_duration timeout = c->request->timeout_ms * WEIR_US_PER_MS;
+  struct weir_transfer *t = calloc(1, sizeof(*t));
+
+  if (!t) {
+    settle_unsent(c, WEIR_OUTCOME_CANCELLED);
+    return fail(c, WEIR_ENOMEM, "%s", weir_err_text(WEIR_ENOMEM));
+  }
+  c->transfer = t;
+  t->w = c->w;
+  t->provider = c->provider;
+  t->url = c->url;
+  t->request = c->body ? c->body : c->request->body;
+  t->request_size = c->body ? c->body_size : c->request->body_size;
+  t->expires_at = c->lease.expires_us;
+  t->deadline = c->deadline;
+  if (timeout && weir_time_add(weir_now(), timeout) < t->deadline)
+    t->deadline = weir_time_add(weir_now(), timeout);
+  t->on_data = c->request->on_data;
+  t->on_data_context = c->request->on_data_context;
+  t->on_input = on_input;
+  t->on_input_context = c;
+  weir_transfer_run(t);
+  return on_end(c);
+}
+
+static int attempt(struct call *c)
+{
+  int err = lease(c);
+
+  if (err)
+    return err;
+  err = find_provider(c);
+  if (!err)
+    err = make_url(c);
+  if (!err)
+    err = splice_model(c);
+  if (err)
+    settle_unsent(c, WEIR_OUTCOME_CANCELLED);
+  else
+    err = transfer(c);
+  return err;
+}
+
+static void end_attempt(struct call *c)
+{
+  weir_provider_entry_free(c->provider);
+  free(c->body);
+  weir_transfer_free(c->transfer);
+  c->provider = NULL;
+  c->body = NULL;
+  c->transfer = NULL;
+}
+
+/* ---- between attempts ---- */
+
+/* Decides on another attempt after |err| and sets its instant. */
+static bool is_again(struct call *c, int err, uint32_t attempt_number)
+{
+  const struct weir_retry_policy defaults = WEIR_RETRY_POLICY_DEFAULT;
+  const weir_tstamp now = weir_now();
+  struct weir_retry_policy policy = defaults;
+  struct weir_retry retry;
+
+  if (!c->transfer || c->transfer->has_passed_on)
+    return false;
+  if (err == WEIR_EEXPIRED) {
+    c->retry_at = now;
+    return ++c->expiries < EXPIRIES_MAX;
+  }
+  c->expiries = 0;
+  if (err == WEIR_ENETWORK)
+    c->verdict.is_retryable = weir_outcome_is_retryable(WEIR_OUTCOME_NETWORK);
+  else if (err != WEIR_EUPSTREAM)
+    return false;
+  policy.retries_max = c->w->retries_max;
+  pthread_mutex_lock(&c->w->lock);
+  retry = weir_retry_next(&policy, attempt_number, &c->verdict, weir_time_sub(c->deadline, now),
+                          &c->w->rng);
+  pthread_mutex_unlock(&c->w->lock);
+  c->retry_at = weir_time_add(now, retry.after_us);
+  return retry.is_retry;
+}
+
+/* Waits for the next attempt's instant; false when the handle was closed or drained meanwhile. */
+static bool wait_for_retry(struct call *c)
+{
+  struct weir *w = c->w;
+  const weir_tstamp from = weir_now();
+  bool may_go_on;
+  weir_tstamp now;
+
+  pthread_mutex_lock(&w->lock);
+  while ((may_go_on = !w->is_closed && !w->is_drained) && (now = weir_now()) < c->retry_at) {
+    const weir_duration left = c->retry_at - now;
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(left / WEIR_US_PER_S);
+    until.tv_nsec += (long)(left % WEIR_US_PER_S) * 1000;
+    if (until.tv_nsec >= 1000000000) {
+      until.tv_nsec -= 1000000000;
+      until.tv_sec++;
+    }
+    pthread_cond_timedwait(&w->woken, &w->lock, &until);
+  }
+  pthread_mutex_unlock(&w->lock);
+  c->response->wait_us += weir_time_sub(weir_now(), from);
+  return may_go_on;
+}
+
+static int run(struct call *c)
+{
+  uint32_t attempt_number = 0;
+  bool is_next;
+  int err;
+
+  do {
+    err = attempt(c);
+    attempt_number += err == WEIR_EEXPIRED ? 0 : 1;
+    is_next = err && is_again(c, err, attempt_number);
+    end_attempt(c);
+  } while (is_next && wait_for_retry(c));
+  if (!err)
+    c->response->error[0] = '\0';
+  return err;
+}
+
+int weir_call(struct weir *w, const struct weir_request *request,
+              struct weir_response *ret_response)
+{
+  struct call c = {.w = w, .request = request, .response = ret_response};
+  int err;
+
+  if (!w || !request || !ret_response || ret_response->size != sizeof(*ret_response))
+    return WEIR_EINVAL;
+  err = check_request(request);
+  if (err)
+    return err;
+  weir_response_free(ret_response);
+  err = weir_enter(w);
+  if (err)
+    return fail(&c, err, "%s", weir_err_text(err));
+  pthread_mutex_unlock(&w->lock);
+
+  c.started_at = weir_now();
+  c.deadline =
+      weir_time_add(c.started_at, (request->max_wait_ms ? request->max_wait_ms : w->max_wait_ms) *
+                                      WEIR_US_PER_MS);
+  c.lease.size = sizeof(c.lease);
+  estimate(&c);
+  err = run(&c);
+
+  pthread_mutex_lock(&w->lock);
+  weir_leave(w);
+  return err;
+}
+
+void weir_response_free(struct weir_response *response)
+{
+  if (!response)
+    return;
+  free(response->body);
+  free(response->content_type);
+  *response = (struct weir_response)WEIR_INIT(struct weir_response);
+}

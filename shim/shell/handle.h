@@ -1,0 +1,189 @@
+/* handle.h - the inside of a struct weir, shared by the files of libweir's shell.
+ *
+ *   weir.c      opening, closing, entering, fork
+ *   lease.c     acquire, cancel, settle: the client machine stepped by the callers' threads
+ *   worker.c    the one thread that owns the sockets
+ *   provider.c  names, addresses and keys of providers
+ *   call.c      weir_call: attempts
+ *   upstream.c  one HTTP transfer by libcurl
+ *   text.c      sentences for people
+ *
+ * One lock guards everything. It is held for a step of the machine or less, never over I/O, so
+ * that fork() (which takes it) and the callers never wait for the network. Host callbacks run
+ * without it.
+ */
+#ifndef WEIR_SHELL_HANDLE_H
+#define WEIR_SHELL_HANDLE_H
+
+#include <weir/client.h>
+#include <weir/err.h>
+#include <weir/estimate.h>
+#include <weir/provider.h>
+#include <weir/rng.h>
+#include <weir/vocab.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir.h>
+
+#define WEIR_CALLS_MAX       4096
+#define WEIR_SETTLEMENTS_MAX 4096
+#define WEIR_PROVIDERS_MAX   32
+#define WEIR_RATIOS_MAX      64
+#define WEIR_IDLE_MAX        64 /* HTTP handles kept with their connections */
+
+#define WEIR_ENDPOINT_DEFAULT "ipc:///run/weir/weir.sock"
+
+/* Somebody who waits for the result of an acquire. The blocking ones live on their thread's stack,
+ * the others on the heap, from weir_acquire_start to weir_acquire_next. */
+struct weir_waiter {
+  struct weir_waiter *next, *prev; /* in |waiters|, or, once it is done and async, in |ready| */
+  pthread_cond_t done;
+  bool is_done, is_async;
+  struct weir_lease lease; /* the result; |id| from the start */
+};
+
+struct weir_waiter_list {
+  struct weir_waiter *first, *last;
+};
+
+struct weir_provider_entry {
+  char name[WEIR_POOL_NAME_SIZE];
+  enum weir_provider_kind kind;
+  bool is_own_url;  /* the provider's own, which wants a key */
+  char *base_url;   /* without a slash at the end */
+  char *key;        /* NULL: none */
+  char key_env[64]; /* where a key was looked for, for the error that misses it */
+};
+
+/* What was learned about the estimates of a model; the oldest makes room. */
+struct weir_ratio_entry {
+  char model[WEIR_NAME_SIZE];
+  uint64_t used; /* counter value of its last use */
+  struct weir_ratio ratio;
+};
+
+struct weir_worker {
+  bool is_running;
+  pthread_t thread;
+  void *context, *socket, *monitor;
+  int wake_fd;
+  weir_tstamp poll_until; /* the thread looks again then; 0: it is awake, or was woken */
+  bool is_stopping;
+  struct weir_client_update update; /* of the worker's own steps */
+};
+
+struct weir {
+  pthread_mutex_t lock;
+  struct weir *next, *prev; /* all handles, for fork */
+  uint64_t generation;      /* of the process that the rest belongs to; see weir_fork_generation */
+  atomic_bool is_closed;
+  bool is_drained;
+  uint32_t users; /* threads inside */
+  pthread_cond_t left;
+
+  /* options */
+  char *coordinator;
+  char name[WEIR_NAME_SIZE]; /* "": made from the process at the first acquire */
+  uint64_t max_wait_ms;
+  uint32_t retries_max;
+  weir_log_fn *log;
+  void *log_context;
+
+  /* leases */
+  struct weir_client_config client_config;
+  struct weir_client *client;       /* in its own storage; made with the worker */
+  struct weir_client_update update; /* of the callers' steps: results only */
+  struct weir_waiter_list waiters, ready;
+  uint64_t id_last;
+  int ready_fd; /* -1: nobody asked for it yet */
+  struct weir_worker worker;
+
+  /* calls */
+  struct weir_provider_entry *providers[WEIR_PROVIDERS_MAX];
+  uint32_t providers_count;
+  struct weir_ratio_entry ratios[WEIR_RATIOS_MAX];
+  uint64_t ratios_used;
+  void *idle[WEIR_IDLE_MAX]; /* CURL handles */
+  uint32_t idle_count;
+  pthread_cond_t woken; /* closed or drained, for those that wait between attempts */
+  struct weir_rng rng;  /* of the backoff */
+};
+
+/* weir_now reads the clock of all leases, in microseconds: CLOCK_BOOTTIME, which runs on while the
+ * machine is suspended, as the provider's windows do. */
+weir_tstamp weir_now(void);
+
+/* weir_random fills |bytes| from the system's generator. */
+void weir_random(void *bytes, size_t size);
+
+/* weir_log gives a line to the host. Precondition: the lock is not held. */
+void weir_log(const struct weir *w, enum weir_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* weir_enter takes the lock for a call of the host, makes the handle this process's own after a
+ * fork, and counts the caller in. WEIR_ECLOSED, without the lock, once weir_close was called. */
+WEIR_MUSTUSE int weir_enter(struct weir *w);
+
+/* weir_leave is the way out, with the lock held. */
+void weir_leave(struct weir *w);
+
+/* weir_fork_generation counts the forks that lead to this process. */
+uint64_t weir_fork_generation(void);
+
+/* weir_lease_step steps the machine with an event of a caller, hands out the results, and wakes the
+ * worker if there is something to do for it. Precondition: the lock is held. */
+int weir_lease_step(struct weir *w, struct weir_client_event *event);
+
+/* weir_lease_deliver hands out the results of |update|. Precondition: the lock is held. */
+void weir_lease_deliver(struct weir *w, const struct weir_client_update *update, weir_tstamp now);
+
+/* weir_lease_acquire is weir_acquire for a caller that is inside: the lock is held, but not while
+ * it waits. */
+WEIR_MUSTUSE int weir_lease_acquire(struct weir *w, const struct weir_ask *ask,
+                                    struct weir_lease *ret_lease);
+
+/* weir_lease_settle is weir_settle for a caller that is inside. Precondition: the lock is held. */
+WEIR_MUSTUSE int weir_lease_settle(struct weir *w, const struct weir_lease *lease,
+                                   const struct weir_settlement *settlement);
+
+/* weir_lease_fail ends all waiters with |err|. Precondition: the lock is held. */
+void weir_lease_fail(struct weir *w, int err);
+
+/* weir_worker_start makes sure that the machine, the sockets and the thread are there.
+ * WEIR_ESYSTEM, WEIR_ENOMEM, WEIR_ECONFIG (the endpoint). Precondition: the lock is held. */
+WEIR_MUSTUSE int weir_worker_start(struct weir *w);
+
+/* weir_worker_wake makes the worker look at the machine at |wake| at the latest. Precondition: the
+ * lock is held. */
+void weir_worker_wake(struct weir *w, weir_tstamp wake);
+
+/* weir_worker_stop says goodbye to the coordinator and ends the thread. Precondition: the lock is
+ * not held, and nobody is inside. */
+void weir_worker_stop(struct weir *w);
+
+/* weir_worker_forget drops the parent's thread and sockets in a forked child, untouched. */
+void weir_worker_forget(struct weir *w);
+
+/* weir_providers_init adds the providers that are known from the start. */
+WEIR_MUSTUSE int weir_providers_init(struct weir *w);
+
+/* weir_providers_free frees all providers. */
+void weir_providers_free(struct weir *w);
+
+/* weir_providers_find copies the provider whose name is |model| up to its slash, to be freed with
+ * weir_provider_entry_free. WEIR_ENOENT, WEIR_ENOMEM. Precondition: the lock is held. */
+WEIR_MUSTUSE int weir_providers_find(const struct weir *w, const char *model,
+                                     struct weir_provider_entry **ret_entry);
+
+/* weir_provider_entry_free frees |entry|; NULL does nothing. */
+void weir_provider_entry_free(struct weir_provider_entry *entry);
+
+/* weir_upstream_close frees the idle HTTP handles with their connections. */
+void weir_upstream_close(struct weir *w);
+
+#endif

@@ -1,0 +1,368 @@
+/* lease.c - acquire, cancel, settle. The caller's own thread steps the machine; what has to be sent
+ * is left to the worker. */
+#include "handle.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* ---- waiters ---- */
+
+static void append(struct weir_waiter_list *list, struct weir_waiter *waiter)
+{
+  waiter->next = NULL;
+  waiter->prev = list->last;
+  if (list->last)
+    list->last->next = waiter;
+  else
+    list->first = waiter;
+  list->last = waiter;
+}
+
+static void take_out(struct weir_waiter_list *list, struct weir_waiter *waiter)
+{
+  if (waiter->prev)
+    waiter->prev->next = waiter->next;
+  else
+    list->first = waiter->next;
+  if (waiter->next)
+    waiter->next->prev = waiter->prev;
+  else
+    list->last = waiter->prev;
+}
+
+/* The descriptor is readable exactly while |ready| holds something. */
+static void ready_signal(struct weir *w)
+{
+  if (w->ready_fd >= 0)
+    eventfd_write(w->ready_fd, 1);
+}
+
+static void ready_clear(struct weir *w)
+{
+  eventfd_t count;
+
+  if (w->ready_fd >= 0)
+    eventfd_read(w->ready_fd, &count);
+}
+
+static void finish(struct weir *w, struct weir_waiter *waiter)
+{
+  waiter->is_done = true;
+  take_out(&w->waiters, waiter);
+  if (!waiter->is_async) {
+    pthread_cond_signal(&waiter->done);
+    return;
+  }
+  append(&w->ready, waiter);
+  if (w->ready.first == waiter)
+    ready_signal(w);
+}
+
+static void fill_denied(struct weir_denied *denied, const struct weir_msg_deny *deny)
+{
+  denied->why = deny->why;
+  denied->dimension = deny->dimension;
+  denied->retry_in_ms = deny->retry_in_us >= WEIR_DURATION_MAX
+                            ? UINT64_MAX
+                            : (deny->retry_in_us + WEIR_US_PER_MS - 1) / WEIR_US_PER_MS;
+  denied->window_ms = deny->window_us / WEIR_US_PER_MS;
+  denied->cost = deny->cost;
+  denied->amount = deny->amount;
+  memcpy(denied->pool, deny->pool, sizeof(denied->pool));
+}
+
+static void fill_lease(struct weir_lease *lease, const struct weir_client_result *result,
+                       weir_tstamp now)
+{
+  lease->wait_us = result->wait_us;
+  lease->is_queued = result->is_queued;
+  switch (result->type) {
+  case WEIR_CLIENT_GRANTED:
+    lease->err = WEIR_OK;
+    lease->expires_us = result->expires_at;
+    lease->ttl_us = weir_time_sub(result->expires_at, now);
+    memcpy(lease->pool, result->grant.pool, sizeof(lease->pool));
+    memcpy(lease->model, result->grant.model, sizeof(lease->model));
+    return;
+  case WEIR_CLIENT_DENIED:
+    lease->err = WEIR_EDENIED;
+    fill_denied(&lease->denied, &result->deny);
+    return;
+  case WEIR_CLIENT_TIMED_OUT:
+    lease->err = WEIR_ETIMEOUT;
+    return;
+  case WEIR_CLIENT_UNREACHABLE:
+    lease->err = WEIR_EUNREACHABLE;
+    return;
+  case WEIR_CLIENT_CANCELLED:
+    lease->err = WEIR_ECANCELLED;
+    return;
+  }
+}
+
+void weir_lease_deliver(struct weir *w, const struct weir_client_update *update, weir_tstamp now)
+{
+  for (uint32_t i = 0; i < update->results_count; i++) {
+    const struct weir_client_result *result = &update->results[i];
+    struct weir_waiter *waiter = (struct weir_waiter *)(uintptr_t)result->context;
+
+    fill_lease(&waiter->lease, result, now);
+    finish(w, waiter);
+  }
+}
+
+int weir_lease_step(struct weir *w, struct weir_client_event *event)
+{
+  enum weir_err err;
+
+  event->now = weir_now();
+  w->update.messages_max = 0; /* the worker sends */
+  err = weir_client_step(w->client, event, &w->update);
+  weir_lease_deliver(w, &w->update, event->now);
+  weir_worker_wake(w, w->update.wake);
+  return err;
+}
+
+void weir_lease_fail(struct weir *w, int err)
+{
+  while (w->waiters.first) {
+    struct weir_waiter *waiter = w->waiters.first;
+    struct weir_client_event event = {.type = WEIR_CLIENT_CANCEL, .cookie = waiter->lease.id};
+
+    weir_lease_step(w, &event); /* finishes the waiter */
+    waiter->lease.err = err;
+  }
+}
+
+/* ---- acquire ---- */
+
+static int check_ask(const struct weir *w, const struct weir_ask *ask)
+{
+  if (ask->size != sizeof(*ask) || !ask->model || !*ask->model ||
+      strlen(ask->model) >= WEIR_NAME_SIZE || (unsigned)ask->work_class >= WEIR_CLASS_MAX)
+    return WEIR_EINVAL;
+  for (const char *at = ask->model; *at; at++) {
+    if (*at < 0x20 || *at > 0x7e)
+      return WEIR_EINVAL;
+  }
+  if (ask->requests > WEIR_REQUESTS_MAX || ask->input_tokens > WEIR_TOKENS_MAX ||
+      ask->output_tokens > WEIR_TOKENS_MAX || ask->max_wait_ms > WEIR_WAIT_MAX_MS)
+    return WEIR_ERANGE;
+  if (w->is_closed)
+    return WEIR_ECLOSED;
+  return w->is_drained ? WEIR_ECANCELLED : WEIR_OK;
+}
+
+/* Precondition: the lock is held. */
+static int start(struct weir *w, const struct weir_ask *ask, struct weir_waiter *waiter)
+{
+  const uint64_t wait_ms = ask->max_wait_ms ? ask->max_wait_ms : w->max_wait_ms;
+  struct weir_client_ask client_ask = {
+      .msg = {.class = ask->work_class ? ask->work_class : WEIR_CLASS_ONLINE,
+              .requests = ask->requests ? ask->requests : 1,
+              .input_tokens = ask->input_tokens,
+              .output_tokens = ask->output_tokens},
+      .wait_us = wait_ms * WEIR_US_PER_MS,
+      .is_immediate = ask->is_immediate != 0};
+  struct weir_client_event event = {
+      .type = WEIR_CLIENT_ASK, .context = (uintptr_t)waiter, .ask = &client_ask};
+  int err = check_ask(w, ask);
+
+  if (!err)
+    err = weir_worker_start(w);
+  if (err)
+    return err;
+  strcpy(client_ask.msg.model, ask->model);
+  waiter->lease.id = event.cookie = ++w->id_last;
+  /* First into the list: the step may finish it at once. */
+  append(&w->waiters, waiter);
+  err = weir_lease_step(w, &event);
+  if (err)
+    take_out(&w->waiters, waiter);
+  return err;
+}
+
+int weir_lease_acquire(struct weir *w, const struct weir_ask *ask, struct weir_lease *ret_lease)
+{
+  struct weir_waiter waiter = {.lease = WEIR_INIT(struct weir_lease)};
+  int err;
+
+  pthread_cond_init(&waiter.done, NULL);
+  err = start(w, ask, &waiter);
+  if (!err) {
+    while (!waiter.is_done)
+      pthread_cond_wait(&waiter.done, &w->lock);
+    *ret_lease = waiter.lease;
+    err = waiter.lease.err;
+  }
+  pthread_cond_destroy(&waiter.done);
+  return err;
+}
+
+int weir_acquire(struct weir *w, const struct weir_ask *ask, struct weir_lease *ret_lease)
+{
+  int err;
+
+  if (!w || !ask || !ret_lease || ret_lease->size != sizeof(*ret_lease))
+    return WEIR_EINVAL;
+  err = weir_enter(w);
+  if (err)
+    return err;
+  err = weir_lease_acquire(w, ask, ret_lease);
+  weir_leave(w);
+  return err;
+}
+
+int weir_acquire_start(struct weir *w, const struct weir_ask *ask, uint64_t *ret_id)
+{
+  struct weir_waiter *waiter;
+  int err;
+
+  if (!w || !ask || !ret_id)
+    return WEIR_EINVAL;
+  waiter = calloc(1, sizeof(*waiter));
+  if (!waiter)
+    return WEIR_ENOMEM;
+  waiter->is_async = true;
+  waiter->lease.size = sizeof(waiter->lease);
+  err = weir_enter(w);
+  if (err) {
+    free(waiter);
+    return err;
+  }
+  err = start(w, ask, waiter);
+  if (err)
+    free(waiter);
+  else
+    *ret_id = waiter->lease.id;
+  weir_leave(w);
+  return err;
+}
+
+int weir_acquire_next(struct weir *w, struct weir_lease *ret_lease)
+{
+  struct weir_waiter *waiter;
+  int err;
+
+  if (!w || !ret_lease || ret_lease->size != sizeof(*ret_lease))
+    return WEIR_EINVAL;
+  err = weir_enter(w);
+  if (err)
+    return err;
+  waiter = w->ready.first;
+  if (waiter) {
+    take_out(&w->ready, waiter);
+    if (!w->ready.first)
+      ready_clear(w);
+    *ret_lease = waiter->lease;
+    ret_lease->ttl_us = weir_time_sub(ret_lease->expires_us, weir_now());
+    free(waiter);
+  } else {
+    err = WEIR_EAGAIN;
+  }
+  weir_leave(w);
+  return err;
+}
+
+int weir_fd(struct weir *w)
+{
+  int err, fd;
+
+  if (!w)
+    return WEIR_EINVAL;
+  err = weir_enter(w);
+  if (err)
+    return err;
+  if (w->ready_fd < 0) {
+    w->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->ready.first)
+      ready_signal(w);
+  }
+  fd = w->ready_fd >= 0 ? w->ready_fd : WEIR_ESYSTEM;
+  weir_leave(w);
+  return fd;
+}
+
+int weir_cancel(struct weir *w, uint64_t id)
+{
+  struct weir_client_event event = {.type = WEIR_CLIENT_CANCEL, .cookie = id};
+  int err;
+
+  if (!w)
+    return WEIR_EINVAL;
+  err = weir_enter(w);
+  if (err)
+    return err;
+  err = w->worker.is_running ? weir_lease_step(w, &event) : WEIR_ENOENT;
+  weir_leave(w);
+  return err;
+}
+
+/* ---- settle ---- */
+
+static int check_settlement(const struct weir_settlement *s)
+{
+  if (s->size != sizeof(*s) || (unsigned)s->outcome >= WEIR_OUTCOME_MAX)
+    return WEIR_EINVAL;
+  if (s->http > 999 || s->input_tokens > WEIR_TOKENS_MAX || s->output_tokens > WEIR_TOKENS_MAX ||
+      s->retry_after_us > WEIR_DURATION_MAX || s->latency_us > WEIR_DURATION_MAX)
+    return WEIR_ERANGE;
+  return WEIR_OK;
+}
+
+static void fill_settle(struct weir_client_settle *settle, const struct weir_lease *lease,
+                        const struct weir_settlement *s, weir_tstamp now)
+{
+  memset(settle, 0, sizeof(*settle));
+  if (!s || s->is_unsent) {
+    settle->msg.is_final = true;
+    settle->msg.outcome = s && s->outcome ? s->outcome : WEIR_OUTCOME_CANCELLED;
+    return;
+  }
+  /* A time that is not known, or not possible, is the latest one: it frees nothing too early. */
+  settle->sent_at = s->sent_us ? s->sent_us : lease->expires_us;
+  if (settle->sent_at > now)
+    settle->sent_at = now;
+  settle->msg.is_sent = true;
+  settle->msg.is_final = !s->is_interim;
+  settle->msg.has_usage = s->has_usage != 0;
+  settle->msg.outcome = s->outcome ? s->outcome : WEIR_OUTCOME_OK;
+  settle->msg.http = s->http;
+  settle->msg.input_tokens = s->has_usage ? s->input_tokens : 0;
+  settle->msg.output_tokens = s->has_usage ? s->output_tokens : 0;
+  settle->msg.retry_after_us = s->retry_after_us;
+  settle->msg.latency_us = s->latency_us;
+}
+
+int weir_lease_settle(struct weir *w, const struct weir_lease *lease,
+                      const struct weir_settlement *settlement)
+{
+  struct weir_client_settle settle;
+  struct weir_client_event event = {
+      .type = WEIR_CLIENT_SETTLE, .cookie = lease->id, .settle = &settle};
+
+  fill_settle(&settle, lease, settlement, weir_now());
+  return w->worker.is_running ? weir_lease_step(w, &event) : WEIR_ENOENT;
+}
+
+int weir_settle(struct weir *w, const struct weir_lease *lease,
+                const struct weir_settlement *settlement)
+{
+  int err;
+
+  if (!w || !lease || lease->size != sizeof(*lease) || lease->err != WEIR_OK)
+    return WEIR_EINVAL;
+  if (settlement) {
+    err = check_settlement(settlement);
+    if (err)
+      return err;
+  }
+  err = weir_enter(w);
+  if (err)
+    return err;
+  err = weir_lease_settle(w, lease, settlement);
+  weir_leave(w);
+  return err;
+}

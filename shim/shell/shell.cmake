@@ -1,0 +1,24 @@
+# libweir: the only installed library. Everything weir-internal is linked in statically and hidden.
+add_library(weir SHARED
+  shell/weir.c shell/lease.c shell/worker.c shell/provider.c shell/call.c shell/upstream.c
+  shell/text.c)
+add_library(weir::weir ALIAS weir)
+target_include_directories(weir
+  PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
+         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_link_libraries(weir PRIVATE
+  $<BUILD_INTERFACE:weir_client> $<BUILD_INTERFACE:weir_rules> $<BUILD_INTERFACE:weir_flags>
+  PkgConfig::ZMQ PkgConfig::CURL Threads::Threads)
+# nodelete: the worker's thread may outlive a host's dlclose() of a plugin that uses libweir.
+target_link_options(weir PRIVATE -Wl,-z,nodelete
+  $<$<NOT:$<OR:$<BOOL:${WEIR_SANITIZE}>,$<BOOL:${WEIR_FUZZ}>>>:-Wl,--no-undefined>)
+set_target_properties(weir PROPERTIES
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+  PUBLIC_HEADER include/weir.h)
+
+if(WEIR_TESTS AND NOT WEIR_SANITIZE AND NOT WEIR_FUZZ AND NOT WEIR_COVERAGE)
+  add_test(NAME lint.abi.weir
+           COMMAND ${PROJECT_SOURCE_DIR}/.ci/check-abi $<TARGET_FILE:weir>
+                   ${CMAKE_CURRENT_SOURCE_DIR}/weir.sym)
+  set_tests_properties(lint.abi.weir PROPERTIES LABELS lint)
+endif()
