@@ -5,6 +5,7 @@
 
 #include "http_conn.h"
 
+/* Always -1, which stops llhttp. The first flaw is the one that is told. */
 static int fail(struct weir_http_conn *c, uint32_t status, const char *reason)
 {
   if (c->error_status == 0) {
@@ -152,11 +153,23 @@ static int on_headers_complete(llhttp_t *parser)
   return 0;
 }
 
+/* |wire_bytes| of body and framing arrived so far. Judged where content begins and where input
+ * ends, so that the answer does not depend on how the bytes were cut. */
+static int check_overhead(struct weir_http_conn *c, uint64_t wire_bytes)
+{
+  if (wire_bytes - c->body_bytes > c->limits.head_bytes_max + 16 * c->body_bytes)
+    return fail(c, 400, "the chunks are mostly overhead");
+  return 0;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t size)
 {
   struct weir_http_conn *c = conn_of(parser);
   if (size == 0)
     return 0;
+  const char *begin = (const char *)c->input + c->input_at;
+  if (check_overhead(c, c->wire_bytes + (uint64_t)(at - begin)) != 0)
+    return -1;
   if (size > c->limits.body_bytes_max - c->body_bytes)
     return fail(c, 413, "the body is larger than this server takes");
   c->body_bytes += size;
@@ -303,10 +316,10 @@ static bool execute(struct weir_http_conn *c, size_t size, size_t *ret_taken)
 static bool scan_byte(struct weir_http_conn *c, uint8_t byte, bool *ret_is_end)
 {
   if (c->byte_last == '\r' && byte != '\n')
-    return fail(c, 400, "a CR stands without its LF"), false;
+    return fail(c, 400, "a CR stands without its LF") == 0;
   if (byte == '\n') {
     if (c->byte_last != '\r')
-      return fail(c, 400, "a line ends in LF without CR"), false;
+      return fail(c, 400, "a line ends in LF without CR") == 0;
     /* Empty lines before a request line are skipped, as RFC 9112 section 2.2 asks. */
     bool is_first = !c->is_begun;
     *ret_is_end = !c->is_line_started && !is_first;
@@ -318,7 +331,7 @@ static bool scan_byte(struct weir_http_conn *c, uint8_t byte, bool *ret_is_end)
       c->is_begun = true;
       c->byte_first = byte;
     } else if (is_line_begin && (byte == ' ' || byte == '\t')) {
-      return fail(c, 400, "header lines must not be folded"), false;
+      return fail(c, 400, "header lines must not be folded") == 0;
     }
   }
   c->byte_last = byte;
@@ -374,10 +387,8 @@ static enum weir_http_event read_body(struct weir_http_conn *c, struct weir_http
     if (!execute(c, size, &taken))
       return refused(c);
     c->wire_bytes += taken;
-    if (c->wire_bytes / 16 > c->body_bytes + c->limits.head_bytes_max / 16) {
-      (void)fail(c, 400, "the chunks are mostly overhead");
+    if (check_overhead(c, c->wire_bytes) != 0)
       return refused(c);
-    }
     if (c->is_trailer_next) {
       c->is_in_trailer = true;
       c->byte_last = 0;
