@@ -1,5 +1,6 @@
 #include "loop.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -193,6 +194,8 @@ static void serve(struct weir_loop *loop)
   loop->frames_count = 0;
   for (int i = 0; i < WEIR_LOOP_TIMEOUTS_MAX && weir_coord_wake(loop->coord) <= loop->now; i++)
     step(loop, &(struct weir_coord_event){.type = WEIR_COORD_TIMEOUT, .now = loop->now});
+  /* Whatever happens to this process now, the state file covers what was granted. */
+  assert(weir_coord_grant_max(loop->coord) <= atomic_load(&loop->keeper->durable_until));
   flush(loop);
   report_unsent(loop);
 }

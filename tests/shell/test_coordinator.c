@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -366,6 +369,37 @@ static void holds_grants_while_the_state_file_cannot_be_written(void **state)
   client_fini(&c);
 }
 
+static void expect_notice(int fd, const char *expected)
+{
+  char text[200] = "";
+  assert_true(recv(fd, text, sizeof text - 1, 0) > 0);
+  assert_memory_equal(text, expected, strlen(expected));
+}
+
+static void tells_the_service_manager_how_it_is(void **state)
+{
+  struct daemon *d = *state;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s/other.state", d->folder);
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  assert_true(fd >= 0);
+  assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+  struct timeval timeout = {.tv_sec = DAEMON_TIMEOUT_MS / 1000};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  setenv("NOTIFY_SOCKET", address.sun_path, 1);
+  daemon_configure(d, ROOMY);
+  daemon_spawn(d, NULL);
+  unsetenv("NOTIFY_SOCKET");
+  expect_notice(fd, "READY=1");
+  daemon_signal(d, SIGHUP);
+  expect_notice(fd, "RELOADING=1\nMONOTONIC_USEC=");
+  expect_notice(fd, "READY=1");
+  daemon_signal(d, SIGTERM);
+  expect_notice(fd, "STOPPING=1");
+  assert_int_equal(daemon_wait(d), 0);
+  close(fd);
+}
+
 static void checks_a_configuration_without_starting(void **state)
 {
   struct daemon *d = *state;
@@ -404,6 +438,7 @@ int main(void)
       TEST(serves_loopback_tcp_when_told_so),
       TEST(refuses_a_damaged_state_file_and_says_where),
       TEST(holds_grants_while_the_state_file_cannot_be_written),
+      TEST(tells_the_service_manager_how_it_is),
       TEST(checks_a_configuration_without_starting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
