@@ -31,6 +31,7 @@ enum class {
   KANA,
   HAN,
   CJK_PUNCT,
+  EMOJI,
   OTHER,
   CLASSES
 };
@@ -44,18 +45,20 @@ static const uint16_t weights[FAMILIES][CLASSES] = {
          [PUNCT] = 219,      [LATIN] = 1070,     [VIETNAMESE] = 0, [GREEK] = 397, [CYRILLIC] = 299,
          [ARABIC] = 378,     [DEVANAGARI] = 411, [BENGALI] = 418,  [INDIC] = 444, [THAI] = 422,
          [MYANMAR] = 581,    [GEORGIAN] = 388,   [HANGUL] = 738,   [KANA] = 655,  [HAN] = 787,
-         [CJK_PUNCT] = 1580, [OTHER] = 994},
+         [CJK_PUNCT] = 1580, [EMOJI] = 1600,     [OTHER] = 994},
     [GEMMA] =
         {[LOWER] = 211,      [UPPER] = 464,      [DIGIT] = 1160,    [SPACE] = 54,  [NEWLINE] = 1060,
          [PUNCT] = 144,      [LATIN] = 1040,     [VIETNAMESE] = 71, [GREEK] = 411, [CYRILLIC] = 283,
          [ARABIC] = 377,     [DEVANAGARI] = 478, [BENGALI] = 636,   [INDIC] = 641, [THAI] = 386,
          [MYANMAR] = 863,    [GEORGIAN] = 754,   [HANGUL] = 786,    [KANA] = 385,  [HAN] = 637,
-         [CJK_PUNCT] = 1190, [OTHER] = 885},
+         [CJK_PUNCT] = 1190, [EMOJI] = 920,      [OTHER] = 885},
 };
 
 /* What the start of a run adds. */
 static const uint16_t punct_run_weights[FAMILIES] = {289, 745};
 static const uint16_t word_start_weights[FAMILIES] = {164, 0};
+/* O200K cuts digits into groups of at most three: so its weights, in place of the measured mean. */
+static const uint16_t digit_run_weights[FAMILIES] = {750, 0};
 
 /* Long unbroken runs that are no words, per byte (the same section, table 6.2, inverted). */
 enum noise { WORDS, DIGITS, HEX, UUID, BASE64, NOISES };
@@ -158,7 +161,8 @@ static const struct {
     {0x109f, MYANMAR},    {0x10ff, GEORGIAN},  {0x11ff, HANGUL},    {0x1dff, OTHER},
     {0x1eff, VIETNAMESE}, {0x2fff, OTHER},     {0x303f, CJK_PUNCT}, {0x30ff, KANA},
     {0x33ff, OTHER},      {0x9fff, HAN},       {0xabff, OTHER},     {0xd7af, HANGUL},
-    {0xfeff, OTHER},      {0xffef, CJK_PUNCT}, {0x1ffff, OTHER},    {0x2ffff, HAN},
+    {0xfeff, OTHER},      {0xffef, CJK_PUNCT}, {0x1efff, OTHER},    {0x1faff, EMOJI},
+    {0x1ffff, OTHER},     {0x2ffff, HAN},
 };
 
 static enum class class_of(uint32_t code) {
@@ -194,6 +198,8 @@ static uint64_t cost_of(enum family family, uint32_t previous, uint32_t class)
     cost += punct_run_weights[family];
   if (is_word(class) && !is_word(previous))
     cost += word_start_weights[family];
+  if (class == DIGIT && previous != DIGIT)
+    cost += digit_run_weights[family];
   if (is_alphanumeric(class) && is_alphanumeric(previous) && class != previous)
     cost += CHANGE;
   return cost;

@@ -229,19 +229,21 @@ bool weir_text_date(const char *text, uint64_t *ret_unix_s)
 {
   uint64_t month = 0, numbers[2] = {0}, clock[3] = {0}, count = 0, clocks = 0;
 
-  while (*text != '\0' && count <= 2) {
+  while (*text != '\0') {
     size_t size = strcspn(text, " ,-:");
     uint64_t value;
 
     if (size > 0 && size <= 4 && weir_text_count(text, &value)) {
       bool is_clock = text[size] == ':' || (clocks > 0 && clocks < 3);
 
-      if (is_clock && clocks < 3)
-        clock[clocks++] = value;
-      else if (count < 2)
-        numbers[count++] = value;
-      else
+      if (clocks == 3 && is_clock)
         return false;
+      if (count == 2 && !is_clock)
+        return false;
+      if (is_clock)
+        clock[clocks++] = value;
+      else
+        numbers[count++] = value;
     } else if (month == 0 && size == 3) {
       month = month_parse(text);
     }

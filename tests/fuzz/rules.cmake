@@ -1,0 +1,2 @@
+weir_fuzzer(classify SOURCES fuzz/fuzz_classify.c USES weir_rules)
+weir_fuzzer(usage SOURCES fuzz/fuzz_usage.c USES weir_rules)

@@ -1,0 +1,16 @@
+# The provider rules, and the command that shows them.
+weir_test(unit.text LABEL unit SOURCES unit/test_text.c USES weir_rules)
+weir_test(unit.stream LABEL unit SOURCES unit/test_stream.c USES weir_rules)
+weir_test(unit.usage LABEL unit SOURCES unit/test_usage.c USES weir_rules)
+weir_test(unit.estimate LABEL unit SOURCES unit/test_estimate.c USES weir_rules)
+weir_test(unit.request LABEL unit SOURCES unit/test_request.c USES weir_rules)
+weir_test(unit.retry LABEL unit SOURCES unit/test_retry.c USES weir_rules)
+weir_test(unit.provider LABEL unit SOURCES unit/test_provider.c USES weir_rules)
+
+# WEIR_ERROR_BODIES may name a further table of answers; a checkout with ../shared has one.
+weir_test(unit.classify LABEL unit
+  SOURCES unit/test_classify.c ${PROJECT_SOURCE_DIR}/shim/cli/classify.c
+          ${PROJECT_SOURCE_DIR}/shim/cli/options.c
+  USES weir_rules)
+target_include_directories(test_unit_classify PRIVATE ${PROJECT_SOURCE_DIR}/shim/cli)
+target_compile_definitions(test_unit_classify PRIVATE WEIR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
