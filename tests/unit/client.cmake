@@ -1,0 +1,2 @@
+# The client's pure machine, in virtual time.
+weir_test(unit.client LABEL unit SOURCES unit/test_client.c USES weir_client)
