@@ -17,6 +17,7 @@
 #include <weir.h>
 
 #include "batch_index.h"
+#include "batch_options.h"
 #include "batch_output.h"
 #include "batch_progress.h"
 #include "batch_work.h"
@@ -24,72 +25,11 @@
 #include "jsonout.h"
 #include "view.h"
 
-#define PARALLEL_DEFAULT 32
-#define RETRIES_DEFAULT  5
-#define RETRIES_MAX      100
-#define WAIT_DEFAULT_MS  UINT64_C(3600000)
-#define TIMEOUT_MS       UINT64_C(600000)
-#define GRACE_MS         UINT64_C(60000)
-#define DAY_MS           UINT64_C(86400000)
-#define BAD_SHOWN_MAX    20
-#define LOOK_MS          200 /* between looks at the progress */
-
-enum {
-  OPTION_PROVIDER = 256,
-  OPTION_ROUTE,
-  OPTION_BASE_URL,
-  OPTION_KEY_ENV,
-  OPTION_ORDER,
-  OPTION_MAX_WAIT,
-  OPTION_TIMEOUT,
-  OPTION_GRACE,
-  OPTION_RETRIES,
-  OPTION_RETRY_FAILED,
-  OPTION_SKIP_BAD,
-  OPTION_CLASS,
-  OPTION_QUIET,
-  OPTION_JSON
-};
-
-static const struct weir_cli_option options[] = {
-    {"output", 'o', "FILE", "where results go; run again with the same file to resume (required)"},
-    {"model", 'm', "MODEL", "for lines that name no model"},
-    {"provider", OPTION_PROVIDER, "NAME",
-     "gemini, openai, anthropic, or NAME=KIND as the coordinator's\n"
-     "configuration calls it (default: by the format of each line)"},
-    {"route", OPTION_ROUTE, "NAME", "ask for this route or pool, whatever model the lines name"},
-    {"base-url", OPTION_BASE_URL, "URL", "of the provider (default: its own)"},
-    {"key-env", OPTION_KEY_ENV, "NAME",
-     "environment variable that holds the API key (default:\n"
-     "GEMINI_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY)"},
-    {"parallel", 'n', "N", "requests under way or waiting at a time, 1 to 512 (default: 32)"},
-    {"order", OPTION_ORDER, "input|completed",
-     "of the lines of the finished output (default: input)"},
-    {"max-wait", OPTION_MAX_WAIT, "DURATION",
-     "end the run when a line's turn takes longer, retries\nincluded (default: 1h)"},
-    {"timeout", OPTION_TIMEOUT, "DURATION", "of one transfer (default: 10m)"},
-    {"grace", OPTION_GRACE, "DURATION", "for requests under way when interrupted (default: 1m)"},
-    {"retries", OPTION_RETRIES, "N",
-     "of a request, after its first attempt, 0 to 100 (default: 5)"},
-    {"retry-failed", OPTION_RETRY_FAILED, NULL,
-     "send again what failed in an earlier run but may pass now"},
-    {"skip-bad", OPTION_SKIP_BAD, NULL, "write lines that cannot be sent to the output, as errors"},
-    {"class", OPTION_CLASS, "online|batch", "whose turn it takes (default: batch)"},
-    {"coordinator", 'c', "ENDPOINT",
-     "where it listens (default: $WEIR_COORDINATOR, or\nipc:///run/weir/weir.sock)"},
-    {"quiet", OPTION_QUIET, NULL, "no progress; errors are still shown"},
-    {"json", OPTION_JSON, NULL, "end with a summary as JSON on stdout"},
-    {0},
-};
+#define BAD_SHOWN_MAX 20
+#define LOOK_MS       200 /* between looks at the progress */
 
 struct batch {
-  const char *input, *output_path, *base_url, *key_env, *endpoint;
-  char provider[32];
-  uint64_t parallel, retries, max_wait_ms, timeout_ms, grace_ms;
-  bool is_in_order, retries_failed, skips_bad, is_quiet, is_json;
-  enum weir_class work_class;
-  struct weir_batch_target target;
-
+  struct weir_batch_options options;
   int input_fd, signal_fd;
   bool is_interrupted;
   uint32_t before; /* results of earlier runs */
@@ -116,17 +56,18 @@ static int input_read(struct batch *batch)
 {
   enum weir_err err;
 
-  batch->input_fd = open(batch->input, O_RDONLY | O_CLOEXEC);
+  batch->input_fd = open(batch->options.input, O_RDONLY | O_CLOEXEC);
   if (batch->input_fd < 0 || lseek(batch->input_fd, 0, SEEK_CUR) < 0) {
-    weir_cli_error(self, "%s: %s", batch->input,
+    weir_cli_error(self, "%s: %s", batch->options.input,
                    errno == ESPIPE ? "is not a regular file; save it to one first"
                                    : strerror(errno));
     return WEIR_CLI_BAD;
   }
-  weir_batch_index_init(&batch->index, batch->input_fd, weir_batch_target_check, &batch->target);
+  weir_batch_index_init(&batch->index, batch->input_fd, weir_batch_target_check,
+                        &batch->options.target);
   err = weir_batch_index_read(&batch->index);
   if (err) {
-    weir_cli_error(self, "%s: %s", batch->input,
+    weir_cli_error(self, "%s: %s", batch->options.input,
                    err == WEIR_ESYSTEM ? strerror(errno) : weir_err_text((int)err));
     return WEIR_CLI_BAD;
   }
@@ -145,12 +86,13 @@ static int bad_show(struct batch *batch)
     if (entry->state != WEIR_BATCH_BAD)
       continue;
     weir_batch_index_reason(&batch->index, entry, reason);
-    fprintf(stderr, "%s:%" PRIu32 ": %s\n", batch->input, entry->line, reason);
+    fprintf(stderr, "%s:%" PRIu32 ": %s\n", batch->options.input, entry->line, reason);
     shown++;
   }
   if (batch->index.bad_count > shown)
-    fprintf(stderr, "%s: and %" PRIu32 " more\n", batch->input, batch->index.bad_count - shown);
-  if (batch->index.bad_count == 0 || batch->skips_bad)
+    fprintf(stderr, "%s: and %" PRIu32 " more\n", batch->options.input,
+            batch->index.bad_count - shown);
+  if (batch->index.bad_count == 0 || batch->options.skips_bad)
     return WEIR_CLI_FINE;
   weir_cli_error(self,
                  "%" PRIu32 " of %" PRIu32 " lines cannot be sent, so nothing was; fix them, or "
@@ -178,7 +120,7 @@ static bool bad_write(struct batch *batch)
         !out.is_failed && weir_batch_output_append(&batch->output, entry, out.bytes, out.size);
     weir_jsonout_free(&out);
     if (!is_fine) {
-      snprintf(batch->fault, sizeof(batch->fault), "%.300s: %s", batch->output_path,
+      snprintf(batch->fault, sizeof(batch->fault), "%.300s: %s", batch->options.output,
                strerror(errno));
       return false;
     }
@@ -197,9 +139,10 @@ static uint32_t count_state(const struct batch *batch, enum weir_batch_state sta
 
 static int output_prepare(struct batch *batch)
 {
-  if (!weir_batch_output_open(&batch->output, batch->output_path, batch->input_fd, batch->fault) ||
+  if (!weir_batch_output_open(&batch->output, batch->options.output, batch->input_fd,
+                              batch->fault) ||
       !weir_batch_output_resume(&batch->output, &batch->index, batch->fault) ||
-      (batch->retries_failed &&
+      (batch->options.retries_failed &&
        !weir_batch_output_rewrite(&batch->output, &batch->index, true, batch->fault)) ||
       !bad_write(batch))
     return fault(batch);
@@ -210,14 +153,14 @@ static int output_prepare(struct batch *batch)
 
 static int coordinator_find(struct batch *batch)
 {
-  enum weir_err err = weir_view_get(batch->endpoint, WEIR_VIEW_TIMEOUT_MS, &batch->view);
+  enum weir_err err = weir_view_get(batch->options.endpoint, WEIR_VIEW_TIMEOUT_MS, &batch->view);
 
   if (!err)
     return WEIR_CLI_FINE;
   weir_cli_error(self,
                  "no answer from the coordinator at %s (%s); check that weir-coordinator runs and "
                  "that --coordinator or WEIR_COORDINATOR names its endpoint",
-                 batch->endpoint, weir_err_text((int)err));
+                 batch->options.endpoint, weir_err_text((int)err));
   return WEIR_CLI_UNREACHABLE;
 }
 
@@ -228,12 +171,13 @@ static int provider_add(struct batch *batch, const char *name, const char *kind)
 
   provider.name = name;
   provider.kind = kind;
-  provider.base_url = batch->base_url;
-  provider.key_env = batch->key_env;
+  provider.base_url = batch->options.base_url;
+  provider.key_env = batch->options.key_env;
   err = weir_provider_add(batch->work.weir, &provider);
   if (err != WEIR_OK)
-    return weir_cli_usage(self, "provider '%s'%s%s: %s", name, batch->base_url ? " at " : "",
-                          batch->base_url ? batch->base_url : "", weir_error_text(err));
+    return weir_cli_usage(
+        self, "provider '%s'%s%s: %s", name, batch->options.base_url ? " at " : "",
+        batch->options.base_url ? batch->options.base_url : "", weir_error_text(err));
   return WEIR_CLI_FINE;
 }
 
@@ -250,19 +194,21 @@ static int library_open(struct batch *batch)
   static const char *const names[] = {"gemini", "openai", "anthropic"};
   int err, result = WEIR_CLI_FINE;
 
-  open_options.coordinator = batch->endpoint;
-  open_options.retries_max = (uint32_t)batch->retries;
-  open_options.is_without_retries = batch->retries == 0;
+  open_options.coordinator = batch->options.endpoint;
+  open_options.retries_max = (uint32_t)batch->options.retries;
+  open_options.is_without_retries = batch->options.retries == 0;
   open_options.log = log_line;
   err = weir_open(&open_options, &batch->work.weir);
   if (err != WEIR_OK) {
     weir_cli_error(self, "cannot start: %s", weir_error_text(err));
     return WEIR_CLI_BAD;
   }
-  if (batch->target.provider)
-    return provider_add(batch, batch->target.provider, weir_provider_kind_name(batch->target.kind));
-  for (size_t i = 0; result == WEIR_CLI_FINE && (batch->base_url || batch->key_env) &&
-                     i < sizeof(names) / sizeof(names[0]);
+  if (batch->options.target.provider)
+    return provider_add(batch, batch->options.target.provider,
+                        weir_provider_kind_name(batch->options.target.kind));
+  for (size_t i = 0;
+       result == WEIR_CLI_FINE && (batch->options.base_url || batch->options.key_env) &&
+       i < sizeof(names) / sizeof(names[0]);
        i++)
     result = provider_add(batch, names[i], names[i]);
   return result;
@@ -289,7 +235,7 @@ static int pool_find(struct batch *batch, const char *model, char ret_pool[WEIR_
   int err;
 
   ask.model = model;
-  ask.work_class = batch->work_class;
+  ask.work_class = batch->options.work_class;
   ask.max_wait_ms = 5000;
   ask.is_immediate = 1;
   err = weir_acquire(batch->work.weir, &ask, &lease);
@@ -313,7 +259,7 @@ static int first_probe(struct batch *batch)
     if (batch->index.entries[i].state == WEIR_BATCH_PENDING)
       entry = &batch->index.entries[i];
   if (!entry || !weir_batch_index_load(&batch->index, entry, &request, reason) ||
-      !weir_batch_target_model(&batch->target, &request, model))
+      !weir_batch_target_model(&batch->options.target, &request, model))
     return WEIR_CLI_FINE;
   err = pool_find(batch, model, pool);
   if (err == WEIR_EDENIED) {
@@ -321,11 +267,11 @@ static int first_probe(struct batch *batch)
                    "%s:%" PRIu32
                    ": the coordinator has no pool for '%s'; add it to 'models' in its "
                    "configuration, or name what it has ('weir stats') with --model or --route",
-                   batch->input, entry->line, model);
+                   batch->options.input, entry->line, model);
     return WEIR_CLI_BAD;
   }
   if (err != WEIR_OK) {
-    weir_cli_error(self, "no lease from the coordinator at %s: %s", batch->endpoint,
+    weir_cli_error(self, "no lease from the coordinator at %s: %s", batch->options.endpoint,
                    weir_error_text(err));
     return err == WEIR_EUNREACHABLE ? WEIR_CLI_UNREACHABLE : WEIR_CLI_BAD;
   }
@@ -348,7 +294,7 @@ static void give_up(struct batch *batch)
                  "command again to resume",
                  batch->work.inflight);
   if (fsync(batch->output.fd) != 0)
-    weir_cli_error(self, "%s: %s", batch->output_path, strerror(errno));
+    weir_cli_error(self, "%s: %s", batch->options.output, strerror(errno));
   _exit(batch->is_interrupted ? WEIR_CLI_INTERRUPTED : WEIR_CLI_BAD);
 }
 
@@ -394,7 +340,7 @@ static void watch(struct batch *batch)
     pthread_mutex_unlock(&batch->work.lock);
     if (is_stopping && !is_drained) {
       weir_drain(batch->work.weir);
-      deadline_us = now_us + batch->grace_ms * 1000;
+      deadline_us = now_us + batch->options.grace_ms * 1000;
       is_drained = true;
     }
     weir_batch_progress_show(&batch->progress, &tally, now_us, is_over);
@@ -418,20 +364,20 @@ static int lines_run(struct batch *batch)
     weir_cli_error(self, "cannot start: %s", strerror(errno));
     return WEIR_CLI_BAD;
   }
-  work->target = &batch->target;
-  work->input_path = batch->input;
+  work->target = &batch->options.target;
+  work->input_path = batch->options.input;
   work->input_fd = batch->input_fd;
-  work->max_wait_ms = batch->max_wait_ms;
-  work->timeout_ms = batch->timeout_ms;
-  work->work_class = batch->work_class;
+  work->max_wait_ms = batch->options.max_wait_ms;
+  work->timeout_ms = batch->options.timeout_ms;
+  work->work_class = batch->options.work_class;
   work->index = &batch->index;
   work->output = &batch->output;
-  batch->progress.is_silent = batch->is_quiet;
+  batch->progress.is_silent = batch->options.is_quiet;
   batch->progress.is_terminal = isatty(STDERR_FILENO);
   batch->progress.total = batch->index.count - batch->index.bad_count;
   batch->progress.before = batch->before;
   batch->progress.begun_us = batch->progress.shown_us = batch->begun_us = weir_cli_now_us();
-  if (!weir_batch_work_start(work, (uint32_t)batch->parallel)) {
+  if (!weir_batch_work_start(work, (uint32_t)batch->options.parallel)) {
     weir_cli_error(self, "the system refuses threads; try a smaller --parallel");
     return WEIR_CLI_BAD;
   }
@@ -448,8 +394,8 @@ static void summary_json(const struct batch *batch, int result)
   struct weir_jsonout out = {0};
 
   weir_jsonout_object(&out, NULL);
-  weir_jsonout_text(&out, "input", batch->input);
-  weir_jsonout_text(&out, "output", batch->output_path);
+  weir_jsonout_text(&out, "input", batch->options.input);
+  weir_jsonout_text(&out, "output", batch->options.output);
   weir_jsonout_uint(&out, "lines", batch->index.count);
   weir_jsonout_uint(&out, "bad", batch->index.bad_count);
   weir_jsonout_uint(&out, "before", batch->before);
@@ -481,15 +427,15 @@ static void summary_text(const struct batch *batch)
   if (batch->work.reason[0] != '\0')
     weir_cli_error(self, "stopped: %s", batch->work.reason);
   if (left > 0)
-    weir_cli_error(self, "%" PRIu32 " lines are left; run the same command again to resume", left);
+    weir_cli_error(self, "lines left: %" PRIu32 "; run the same command again to resume", left);
   if (retryable > 0)
     weir_cli_error(self,
-                   "%" PRIu32 " lines failed but may pass later: add --retry-failed to send them "
-                   "again",
+                   "lines that failed but may pass later: %" PRIu32 "; add --retry-failed to send "
+                   "them again",
                    retryable);
   if (failed > 0)
-    weir_cli_error(self, "%" PRIu32 " lines failed for good: see \"error\" in %s", failed,
-                   batch->output_path);
+    weir_cli_error(self, "lines that failed for good: %" PRIu32 "; see \"error\" in %s", failed,
+                   batch->options.output);
 }
 
 /* Puts the finished output in order, tells how it went, and decides the exit code. */
@@ -499,7 +445,7 @@ static int finish(struct batch *batch)
   int result = WEIR_CLI_FINE;
   bool is_fine = true;
 
-  if (batch->is_in_order && left == 0)
+  if (batch->options.is_in_order && left == 0)
     is_fine = weir_batch_output_rewrite(&batch->output, &batch->index, false, batch->fault);
   is_fine = weir_batch_output_close(&batch->output, batch->fault) && is_fine;
   if (left > 0 || !is_fine || batch->index.bad_count > 0 ||
@@ -512,7 +458,7 @@ static int finish(struct batch *batch)
   if (!is_fine)
     fault(batch);
   summary_text(batch);
-  if (batch->is_json)
+  if (batch->options.is_json)
     summary_json(batch, result);
   return result;
 }
@@ -550,127 +496,17 @@ static void batch_free(struct batch *batch)
   free(batch);
 }
 
-/* ---- Command line -------------------------------------------------------------------------- */
-
-/* "gemini", or "mine=gemini" for a provider that the coordinator calls otherwise. */
-static int provider_parse(struct batch *batch, const char *text)
-{
-  const char *equals = strchr(text, '='), *kind = equals ? equals + 1 : text;
-  size_t size = equals ? (size_t)(equals - text) : strlen(text);
-
-  if (size == 0 || size >= sizeof(batch->provider))
-    return weir_cli_usage(self, "--provider: a name has 1 to %zu characters",
-                          sizeof(batch->provider) - 1);
-  batch->target.kind = weir_provider_kind_parse(kind);
-  if (batch->target.kind == 0)
-    return weir_cli_usage(self,
-                          "--provider: '%s' is no kind of provider; write gemini, openai, "
-                          "anthropic, vertex or compatible, or NAME=KIND",
-                          kind);
-  memcpy(batch->provider, text, size);
-  batch->provider[size] = '\0';
-  batch->target.provider = batch->provider;
-  return WEIR_CLI_FINE;
-}
-
-static int order_parse(struct batch *batch, const char *text)
-{
-  batch->is_in_order = strcmp(text, "input") == 0;
-  if (!batch->is_in_order && strcmp(text, "completed") != 0)
-    return weir_cli_usage(self, "--order: '%s' is neither 'input' nor 'completed'", text);
-  return WEIR_CLI_FINE;
-}
-
-static int class_parse(struct batch *batch, const char *text)
-{
-  batch->work_class = weir_class_parse(text);
-  if (batch->work_class == 0)
-    return weir_cli_usage(self, "--class: '%s' is neither 'online' nor 'batch'", text);
-  return WEIR_CLI_FINE;
-}
-
-static int text_take(struct batch *batch, int id, const char *value)
-{
-  const char **place = id == 'o'                ? &batch->output_path
-                       : id == 'm'              ? &batch->target.model
-                       : id == OPTION_ROUTE     ? &batch->target.route
-                       : id == OPTION_BASE_URL  ? &batch->base_url
-                       : id == OPTION_KEY_ENV   ? &batch->key_env
-                       : id == 'c'              ? &batch->endpoint
-                       : id == WEIR_CLI_OPERAND ? &batch->input
-                                                : NULL;
-
-  if (!place)
-    return WEIR_CLI_USAGE;
-  if (id == WEIR_CLI_OPERAND && batch->input)
-    return weir_cli_usage(self, "one input at a time: '%s' is one too many", value);
-  if (value[0] == '\0')
-    return weir_cli_usage(self, "an option's value is empty");
-  *place = value;
-  return WEIR_CLI_FINE;
-}
-
-static int option_take(struct batch *batch, const struct weir_cli_args *args, int id)
-{
-  switch (id) {
-  case OPTION_PROVIDER:
-    return provider_parse(batch, args->value);
-  case OPTION_ORDER:
-    return order_parse(batch, args->value);
-  case OPTION_CLASS:
-    return class_parse(batch, args->value);
-  case 'n':
-    return weir_cli_uint(args, 1, WEIR_BATCH_PARALLEL_MAX, &batch->parallel);
-  case OPTION_RETRIES:
-    return weir_cli_uint(args, 0, RETRIES_MAX, &batch->retries);
-  case OPTION_MAX_WAIT:
-    return weir_cli_duration(args, WEIR_WAIT_MAX_MS, &batch->max_wait_ms);
-  case OPTION_TIMEOUT:
-    return weir_cli_duration(args, DAY_MS, &batch->timeout_ms);
-  case OPTION_GRACE:
-    return weir_cli_duration(args, DAY_MS, &batch->grace_ms);
-  case OPTION_RETRY_FAILED:
-    batch->retries_failed = true;
-    return WEIR_CLI_FINE;
-  case OPTION_SKIP_BAD:
-    batch->skips_bad = true;
-    return WEIR_CLI_FINE;
-  case OPTION_QUIET:
-    batch->is_quiet = true;
-    return WEIR_CLI_FINE;
-  case OPTION_JSON:
-    batch->is_json = true;
-    return WEIR_CLI_FINE;
-  default:
-    return text_take(batch, id, args->value);
-  }
-}
-
 static int run(int argc, char **argv)
 {
-  struct weir_cli_args args = {.command = self, .argc = argc, .argv = argv};
   struct batch *batch = calloc(1, sizeof(*batch));
-  int id, result = WEIR_CLI_FINE;
+  int result;
 
   if (!batch) {
     weir_cli_error(self, "out of memory");
     return WEIR_CLI_BAD;
   }
   batch->input_fd = batch->output.fd = -1;
-  batch->parallel = PARALLEL_DEFAULT;
-  batch->retries = RETRIES_DEFAULT;
-  batch->max_wait_ms = WAIT_DEFAULT_MS;
-  batch->timeout_ms = TIMEOUT_MS;
-  batch->grace_ms = GRACE_MS;
-  batch->is_in_order = true;
-  batch->work_class = WEIR_CLASS_BATCH;
-  while (result == WEIR_CLI_FINE && (id = weir_cli_next(&args)) != WEIR_CLI_END)
-    result = id == WEIR_CLI_WRONG ? WEIR_CLI_USAGE : option_take(batch, &args, id);
-  if (result == WEIR_CLI_FINE && !batch->input)
-    result = weir_cli_usage(self, "which file of requests?");
-  if (result == WEIR_CLI_FINE && !batch->output_path)
-    result = weir_cli_usage(self, "where do the results go? add -o FILE");
-  batch->endpoint = weir_cli_endpoint(batch->endpoint);
+  result = weir_batch_options_parse(&batch->options, argc, argv);
   if (result == WEIR_CLI_FINE)
     result = batch_run(batch);
   batch_free(batch);
@@ -689,6 +525,6 @@ const struct weir_cli_command weir_cli_batch_command = {
         "come; when all are there they are put in the order of INPUT. Ctrl-C, a crash or a closed\n"
         "quota cost nothing: the same command goes on where it stopped.\n\n"
         "  GEMINI_API_KEY=... weir batch in.jsonl -o out.jsonl --model gemini-2.5-flash",
-    .options = options,
+    .options = weir_batch_option_table,
     .run = run,
 };

@@ -316,13 +316,12 @@ static void record_take(void *context, const struct weir_json_token *token)
     scan->has_id = text_copy(token, scan->record->id, WEIR_BATCH_ID_MAX);
   } else if (token->depth == 1 && token->type == WEIR_JSON_STRING && strcmp(path, "id") == 0) {
     scan->is_bad_line = line_number(token->text, &scan->record->number);
-  } else if (token->depth == 1 && is_object && strcmp(path, "error") == 0) {
+  } else if (is_object && ((token->depth == 1 && strcmp(path, "error") == 0) ||
+                           (token->depth == 2 && strcmp(path, "result.error") == 0))) {
     scan->has_error = true;
   } else if (token->depth == 1 && token->type != WEIR_JSON_NULL &&
              (strcmp(path, "response") == 0 || strcmp(path, "result") == 0)) {
     scan->has_answer = true; /* a string when the provider did not send JSON */
-  } else if (token->depth == 2 && is_object && strcmp(path, "result.error") == 0) {
-    scan->has_error = true;
   } else if (token->type == WEIR_JSON_TRUE && (strcmp(path, "error.retryable") == 0 ||
                                                strcmp(path, "result.error.retryable") == 0)) {
     scan->record->is_retryable = true;

@@ -79,7 +79,7 @@ static void eta_format(const struct weir_batch_progress *progress,
   if (left == 0 || tally->done == 0)
     snprintf(ret_text, WEIR_CLI_TEXT_SIZE, "%s", left == 0 ? "0s" : "?");
   else
-    weir_cli_span(elapsed / tally->done * left, ret_text);
+    weir_cli_span((elapsed / tally->done * left / 1000000 + 1) * 1000000, ret_text);
 }
 
 static void line_format(const struct weir_batch_progress *progress,

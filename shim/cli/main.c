@@ -141,7 +141,8 @@ int main(int argc, char **argv)
 {
   int result;
 
-  signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of the write, not our end */
+  (void)signal(SIGPIPE,
+               SIG_IGN); /* a reader that goes away is an error of the write, not our end */
   result = dispatch(argc, argv);
   errno = 0;
   if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {

@@ -54,7 +54,7 @@ static void row_take(struct look *look, const struct weir_msg_row *row)
   }
   look->answers++;
   /* A reload between the two questions may have taken pools away. */
-  if (row->row < row->rows && row->row < data->totals.pools && look->has_totals)
+  if (data->pools && row->row < row->rows && row->row < data->totals.pools)
     data->pools[row->row] = *row;
 }
 

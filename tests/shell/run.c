@@ -27,7 +27,7 @@ void run_start(struct run *run, const char *program, ...)
   va_list list;
 
   assert_non_null(path);
-  words[0] = strdup(path);
+  words[0] = strdup(path ? path : "");
   va_start(list, program);
   for (const char *word; (word = va_arg(list, const char *)) != NULL; count++) {
     assert_true(count <= WORDS_MAX);

@@ -390,7 +390,7 @@ static void tells_a_request_that_can_never_fit(void **state)
   assert_exit(1, WEIR(BATCH("--model", "small")));
   assert_each_once(2);
   assert_int_equal(output_read().failed, 1);
-  assert_holds(run.err, "1 lines failed for good");
+  assert_holds(run.err, "lines that failed for good: 1");
 }
 
 static void says_what_the_coordinator_lacks(void **state)
