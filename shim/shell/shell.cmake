@@ -10,8 +10,11 @@ target_link_libraries(weir PRIVATE
   $<BUILD_INTERFACE:weir_client> $<BUILD_INTERFACE:weir_rules> $<BUILD_INTERFACE:weir_flags>
   PkgConfig::ZMQ PkgConfig::CURL Threads::Threads)
 # nodelete: the worker's thread may outlive a host's dlclose() of a plugin that uses libweir.
-target_link_options(weir PRIVATE -Wl,-z,nodelete
-  $<$<NOT:$<OR:$<BOOL:${WEIR_SANITIZE}>,$<BOOL:${WEIR_FUZZ}>>>:-Wl,--no-undefined>)
+target_link_options(weir PRIVATE -Wl,-z,nodelete)
+# The sanitizers' functions come from the program that loads the library.
+if(NOT WEIR_SANITIZE AND NOT WEIR_FUZZ)
+  target_link_options(weir PRIVATE -Wl,--no-undefined)
+endif()
 set_target_properties(weir PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
   PUBLIC_HEADER include/weir.h)
