@@ -36,7 +36,7 @@ enum class {
   CLASSES
 };
 
-/* Weights in thousandths of a token per code point: measured, see docs/PROVIDERS.md, 6.3. */
+/* Weights in thousandths of a token per code point: measured, see docs/PROVIDERS.md. */
 enum family { O200K, GEMMA, FAMILIES };
 
 static const uint16_t weights[FAMILIES][CLASSES] = {
@@ -60,7 +60,7 @@ static const uint16_t word_start_weights[FAMILIES] = {164, 0};
 /* O200K cuts digits into groups of at most three: so its weights, in place of the measured mean. */
 static const uint16_t digit_run_weights[FAMILIES] = {750, 0};
 
-/* Long unbroken runs that are no words, per byte (the same section, table 6.2, inverted). */
+/* Long unbroken runs that are no words, per byte (measured on random data). */
 enum noise { WORDS, DIGITS, HEX, UUID, BASE64, NOISES };
 
 static const uint16_t noise_weights[FAMILIES][NOISES] = {

@@ -222,43 +222,57 @@ static uint64_t month_parse(const char *text)
   return 0;
 }
 
+/* A date as far as it is read. */
+struct date {
+  uint64_t month;
+  uint64_t numbers[2], numbers_count; /* the day, then the year */
+  uint64_t clock[3], clock_count;
+};
+
+/* Takes in a word of |size| characters; false when it can belong to no date. */
+static bool date_take(struct date *d, const char *word, size_t size)
+{
+  uint64_t value;
+
+  if (size == 0 || size > 4 || !is_digit(*word) || !weir_text_count(word, &value)) {
+    if (d->month == 0 && size == 3)
+      d->month = month_parse(word);
+    return true;
+  }
+  if (word[size] == ':' || d->clock_count == 1 || d->clock_count == 2) {
+    if (d->clock_count == 3)
+      return false;
+    d->clock[d->clock_count++] = value;
+    return true;
+  }
+  if (d->numbers_count == 2)
+    return false;
+  d->numbers[d->numbers_count++] = value;
+  return true;
+}
+
 /* The three forms of RFC 9110 differ in order and separators only: the month is the word that is
  * one, the clock has colons, and of the other two numbers the first is the day.
  *   Sun, 06 Nov 1994 08:49:37 GMT    Sunday, 06-Nov-94 08:49:37 GMT    Sun Nov  6 08:49:37 1994 */
 bool weir_text_date(const char *text, uint64_t *ret_unix_s)
 {
-  uint64_t month = 0, numbers[2] = {0}, clock[3] = {0}, count = 0, clocks = 0;
+  struct date d = {0};
+  uint64_t year;
 
   while (*text != '\0') {
     size_t size = strcspn(text, " ,-:");
-    uint64_t value;
 
-    if (size > 0 && size <= 4 && weir_text_count(text, &value)) {
-      bool is_clock = text[size] == ':' || (clocks > 0 && clocks < 3);
-
-      if (clocks == 3 && is_clock)
-        return false;
-      if (count == 2 && !is_clock)
-        return false;
-      if (is_clock)
-        clock[clocks++] = value;
-      else
-        numbers[count++] = value;
-    } else if (month == 0 && size == 3) {
-      month = month_parse(text);
-    }
+    if (!date_take(&d, text, size))
+      return false;
     text += size;
     text += *text != '\0';
   }
-  if (month == 0 || clocks != 3 || count != 2 || numbers[0] == 0 || numbers[0] > 31 ||
-      clock[0] > 23 || clock[1] > 59 || clock[2] > 60)
+  year = d.numbers[1] >= 100 ? d.numbers[1] : d.numbers[1] + (d.numbers[1] < 70 ? 2000 : 1900);
+  if (d.month == 0 || d.clock_count != 3 || d.numbers_count != 2 || d.numbers[0] == 0 ||
+      d.numbers[0] > 31 || d.clock[0] > 23 || d.clock[1] > 59 || d.clock[2] > 60 || year < 1970)
     return false;
-  if (numbers[1] < 100)
-    numbers[1] += numbers[1] < 70 ? 2000 : 1900;
-  if (numbers[1] < 1970 || numbers[1] > 9999)
-    return false;
-  *ret_unix_s = days_from_1970(numbers[1], month, numbers[0]) * 86400 + clock[0] * 3600 +
-                clock[1] * 60 + clock[2];
+  *ret_unix_s = days_from_1970(year, d.month, d.numbers[0]) * 86400 + d.clock[0] * 3600 +
+                d.clock[1] * 60 + d.clock[2];
   return true;
 }
 
