@@ -1,1 +1,45 @@
-# Installation rules: filled by the library's own folder; see shim/CMakeLists.txt.
+# What `cmake --install` puts where, but for the programs, which stand with their targets.
+# Components: library (to run), development (to build against it).
+include(CMakePackageConfigHelpers)
+
+install(TARGETS weir EXPORT weirTargets
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
+          NAMELINK_COMPONENT development
+  PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+
+# Below a prefix that the loader does not search, the program still finds its library.
+if(TARGET weir_cli)
+  set_target_properties(weir_cli PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+endif()
+
+set(weir_package ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
+install(EXPORT weirTargets NAMESPACE weir:: DESTINATION ${weir_package} COMPONENT development)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weirConfig.cmake.in
+  ${CMAKE_BINARY_DIR}/weirConfig.cmake INSTALL_DESTINATION ${weir_package}
+  NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
+# Before 1.0 each minor version may break programs built with another.
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/weirConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/weirConfig.cmake ${CMAKE_BINARY_DIR}/weirConfigVersion.cmake
+  DESTINATION ${weir_package} COMPONENT development)
+
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(WEIR_PC_LIBDIR "${CMAKE_INSTALL_LIBDIR}")
+else()
+  set(WEIR_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+endif()
+if(IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(WEIR_PC_INCLUDEDIR "${CMAKE_INSTALL_INCLUDEDIR}")
+else()
+  set(WEIR_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+# The prefix is only known for good when it is installed: `cmake --install DIR --prefix ELSEWHERE`.
+install(CODE "
+  set(WEIR_PC_PREFIX \"\${CMAKE_INSTALL_PREFIX}\")
+  set(WEIR_PC_LIBDIR [[${WEIR_PC_LIBDIR}]])
+  set(WEIR_PC_INCLUDEDIR [[${WEIR_PC_INCLUDEDIR}]])
+  set(WEIR_PC_VERSION ${PROJECT_VERSION})
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/libweir.pc.in ${CMAKE_BINARY_DIR}/libweir.pc @ONLY)"
+  COMPONENT development)
+install(FILES ${CMAKE_BINARY_DIR}/libweir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+  COMPONENT development)
