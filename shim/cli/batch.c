@@ -31,8 +31,9 @@
 struct batch {
   struct weir_batch_options options;
   int input_fd, signal_fd;
-  bool is_interrupted;
-  uint32_t before; /* results of earlier runs */
+  bool is_interrupted, is_warned;
+  uint64_t warned_us; /* when a warning was shown last */
+  uint32_t before;    /* results of earlier runs */
   uint64_t begun_us;
   struct weir_batch_index index;
   struct weir_batch_output output;
@@ -181,11 +182,28 @@ static int provider_add(struct batch *batch, const char *name, const char *kind)
   return WEIR_CLI_FINE;
 }
 
+/* Shows what the library tells: errors always; warnings, of which there may be one per request, at
+ * most once a second; and that all is well again after a warning. Called from any thread. */
 static void log_line(void *context, enum weir_level level, const char *text)
 {
-  (void)context;
-  if (level == WEIR_LEVEL_ERROR)
-    fprintf(stderr, "weir batch: %s\n", text);
+  struct batch *batch = context;
+  uint64_t now_us = weir_cli_now_us();
+  bool is_shown = level == WEIR_LEVEL_ERROR;
+
+  pthread_mutex_lock(&batch->work.lock);
+  if (level == WEIR_LEVEL_WARNING && now_us - batch->warned_us >= 1000000) {
+    is_shown = true;
+    batch->warned_us = now_us;
+    batch->is_warned = true;
+  } else if (level == WEIR_LEVEL_INFO) {
+    is_shown = batch->is_warned;
+    batch->is_warned = false;
+  }
+  pthread_mutex_unlock(&batch->work.lock);
+  if (!is_shown)
+    return;
+  weir_batch_progress_clear(&batch->progress);
+  weir_cli_error(self, "%s", text);
 }
 
 static int library_open(struct batch *batch)
@@ -198,6 +216,7 @@ static int library_open(struct batch *batch)
   open_options.retries_max = (uint32_t)batch->options.retries;
   open_options.is_without_retries = batch->options.retries == 0;
   open_options.log = log_line;
+  open_options.log_context = batch;
   err = weir_open(&open_options, &batch->work.weir);
   if (err != WEIR_OK) {
     weir_cli_error(self, "cannot start: %s", weir_error_text(err));
@@ -360,7 +379,7 @@ static int lines_run(struct batch *batch)
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   batch->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
   work->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (batch->signal_fd < 0 || work->wake_fd < 0 || pthread_mutex_init(&work->lock, NULL) != 0) {
+  if (batch->signal_fd < 0 || work->wake_fd < 0) {
     weir_cli_error(self, "cannot start: %s", strerror(errno));
     return WEIR_CLI_BAD;
   }
@@ -493,6 +512,11 @@ static void batch_free(struct batch *batch)
   weir_view_free(&batch->view);
   if (batch->input_fd >= 0)
     close(batch->input_fd);
+  if (batch->signal_fd >= 0)
+    close(batch->signal_fd);
+  if (batch->work.wake_fd >= 0)
+    close(batch->work.wake_fd);
+  pthread_mutex_destroy(&batch->work.lock);
   free(batch);
 }
 
@@ -505,7 +529,8 @@ static int run(int argc, char **argv)
     weir_cli_error(self, "out of memory");
     return WEIR_CLI_BAD;
   }
-  batch->input_fd = batch->output.fd = -1;
+  batch->input_fd = batch->output.fd = batch->signal_fd = batch->work.wake_fd = -1;
+  pthread_mutex_init(&batch->work.lock, NULL);
   result = weir_batch_options_parse(&batch->options, argc, argv);
   if (result == WEIR_CLI_FINE)
     result = batch_run(batch);

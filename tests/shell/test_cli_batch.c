@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <weir/json.h>
@@ -223,6 +225,30 @@ static void batch_start_and_wait(const char *order)
   close(events.fd);
 }
 
+/* How many calls the provider has seen, by its own count. */
+static uint64_t upstream_arrivals(void)
+{
+  static const char request[] = "GET /_admin/counters HTTP/1.0\r\n\r\n";
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  const char *found, *port = strrchr(url, ':');
+  char answer[16384];
+  size_t size = 0;
+  ssize_t got;
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+  assert_non_null(port);
+  address.sin_port = htons((uint16_t)strtoul(port ? port + 1 : "", NULL, 10));
+  assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+  assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+  while ((got = read(fd, answer + size, sizeof(answer) - 1 - size)) > 0)
+    size += (size_t)got;
+  close(fd);
+  answer[size] = '\0';
+  found = strstr(answer, "\"arrivals\":");
+  assert_non_null(found);
+  return found ? strtoull(found + 11, NULL, 10) : 0;
+}
+
 /* ---- Tests --------------------------------------------------------------------------------- */
 
 static void runs_all_lines_and_keeps_their_order(void **state)
@@ -264,6 +290,8 @@ static void loses_and_repeats_nothing_when_killed(void **state)
   assert_true(output_read().is_in_order);
   assert_true(summary("before") >= (uint64_t)killed.count);
   assert_int_equal(summary("before") + summary("done"), LINES);
+  /* Only what was under way when it was killed was sent twice. */
+  assert_in_range(upstream_arrivals(), LINES, LINES + 4);
 }
 
 static void stops_in_good_order_when_interrupted(void **state)
