@@ -97,11 +97,9 @@ static void quota_judge(const struct weir_facts *facts, struct weir_verdict *ver
   }
   /* The message may hold a limit of 0 that the details leave out. */
   while (message_next(&message, &named)) {
-    enum lasting named_lasting = lasting_of(&named);
-
-    if (named_lasting > lasting && (facts->violations_count == 0 || named_lasting == FOREVER)) {
+    if (lasting_of(&named) > lasting) {
       worst = named;
-      lasting = named_lasting;
+      lasting = lasting_of(&worst);
     }
   }
   if (lasting != 0)

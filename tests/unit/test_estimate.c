@@ -131,6 +131,11 @@ static void pieces_give_the_same_as_the_whole(void **state)
   }
 }
 
+static uint64_t body_tokens(enum weir_provider_kind kind, const char *body)
+{
+  return weir_estimate_body(kind, body, strlen(body)).tokens;
+}
+
 static void bytes_that_are_no_utf8_cost_but_do_no_harm(void **state)
 {
   struct weir_rng rng;
@@ -149,11 +154,11 @@ static void bytes_that_are_no_utf8_cost_but_do_no_harm(void **state)
     assert_true(e.tokens <= 2 * size + 1);
   }
   assert_int_equal(weir_estimate_text(WEIR_TOKENIZER_O200K, "\xf0\x9f\x98", 3).tokens, 1);
-}
-
-static uint64_t body_tokens(enum weir_provider_kind kind, const char *body)
-{
-  return weir_estimate_body(kind, body, strlen(body)).tokens;
+  assert_int_equal(
+      weir_estimate_text(WEIR_TOKENIZER_O200K, "\xf0\x9f \xf0\x9f \xf0\x9f ", 9).tokens, 3);
+  assert_int_equal(weir_estimate_text(WEIR_TOKENIZER_O200K, "\xe5 \x8d\x8f", 4).tokens, 3);
+  /* What one text leaves open, the next one does not continue. */
+  assert_int_equal(body_tokens(WEIR_PROVIDER_OPENAI, "{\"a\":\"\xe5\",\"b\":\"\x8d\x8f\"}"), 6);
 }
 
 static void a_body_costs_its_texts_whatever_its_shape(void **state)
