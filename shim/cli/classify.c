@@ -273,7 +273,8 @@ int weir_cli_classify(int argc, char **argv)
 {
   static const struct weir_cli_option options[] = {
       {"json", 256, NULL, "accepted; the output always is JSON"}, {0}};
-  static const struct weir_cli_command command = {.name = "classify", .options = options};
+  static const struct weir_cli_command command = {
+      .name = "classify", .synopsis = "[--json] [FILE...] <ANSWERS.jsonl", .options = options};
   struct weir_cli_args args = {.command = &command, .argc = argc, .argv = argv};
   bool is_fine = true, has_file = false;
   int id;
