@@ -4,13 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int by_sent(const void *left, const void *right)
-{
-  const struct demo_call *a = left, *b = right;
-
-  return (a->t_sent_ms > b->t_sent_ms) - (a->t_sent_ms < b->t_sent_ms);
-}
-
 static int by_value(const void *left, const void *right)
 {
   const uint64_t *a = left, *b = right;
@@ -18,14 +11,15 @@ static int by_value(const void *left, const void *right)
   return (*a > *b) - (*a < *b);
 }
 
-uint64_t demo_quota_used_at(const struct demo_call *calls, size_t count, uint64_t at_ms,
-                            uint64_t window_ms)
+/* What was admitted in (at - window, at]. */
+static uint64_t used_at(const struct demo_arrival *arrivals, size_t count, uint64_t at_ms,
+                        uint64_t window_ms)
 {
   uint64_t used = 0;
 
-  for (size_t i = 0; i < count && calls[i].t_sent_ms <= at_ms; i++) {
-    if (calls[i].t_sent_ms + window_ms > at_ms)
-      used += calls[i].input_tokens;
+  for (size_t i = 0; i < count; i++) {
+    if (arrivals[i].at_ms <= at_ms && arrivals[i].at_ms + window_ms > at_ms)
+      used += arrivals[i].tokens;
   }
   return used;
 }
@@ -44,8 +38,14 @@ static bool anybody_waits(const struct demo_call *calls, size_t count, uint64_t 
   return false;
 }
 
-static void quota(const struct demo_call *calls, size_t count, uint64_t begin_ms, uint64_t end_ms,
-                  uint64_t limit, uint64_t window_ms, struct demo_figures *f)
+struct quota {
+  const struct demo_arrival *arrivals;
+  size_t count;
+  uint64_t limit, window_ms;
+};
+
+static void quota_used(const struct demo_call *calls, size_t count, uint64_t begin_ms,
+                       uint64_t end_ms, const struct quota *quota, struct demo_figures *f)
 {
   uint64_t instants = 0;
   double sum = 0;
@@ -55,7 +55,8 @@ static void quota(const struct demo_call *calls, size_t count, uint64_t begin_ms
 
     if (!anybody_waits(calls, count, at))
       continue;
-    share = (double)demo_quota_used_at(calls, count, at, window_ms) / (double)limit;
+    share =
+        (double)used_at(quota->arrivals, quota->count, at, quota->window_ms) / (double)quota->limit;
     sum += share < 1 ? share : 1;
     instants++;
   }
@@ -84,17 +85,18 @@ static void waits(const struct demo_call *calls, size_t count, struct demo_figur
   free(sorted);
 }
 
-struct demo_figures demo_figures_of(struct demo_call *calls, size_t count, uint64_t limit,
-                                    uint64_t window_ms)
+struct demo_figures demo_figures_of(const struct demo_call *calls, size_t count,
+                                    const struct demo_arrival *arrivals, size_t arrivals_count,
+                                    uint64_t limit, uint64_t window_ms)
 {
-  struct demo_figures f;
+  const struct quota quota = {arrivals, arrivals_count, limit, window_ms};
   uint64_t begin_ms = UINT64_MAX, end_ms = 0;
+  struct demo_figures f;
 
   memset(&f, 0, sizeof(f));
   f.quota_used = 1;
   if (count == 0)
     return f;
-  qsort(calls, count, sizeof(*calls), by_sent);
   for (size_t i = 0; i < count; i++) {
     f.failed += !calls[i].is_ok;
     f.rejected_429 += calls[i].rejected_429;
@@ -107,6 +109,6 @@ struct demo_figures demo_figures_of(struct demo_call *calls, size_t count, uint6
   f.calls = count;
   f.seconds = (double)(end_ms - begin_ms) / 1000;
   waits(calls, count, &f);
-  quota(calls, count, begin_ms, end_ms, limit, window_ms, &f);
+  quota_used(calls, count, begin_ms, end_ms, &quota, &f);
   return f;
 }

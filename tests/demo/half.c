@@ -229,6 +229,24 @@ static void end(struct demo_half *half)
   demo_child_end(&half->upstream, SIGTERM);
 }
 
+/* What the provider counted, while it still runs. */
+static void conclude(struct demo_half *half)
+{
+  const struct demo_plan *plan = half->plan;
+  struct demo_arrival *arrivals = NULL;
+  size_t count = 0;
+
+  if (!demo_upstream_counters(half->base_url, &half->counters) ||
+      !demo_upstream_arrivals(half->base_url, &arrivals, &count)) {
+    demo_half_fail(half, "the provider does not tell what it counted");
+    return;
+  }
+  half->calls_lost = plan->requests - half->calls_count;
+  half->figures = demo_figures_of(half->calls, half->calls_count, arrivals, count,
+                                  plan->limit_tokens, plan->window_ms);
+  free(arrivals);
+}
+
 bool demo_half_run(struct demo_half *half, const struct demo_plan *plan, bool is_weir,
                    int signal_fd)
 {
@@ -246,12 +264,9 @@ bool demo_half_run(struct demo_half *half, const struct demo_plan *plan, bool is
     abort();
   if (start(half))
     run(half, &screen, signal_fd);
-  if (!half->error[0] && !demo_upstream_counters(half->base_url, &half->counters))
-    demo_half_fail(half, "the provider's counters cannot be read");
+  if (!half->error[0])
+    conclude(half);
   end(half);
-  half->calls_lost = plan->requests - half->calls_count;
-  half->figures =
-      demo_figures_of(half->calls, half->calls_count, plan->limit_tokens, plan->window_ms);
   return half->error[0] == 0;
 }
 

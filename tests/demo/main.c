@@ -22,6 +22,7 @@
 
 #define WINDOW_MIN_MS  1000
 #define WINDOW_MAX_MS  UINT64_C(600000)
+#define WINDOW_PERCENT 52
 #define TOKENS_ROUNDED 1000 /* limits are round numbers, as a provider's are */
 
 static const char help[] =
@@ -191,7 +192,8 @@ static void folder_remove(const char *folder)
     fprintf(stderr, "weir-demo: %s stays behind: %s\n", folder, strerror(errno));
 }
 
-/* Half of the work fits into a window, so that it takes two; requests do not bind. */
+/* A little more than half of the work fits into a window, so that it takes two: calls are whole,
+ * and the last of a window rarely fills it to the last token. Requests do not bind. */
 static bool limits_choose(struct demo_plan *plan)
 {
   struct demo_workload workload;
@@ -206,7 +208,8 @@ static bool limits_choose(struct demo_plan *plan)
   demo_workload_free(&workload);
   if (plan->requests == 0 || !demo_half_count_tokens(plan, &tokens))
     return false;
-  plan->limit_tokens = (tokens / 2 + TOKENS_ROUNDED / 2) / TOKENS_ROUNDED * TOKENS_ROUNDED;
+  plan->limit_tokens =
+      (tokens * WINDOW_PERCENT / 100 + TOKENS_ROUNDED / 2) / TOKENS_ROUNDED * TOKENS_ROUNDED;
   if (plan->limit_tokens == 0)
     plan->limit_tokens = TOKENS_ROUNDED;
   plan->limit_requests = (plan->requests * 3 + 3) / 4;

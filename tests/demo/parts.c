@@ -16,6 +16,8 @@
 #define LATENCY_SIGMA "0.4"
 #define ARGUMENTS_MAX 40
 
+#define ARRIVALS_OF_A_REQUEST 4 /* the first, and three retries */
+
 void demo_half_fail(struct demo_half *half, const char *format, ...)
 {
   va_list arguments;
@@ -125,6 +127,7 @@ bool demo_upstream_start(struct demo_half *half)
     add(&a, "--method");
     add(&a, "fixed");
     add_number(&a, "--window-ms", plan->window_ms);
+    add_number(&a, "--log", ARRIVALS_OF_A_REQUEST * plan->requests);
     add_number(&a, "--phase-ms", wall_ms() % plan->window_ms);
     add(&a, "--latency-median-ms");
     add(&a, LATENCY_MS);
@@ -158,6 +161,8 @@ void demo_coordinator_line(void *context, const char *line, size_t size)
 bool demo_coordinator_configure(struct demo_half *half)
 {
   const struct demo_plan *plan = half->plan;
+  /* The default of 3 s for a minute; a shorter window is scaled time, as far as machines allow. */
+  const uint64_t ttl_ms = plan->window_ms < 60000 ? 1000 + plan->window_ms / 30 : 3000;
   char path[256];
   FILE *file;
 
@@ -172,6 +177,8 @@ bool demo_coordinator_configure(struct demo_half *half)
           "listen: %s\n"
           "state: %s/weir.state\n"
           "log: {level: info, format: logfmt}\n"
+          "heartbeat: %" PRIu64 "ms\n"
+          "session_ttl: %" PRIu64 "ms\n"
           "providers:\n"
           "  gemini: {kind: gemini}\n"
           "pools:\n"
@@ -181,8 +188,8 @@ bool demo_coordinator_configure(struct demo_half *half)
           "    limits:\n"
           "      - {dimension: requests, window: %" PRIu64 "ms, amount: %" PRIu64 "}\n"
           "      - {dimension: input_tokens, window: %" PRIu64 "ms, amount: %" PRIu64 "}\n",
-          half->endpoint, plan->folder, DEMO_MODEL, plan->window_ms, plan->limit_requests,
-          plan->window_ms, plan->limit_tokens);
+          half->endpoint, plan->folder, ttl_ms / 3, ttl_ms, DEMO_MODEL, plan->window_ms,
+          plan->limit_requests, plan->window_ms, plan->limit_tokens);
   if (fclose(file) != 0)
     demo_half_fail(half, "%s: %s", path, strerror(errno));
   return half->error[0] == 0;

@@ -34,10 +34,32 @@ static struct demo_call call_at(uint64_t first, uint64_t sent, uint64_t tokens)
   return call;
 }
 
+/* As if the provider had admitted each call when it was sent. */
+static struct demo_figures figures_of(const struct demo_call *calls, size_t count, uint64_t window)
+{
+  struct demo_arrival arrivals[100];
+
+  assert_true(count <= 100);
+  for (size_t i = 0; i < count; i++)
+    arrivals[i] = (struct demo_arrival){calls[i].t_sent_ms, calls[i].input_tokens};
+  return demo_figures_of(calls, count, arrivals, count, LIMIT, window);
+}
+
+static void what_only_the_provider_knows_of_counts(void **state)
+{
+  /* A call that was admitted and whose instance then died. */
+  struct demo_call calls[] = {call_at(5000, 6000, 1)};
+  struct demo_arrival arrivals[] = {{5000, LIMIT / 2}};
+  struct demo_figures f = demo_figures_of(calls, 1, arrivals, 1, LIMIT, WINDOW);
+
+  (void)state;
+  assert_true(f.quota_used == 0.5);
+}
+
 static void used_is_whole_when_nobody_waits(void **state)
 {
   struct demo_call calls[] = {call_at(5000, 5000, 10), call_at(5000, 5000, 10)};
-  struct demo_figures f = demo_figures_of(calls, 2, LIMIT, WINDOW);
+  struct demo_figures f = figures_of(calls, 2, WINDOW);
 
   (void)state;
   assert_true(f.quota_used == 1);
@@ -47,7 +69,7 @@ static void used_is_whole_when_nobody_waits(void **state)
 static void a_full_window_counts_as_full_while_somebody_waits(void **state)
 {
   struct demo_call calls[] = {call_at(5000, 5000, LIMIT), call_at(5000, 6000, LIMIT)};
-  struct demo_figures f = demo_figures_of(calls, 2, LIMIT, WINDOW);
+  struct demo_figures f = figures_of(calls, 2, WINDOW);
 
   (void)state;
   assert_true(f.quota_used == 1);
@@ -58,7 +80,7 @@ static void waiting_on_an_idle_quota_counts_against(void **state)
 {
   /* 60 of 100 used, and yet the second call waits for 1 s. */
   struct demo_call calls[] = {call_at(5000, 5000, 60), call_at(5000, 6000, 40)};
-  struct demo_figures f = demo_figures_of(calls, 2, LIMIT, WINDOW);
+  struct demo_figures f = figures_of(calls, 2, WINDOW);
 
   (void)state;
   assert_true(f.quota_used > 0.599 && f.quota_used < 0.601);
@@ -67,7 +89,7 @@ static void waiting_on_an_idle_quota_counts_against(void **state)
 static void what_left_the_window_does_not_count(void **state)
 {
   struct demo_call calls[] = {call_at(5000, 5000, LIMIT), call_at(5000, 7000, LIMIT)};
-  struct demo_figures f = demo_figures_of(calls, 2, LIMIT, WINDOW);
+  struct demo_figures f = figures_of(calls, 2, WINDOW);
 
   (void)state;
   /* 9 instants full (5100 .. 5900), 10 empty (6000 .. 6900). */
@@ -79,7 +101,7 @@ static void a_burst_over_two_windows_counts_as_one_full_window(void **state)
 {
   struct demo_call calls[] = {call_at(5000, 5000, LIMIT), call_at(5000, 5001, LIMIT),
                               call_at(5000, 5900, 1)};
-  struct demo_figures f = demo_figures_of(calls, 3, LIMIT, WINDOW);
+  struct demo_figures f = figures_of(calls, 3, WINDOW);
 
   (void)state;
   assert_true(f.quota_used == 1);
@@ -88,7 +110,7 @@ static void a_burst_over_two_windows_counts_as_one_full_window(void **state)
 static void a_round_trip_is_no_wait(void **state)
 {
   struct demo_call calls[] = {call_at(5000, 5000 + DEMO_WAIT_MIN_MS, 1)};
-  struct demo_figures f = demo_figures_of(calls, 1, LIMIT, 10);
+  struct demo_figures f = figures_of(calls, 1, 10);
 
   (void)state;
   assert_int_equal(f.waiting_ms, 0);
@@ -102,7 +124,7 @@ static void percentiles_are_of_the_nearest_rank(void **state)
   (void)state;
   for (uint64_t i = 0; i < 100; i++)
     calls[i] = call_at(1000, 1000 + 100 - i, i > 0 ? 1 : 0);
-  f = demo_figures_of(calls, 100, LIMIT, WINDOW);
+  f = figures_of(calls, 100, WINDOW);
   assert_int_equal(f.wait_p50_ms, 50);
   assert_int_equal(f.wait_p95_ms, 95);
   assert_int_equal(f.wait_p99_ms, 99);
@@ -113,7 +135,7 @@ static void percentiles_are_of_the_nearest_rank(void **state)
 
 static void figures_of_nothing_are_zero(void **state)
 {
-  struct demo_figures f = demo_figures_of(NULL, 0, LIMIT, WINDOW);
+  struct demo_figures f = demo_figures_of(NULL, 0, NULL, 0, LIMIT, WINDOW);
 
   (void)state;
   assert_int_equal(f.calls, 0);
@@ -204,6 +226,7 @@ static void a_workload_gives_the_bodies_of_its_lines(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_only_the_provider_knows_of_counts),
       cmocka_unit_test(used_is_whole_when_nobody_waits),
       cmocka_unit_test(a_full_window_counts_as_full_while_somebody_waits),
       cmocka_unit_test(waiting_on_an_idle_quota_counts_against),

@@ -1,5 +1,6 @@
 #include "upstream.h"
 
+#include "clock.h"
 #include "instance.h"
 
 #include <curl/curl.h>
@@ -11,13 +12,13 @@
 
 #define TIMEOUT_MS 10000L
 
-/* Called with each number of an answer. */
-typedef void number_handler(void *context, const char *path, uint64_t number);
+/* Called with each value of an answer. */
+typedef void value_handler(void *context, const struct weir_json_token *token);
 
 struct reader {
   struct weir_json json;
   enum weir_json_status status;
-  number_handler *handler;
+  value_handler *handler;
   void *context;
 };
 
@@ -25,21 +26,18 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *context)
 {
   struct reader *r = context;
   struct weir_json_token token;
-  uint64_t number;
 
   (void)one;
   if (r->status == WEIR_JSON_BAD)
     return size;
   weir_json_feed(&r->json, bytes, size);
-  while ((r->status = weir_json_next(&r->json, &token)) == WEIR_JSON_TOKEN) {
-    if (token.type == WEIR_JSON_NUMBER && weir_json_uint(&token, &number))
-      r->handler(r->context, token.path, number);
-  }
+  while ((r->status = weir_json_next(&r->json, &token)) == WEIR_JSON_TOKEN)
+    r->handler(r->context, &token);
   return size;
 }
 
 /* One request on |curl|; false after a message. */
-static bool fetch(CURL *curl, const char *url, number_handler *handler, void *context)
+static bool fetch(CURL *curl, const char *url, value_handler *handler, void *context)
 {
   struct reader reader = {.status = WEIR_JSON_MORE, .handler = handler, .context = context};
   char text[CURL_ERROR_SIZE] = "";
@@ -63,12 +61,21 @@ static bool fetch(CURL *curl, const char *url, number_handler *handler, void *co
   return false;
 }
 
-static void on_count(void *context, const char *path, uint64_t number)
+/* Takes the number at |path|, without its fraction; false when |token| is another value. */
+static bool number_at(const struct weir_json_token *token, const char *path, uint64_t *ret_number)
 {
-  uint64_t *sum = context;
+  if (token->type != WEIR_JSON_NUMBER || strcmp(token->path, path) != 0)
+    return false;
+  *ret_number = strtoull(token->text, NULL, 10);
+  return true;
+}
 
-  if (strcmp(path, "totalTokens") == 0)
-    *sum += number;
+static void on_count(void *context, const struct weir_json_token *token)
+{
+  uint64_t *sum = context, tokens;
+
+  if (number_at(token, "totalTokens", &tokens))
+    *sum += tokens;
 }
 
 bool demo_upstream_tokens(const char *base_url, const char *model,
@@ -97,33 +104,92 @@ bool demo_upstream_tokens(const char *base_url, const char *model,
   return is_counted;
 }
 
-static void on_counter(void *context, const char *path, uint64_t number)
+static void on_counter(void *context, const struct weir_json_token *token)
 {
   struct demo_counters *counters = context;
+  uint64_t tokens;
 
-  if (strcmp(path, "totals.arrivals") == 0)
-    counters->arrivals = number;
-  if (strcmp(path, "totals.admitted") == 0)
-    counters->admitted = number;
-  if (strcmp(path, "totals.rejected") == 0)
-    counters->rejected_429 = number;
-  if (strcmp(path, "accounts[].input_tokens") == 0)
-    counters->input_tokens += number;
+  number_at(token, "now_ms", &counters->now_ms);
+  number_at(token, "totals.arrivals", &counters->arrivals);
+  number_at(token, "totals.admitted", &counters->admitted);
+  number_at(token, "totals.rejected", &counters->rejected_429);
+  if (number_at(token, "accounts[].input_tokens", &tokens))
+    counters->input_tokens += tokens;
+}
+
+/* GET of an administrative path. */
+static bool get(const char *base_url, const char *path, value_handler *handler, void *context)
+{
+  CURL *curl = curl_easy_init();
+  char url[256];
+  bool is_read;
+
+  if (!curl)
+    abort();
+  snprintf(url, sizeof(url), "%s/_admin/%s", base_url, path);
+  is_read = fetch(curl, url, handler, context);
+  curl_easy_cleanup(curl);
+  return is_read;
 }
 
 bool demo_upstream_counters(const char *base_url, struct demo_counters *ret_counters)
 {
-  CURL *curl = curl_easy_init();
   struct demo_counters counters = {0};
-  bool is_read;
-  char url[256];
 
-  if (!curl)
-    abort();
-  snprintf(url, sizeof(url), "%s/_admin/counters", base_url);
-  is_read = fetch(curl, url, on_counter, &counters);
-  curl_easy_cleanup(curl);
-  if (is_read)
-    *ret_counters = counters;
-  return is_read;
+  if (!get(base_url, "counters", on_counter, &counters))
+    return false;
+  *ret_counters = counters;
+  return true;
+}
+
+struct arrivals {
+  struct demo_arrival *list;
+  size_t count, capacity;
+  struct demo_arrival next; /* the entry that is being read */
+  bool is_admitted;
+  uint64_t dropped;
+};
+
+static void on_arrival(void *context, const struct weir_json_token *token)
+{
+  struct arrivals *a = context;
+
+  number_at(token, "dropped", &a->dropped);
+  number_at(token, "calls[].t_ms", &a->next.at_ms);
+  number_at(token, "calls[].tokens", &a->next.tokens);
+  if (strcmp(token->path, "calls[].admitted") == 0)
+    a->is_admitted = token->type == WEIR_JSON_TRUE;
+  if (token->type != WEIR_JSON_OBJECT_END || strcmp(token->path, "calls[]") != 0 || !a->is_admitted)
+    return;
+  if (a->count == a->capacity) {
+    a->capacity = a->capacity ? 2 * a->capacity : 1024;
+    a->list = realloc(a->list, a->capacity * sizeof(*a->list));
+    if (!a->list)
+      abort();
+  }
+  a->list[a->count++] = a->next;
+}
+
+bool demo_upstream_arrivals(const char *base_url, struct demo_arrival **ret_arrivals,
+                            size_t *ret_count)
+{
+  struct arrivals arrivals = {0};
+  struct demo_counters counters;
+  uint64_t ahead_ms; /* of the provider's clock before ours */
+
+  if (!demo_upstream_counters(base_url, &counters))
+    return false;
+  ahead_ms = counters.now_ms - demo_now_ms();
+  if (!get(base_url, "log", on_arrival, &arrivals) || arrivals.dropped > 0) {
+    if (arrivals.dropped > 0)
+      fprintf(stderr, "weir-demo: the provider's log lacks %llu calls\n",
+              (unsigned long long)arrivals.dropped);
+    free(arrivals.list);
+    return false;
+  }
+  for (size_t i = 0; i < arrivals.count; i++)
+    arrivals.list[i].at_ms -= ahead_ms;
+  *ret_arrivals = arrivals.list;
+  *ret_count = arrivals.count;
+  return true;
 }

@@ -20,7 +20,7 @@
 #include "../demo/child.h"
 #include "../demo/clock.h"
 
-#define REQUESTS   200
+#define REQUESTS   300
 #define INSTANCES  4
 #define BOUND_MS   120000
 #define OUTPUT_MAX 65536
@@ -103,20 +103,22 @@ static void on_line(void *context, const char *line, size_t size)
 /* Runs the demo with |extra| options to its end and returns its exit status. */
 static int demo(struct stand *stand, const char *const *extra)
 {
-  const char *arguments[32] = {NULL,     "--workload", stand->workload, "--requests",
-                               "200",    NULL,         "--instances",   "4",
-                               "--json", stand->json};
+  const char *const common[] = {
+      "--workload", stand->workload, "--requests", "300",    "--instances", "4", "--parallel",
+      "8",          "--window",      "6s",         "--json", stand->json};
+  const char *arguments[32] = {NULL};
   const uint64_t give_up_ms = demo_now_ms() + BOUND_MS;
   struct demo_child child;
   char program[1024];
-  size_t count = 10;
+  size_t count = 1;
   uint64_t now_ms;
   int status;
 
   assert_non_null(getenv("WEIR_BIN"));
   snprintf(program, sizeof(program), "%s/weir-demo", getenv("WEIR_BIN"));
   arguments[0] = program;
-  arguments[5] = "--window=4s";
+  for (size_t i = 0; i < sizeof(common) / sizeof(*common); i++)
+    arguments[count++] = common[i];
   for (; *extra; extra++)
     arguments[count++] = *extra;
   stand->output_size = 0;
@@ -210,7 +212,7 @@ static void a_killed_instance_takes_only_its_own_calls_with_it(void **state)
 
 static void a_killed_coordinator_costs_time_but_no_call(void **state)
 {
-  static const char *const killed[] = {"--mode", "weir", "--kill-coordinator", "2", NULL};
+  static const char *const killed[] = {"--mode", "weir", "--kill-coordinator", "3", NULL};
   struct half managed;
   int status = demo(*state, killed);
 
