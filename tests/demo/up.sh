@@ -72,13 +72,17 @@ start() {
 }
 
 # await NAME WORD shows the output of a part until WORD says that it is ready; that line is $ready.
+# From then on its output goes on in the background, and its end is told in $ended.
 await() {
   local line
   while read -r -t 20 line <&"${outputs[$1]}"; do
     printf '%-12s| %s\n' "$1" "$line"
     if [[ $line == *"$2"* ]]; then
       ready=$line
-      sed -u "s/^/$(printf '%-12s| ' "$1")/" <&"${outputs[$1]}" &
+      {
+        sed -u "s/^/$(printf '%-12s| ' "$1")/"
+        echo "$1" >&"$ended"
+      } <&"${outputs[$1]}" &
       return 0
     fi
   done
@@ -95,6 +99,12 @@ stop() {
 }
 trap stop EXIT
 trap 'exit 0' INT TERM
+
+# Not `wait -n`: it forgets what ended before it began to wait.
+rm -f "$folder/ended.pipe"
+mkfifo "$folder/ended.pipe"
+exec {ended}<>"$folder/ended.pipe"
+rm -f "$folder/ended.pipe"
 
 start upstream "$bin/weir-upstream" --listen "127.0.0.1:$port" --latency-ms 300..1500 \
   --limit "rpm=$rpm,tpm=$tpm,rpd=$rpd"
@@ -119,12 +129,9 @@ Ctrl-C stops everything.
 
 TEXT
 
+read -r name <&"$ended"
 status=0
-wait -n -p ended "${pids[@]}" || status=$?
-for name in "${!pids[@]}"; do
-  if [ "${pids[$name]}" = "${ended:-}" ]; then
-    unset "pids[$name]"
-    echo "up.sh: $name ended by itself with status $status; stopping the rest" >&2
-  fi
-done
+wait "${pids[$name]}" || status=$?
+unset "pids[$name]"
+echo "up.sh: $name ended by itself with status $status; stopping the rest" >&2
 exit 1
