@@ -1,2 +1,3 @@
 include(shell/coordinator.cmake OPTIONAL)
 include(shell/cli.cmake OPTIONAL)
+include(shell/shim.cmake OPTIONAL)
