@@ -95,22 +95,9 @@ static int check_request(const struct weir_request *request)
   return WEIR_OK;
 }
 
-/* Of a route the provider is not known before the lease: then it counts as OpenAI's protocol. */
-static enum weir_provider_kind kind_of(struct weir *w, const char *model)
-{
-  struct weir_provider_entry *entry;
-  enum weir_provider_kind kind = WEIR_PROVIDER_COMPATIBLE;
-
-  pthread_mutex_lock(&w->lock);
-  if (weir_providers_find(w, model, &entry) == WEIR_OK) {
-    kind = entry->kind;
-    weir_provider_entry_free(entry);
-  }
-  pthread_mutex_unlock(&w->lock);
-  return kind;
-}
-
-static void estimate(struct call *c)
+/* |kind| is 0 for a route, whose provider is not known before its lease: then the body counts as
+ * one of OpenAI's protocol. */
+static void estimate(struct call *c, enum weir_provider_kind kind)
 {
   const struct weir_request *request = c->request;
 
@@ -121,8 +108,9 @@ static void estimate(struct call *c)
                                                                : OUTPUT_TOKENS_DEFAULT;
   c->input_tokens = request->input_tokens;
   if (c->input_tokens == 0) {
-    c->estimated =
-        weir_estimate_body(kind_of(c->w, request->model), request->body, request->body_size).tokens;
+    c->estimated = weir_estimate_body(kind ? kind : WEIR_PROVIDER_COMPATIBLE, request->body,
+                                      request->body_size)
+                       .tokens;
     pthread_mutex_lock(&c->w->lock);
     c->input_tokens = bounded(weir_ratio_apply(ratio_of(c->w, request->model), c->estimated));
     pthread_mutex_unlock(&c->w->lock);
@@ -185,18 +173,18 @@ static const char *model_name(const struct call *c)
   return strchr(c->lease.model, '/') + 1;
 }
 
-static int find_provider(struct call *c)
+static int find_provider(struct call *c, const char *model)
 {
   int err;
 
   pthread_mutex_lock(&c->w->lock);
-  err = weir_providers_find(c->w, c->lease.model, &c->provider);
+  err = weir_providers_find(c->w, model, &c->provider);
   pthread_mutex_unlock(&c->w->lock);
   if (err == WEIR_ENOENT)
-    return fail(c, WEIR_ECONFIG,
+    return fail(c, err,
                 "\"%s\" names no provider of this program: the coordinator's model has to begin "
                 "with the name of one that was added",
-                c->lease.model);
+                model);
   if (err)
     return fail(c, err, "%s", weir_err_text(err));
   if (c->provider->is_own_url && !c->provider->key)
@@ -489,7 +477,9 @@ static int attempt(struct call *c)
 
   if (err)
     return err;
-  err = find_provider(c);
+  err = find_provider(c, c->lease.model);
+  if (err == WEIR_ENOENT)
+    err = WEIR_ECONFIG;
   if (!err)
     err = make_url(c);
   if (!err)
@@ -572,8 +562,15 @@ static int run(struct call *c)
 {
   uint32_t attempt_number = 0;
   bool is_next;
-  int err;
+  int err = find_provider(c, c->request->model);
 
+  /* What is wrong already needs no lease; what is not found may be a route. */
+  if (err && err != WEIR_ENOENT) {
+    end_attempt(c);
+    return err;
+  }
+  estimate(c, c->provider ? c->provider->kind : 0);
+  end_attempt(c);
   do {
     err = attempt(c);
     attempt_number += err == WEIR_EEXPIRED ? 0 : 1;
@@ -607,7 +604,6 @@ int weir_call(struct weir *w, const struct weir_request *request,
       weir_time_add(c.started_at, (request->max_wait_ms ? request->max_wait_ms : w->max_wait_ms) *
                                       WEIR_US_PER_MS);
   c.lease.size = sizeof(c.lease);
-  estimate(&c);
   err = run(&c);
 
   pthread_mutex_lock(&w->lock);

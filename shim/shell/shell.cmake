@@ -1,7 +1,14 @@
 # libweir: the only installed library. Everything weir-internal is linked in statically and hidden.
-add_library(weir SHARED
+# Tests link the objects, too, to reach what is hidden.
+add_library(weir_shim OBJECT
   shell/weir.c shell/lease.c shell/worker.c shell/provider.c shell/call.c shell/upstream.c
   shell/text.c)
+target_include_directories(weir_shim PUBLIC
+  ${CMAKE_CURRENT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/shell)
+target_link_libraries(weir_shim PUBLIC
+  weir_client weir_rules PkgConfig::ZMQ PkgConfig::CURL Threads::Threads PRIVATE weir_flags)
+
+add_library(weir SHARED $<TARGET_OBJECTS:weir_shim>)
 add_library(weir::weir ALIAS weir)
 target_include_directories(weir
   PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>

@@ -296,10 +296,11 @@ void weir_close(struct weir *w)
 {
   if (!w || weir_enter(w) != WEIR_OK)
     return;
+  w->users--; /* only those who have to leave count from here on */
   w->is_closed = true;
   weir_lease_fail(w, WEIR_ECLOSED);
   pthread_cond_broadcast(&w->woken);
-  while (w->users > 1)
+  while (w->users > 0)
     pthread_cond_wait(&w->left, &w->lock);
   pthread_mutex_unlock(&w->lock);
 
