@@ -35,12 +35,12 @@ static char *file_read(const char *name, size_t *ret_size)
   return bytes;
 }
 
-/* The verdict line of one answer, as `weir classify` gives it. */
-static char *line_classify(char *line, size_t size)
+/* The verdict line of one answer, as `weir classify` gives it; the caller frees it. */
+static void line_classify(char *line, size_t size, char **ret_out)
 {
-  char *out = NULL, *err = NULL;
+  char *err = NULL;
   size_t out_size, err_size;
-  FILE *in = fmemopen(line, size, "r"), *to = open_memstream(&out, &out_size);
+  FILE *in = fmemopen(line, size, "r"), *to = open_memstream(ret_out, &out_size);
   FILE *errors = open_memstream(&err, &err_size);
 
   assert_true(in && to && errors);
@@ -52,7 +52,6 @@ static char *line_classify(char *line, size_t size)
   fclose(to);
   fclose(errors);
   free(err);
-  return out;
 }
 
 /* What a line of the table expects, in the form of a verdict line; and its name. */
@@ -82,10 +81,11 @@ static void expectation_read(const char *line, size_t size, char *ret_id, char *
 static int row_holds(char *line, size_t size)
 {
   char id[64] = "?", expected[256];
-  char *verdict = line_classify(line, size);
+  char *verdict = NULL;
   double wait, wait_expected;
   int holds;
 
+  line_classify(line, size, &verdict);
   expectation_read(line, size, id, expected);
   holds = strcmp(verdict, expected) == 0;
   /* 3.400 and 3.4 are one number. */
