@@ -69,7 +69,7 @@ static struct weir_ratio *ratio_of(struct weir *w, const char *model)
     if (entry->used < oldest->used)
       oldest = entry;
   }
-  strcpy(oldest->model, model);
+  snprintf(oldest->model, sizeof(oldest->model), "%s", model);
   oldest->used = ++w->ratios_used;
   weir_ratio_init(&oldest->ratio);
   return &oldest->ratio;
@@ -361,7 +361,7 @@ static void fill_response(struct call *c)
   r->output_tokens = usage->output_tokens;
   r->latency_us = weir_time_sub(t->ended_at, t->sent_at);
   r->first_us = t->first_at ? weir_time_sub(t->first_at, t->sent_at) : 0;
-  strcpy(r->model, c->lease.model);
+  snprintf(r->model, sizeof(r->model), "%s", c->lease.model);
   r->body = t->body;
   r->body_size = t->body_size;
   t->body = NULL;

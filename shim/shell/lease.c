@@ -2,6 +2,7 @@
  * is left to the worker. */
 #include "handle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -174,7 +175,7 @@ static int start(struct weir *w, const struct weir_ask *ask, struct weir_waiter 
     err = weir_worker_start(w);
   if (err)
     return err;
-  strcpy(client_ask.msg.model, ask->model);
+  snprintf(client_ask.msg.model, sizeof(client_ask.msg.model), "%s", ask->model);
   waiter->lease.id = event.cookie = ++w->id_last;
   /* First into the list: the step may finish it at once. */
   append(&w->waiters, waiter);

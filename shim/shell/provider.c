@@ -96,7 +96,7 @@ static int make_entry(const struct weir *w, const struct weir_provider *provider
   entry = calloc(1, sizeof(*entry));
   if (!entry)
     return WEIR_ENOMEM;
-  strcpy(entry->name, provider->name);
+  snprintf(entry->name, sizeof(entry->name), "%s", provider->name);
   entry->kind = kind;
   entry->is_own_url = !provider->base_url;
   key = provider->key ? provider->key : key_from_env(provider, rules, entry);

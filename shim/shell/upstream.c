@@ -51,7 +51,7 @@ static size_t on_header(char *bytes, size_t one, size_t size, void *context)
   if (size > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
     const char *status = memchr(bytes, ' ', size);
 
-    t->http = status ? atoi(status + 1) : 0;
+    t->http = status ? (int)strtol(status + 1, NULL, 10) : 0;
     t->headers_count = 0;
     t->headers_size = 0;
     return size * one;

@@ -231,7 +231,7 @@ static int set_options(struct weir *w, const struct weir_options *options)
   if (!w->coordinator)
     return WEIR_ENOMEM;
   if (options->name)
-    strcpy(w->name, options->name);
+    snprintf(w->name, sizeof(w->name), "%s", options->name);
   w->max_wait_ms = options->max_wait_ms ? options->max_wait_ms : MAX_WAIT_MS_DEFAULT;
   w->retries_max = options->retries_max ? options->retries_max : RETRIES_DEFAULT;
   if (options->is_without_retries)
