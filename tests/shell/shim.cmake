@@ -2,3 +2,8 @@
 weir_test(shell.libweir LABEL shell
           SOURCES shell/test_libweir.c shell/fake_coordinator.c
           USES weir weir_proto PkgConfig::ZMQ Threads::Threads)
+# With the objects instead of the library: one test looks at a single transfer.
+weir_test(shell.libweir_call LABEL shell
+          SOURCES shell/test_libweir_call.c shell/fake_coordinator.c shell/fake_provider.c
+                  $<TARGET_OBJECTS:weir_shim>
+          USES weir_shim weir_proto PkgConfig::ZMQ Threads::Threads)
