@@ -8,8 +8,8 @@
 #include <weir/coord.h>
 #include <weir/rng.h>
 
-#define BATCH     512 /* leases at a time; fewer than WEIR_SEQ_WINDOW */
-#define STEP_US   10  /* between two events */
+#define BATCH     512          /* leases at a time; fewer than WEIR_SEQ_WINDOW */
+#define STEP_US   UINT64_C(10) /* between two events */
 #define POOLS_MAX 1000
 #define LIMITS    3
 #define INPUT     3000

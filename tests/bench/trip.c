@@ -396,8 +396,11 @@ bool bench_trip(struct bench *bench)
   t->echo.child.fd = t->coordinator.child.fd = -1;
   strcpy(t->folder, "/tmp/weir-bench-XXXXXX");
   t->context = zmq_ctx_new();
-  if (!t->context || !mkdtemp(t->folder))
+  if (!t->context || !mkdtemp(t->folder)) {
+    free(t->samples);
+    free(t);
     return fail("weir-bench");
+  }
   printf("lease round trips over ipc, one client thread, one request in flight a client,\n"
          "median of %d runs of %.1f s in turns (client and server share the machine's %ld cores;\n"
          "server CPU is what a round trip costs the server, however busy the client is):\n",

@@ -111,6 +111,27 @@ static enum demo_line_type type_of(const char *path)
   return strcmp(path, "t_end_ms") == 0 ? DEMO_LINE_CALL : 0;
 }
 
+/* Takes one value of a line; false when it cannot stand there. */
+static bool value_take(struct demo_line *line, const struct weir_json_token *token)
+{
+  uint64_t *number = token->type == WEIR_JSON_NUMBER ? number_at(line, token->path) : NULL;
+
+  if (number && !weir_json_uint(token, number))
+    return false;
+  if (token->type == WEIR_JSON_OBJECT && strcmp(token->path, "waits[]") == 0 &&
+      ++line->call.waits_count > DEMO_WAITS_MAX)
+    return false;
+  if (token->type == WEIR_JSON_TRUE && strcmp(token->path, "ok") == 0)
+    line->call.is_ok = true;
+  if (token->type == WEIR_JSON_STRING && strcmp(token->path, "outcome") == 0)
+    text_copy(token, line->call.outcome, sizeof(line->call.outcome));
+  if (token->type == WEIR_JSON_STRING && strcmp(token->path, "note") == 0)
+    text_copy(token, line->note, sizeof(line->note));
+  if (type_of(token->path))
+    line->type = type_of(token->path);
+  return true;
+}
+
 bool demo_line_parse(const char *text, size_t size, struct demo_line *ret_line)
 {
   struct weir_json json;
@@ -122,21 +143,8 @@ bool demo_line_parse(const char *text, size_t size, struct demo_line *ret_line)
   weir_json_init(&json);
   weir_json_feed(&json, text, size);
   while ((status = weir_json_next(&json, &token)) == WEIR_JSON_TOKEN) {
-    uint64_t *number = token.type == WEIR_JSON_NUMBER ? number_at(&line, token.path) : NULL;
-
-    if (number && !weir_json_uint(&token, number))
+    if (!value_take(&line, &token))
       return false;
-    if (token.type == WEIR_JSON_OBJECT && strcmp(token.path, "waits[]") == 0 &&
-        ++line.call.waits_count > DEMO_WAITS_MAX)
-      return false;
-    if (token.type == WEIR_JSON_TRUE && strcmp(token.path, "ok") == 0)
-      line.call.is_ok = true;
-    if (token.type == WEIR_JSON_STRING && strcmp(token.path, "outcome") == 0)
-      text_copy(&token, line.call.outcome, sizeof(line.call.outcome));
-    if (token.type == WEIR_JSON_STRING && strcmp(token.path, "note") == 0)
-      text_copy(&token, line.note, sizeof(line.note));
-    if (type_of(token.path))
-      line.type = type_of(token.path);
   }
   if (status == WEIR_JSON_BAD || weir_json_end(&json, &token) == WEIR_JSON_BAD || !line.type)
     return false;

@@ -106,8 +106,12 @@ static int run(struct demo_instance *instance)
   struct worker *workers = calloc(instance->parallel, sizeof(*workers));
   struct weir_rng seeds;
 
-  if (!workers || (instance->is_weir && !managed))
+  if (!workers)
+    abort();
+  if (instance->is_weir && !managed) {
+    free(workers);
     return 1;
+  }
   weir_rng_init(&seeds, instance->seed);
   for (uint64_t i = 0; i < instance->parallel; i++) {
     struct worker *w = &workers[i];

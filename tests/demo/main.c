@@ -243,6 +243,22 @@ static bool half_run(struct demo_half *half, const struct demo_plan *plan, bool 
   return false;
 }
 
+/* Prints and writes what came out; true when weir's half kept its promise. */
+static bool conclude(const struct options *o, const struct demo_half *naive,
+                     const struct demo_half *managed)
+{
+  bool is_good = true;
+
+  demo_screen_compare(naive, managed);
+  if (o->json_path)
+    is_good = demo_report_json(o->json_path, naive, managed);
+  if (naive)
+    demo_report_doubt(naive);
+  if (managed)
+    is_good &= demo_report_verdict(managed);
+  return is_good;
+}
+
 static int demo(struct options *o)
 {
   static struct demo_half naive, managed; /* large, and there are two */
@@ -253,16 +269,8 @@ static int demo(struct options *o)
     is_good = half_run(&naive, &o->plan, false, signal_fd);
   if (is_good && o->is_weir)
     is_good = half_run(&managed, &o->plan, true, signal_fd);
-  if (is_good) {
-    demo_screen_compare(o->is_naive ? &naive : NULL, o->is_weir ? &managed : NULL);
-    if (o->json_path)
-      is_good =
-          demo_report_json(o->json_path, o->is_naive ? &naive : NULL, o->is_weir ? &managed : NULL);
-    if (o->is_naive)
-      demo_report_doubt(&naive);
-    if (o->is_weir)
-      is_good &= demo_report_verdict(&managed);
-  }
+  if (is_good)
+    is_good = conclude(o, o->is_naive ? &naive : NULL, o->is_weir ? &managed : NULL);
   demo_half_free(&naive);
   demo_half_free(&managed);
   close(signal_fd);

@@ -12,7 +12,7 @@
 #include <weir/json.h>
 
 #define RETRIES_MAX      3
-#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_FIRST_MS UINT64_C(1000)
 #define BACKOFF_MAX_MS   8000
 #define JITTER_MS        500
 #define TIMEOUT_MS       120000L
@@ -159,7 +159,7 @@ void demo_naive_call(struct demo_naive *naive, const struct demo_request *reques
 
     call->attempts++;
     call->t_sent_ms = naive->sent_ms;
-    call->rejected_429 += status == 429;
+    call->rejected_429 += status == 429 ? 1U : 0U;
     snprintf(call->outcome, sizeof(call->outcome), status == 0 ? "network" : "http %ld", status);
     if (status == 200) {
       call->is_ok = true;
