@@ -23,7 +23,9 @@ static struct weir_msg *say(struct weir_client *c, struct weir_client_update *up
   mark = &c->marks[msg->mark % WEIR_CLIENT_MARKS];
   mark->mark = msg->mark;
   mark->sent_at = now;
-  c->ping_at = weir_time_add(now, c->heartbeat_us);
+  /* What is answered shows that the coordinator lives; settlements and the like do not. */
+  if (type == WEIR_MSG_HELLO || type == WEIR_MSG_ASK || type == WEIR_MSG_PING)
+    c->ping_at = weir_time_add(now, c->heartbeat_us);
   return msg;
 }
 

@@ -87,6 +87,32 @@ static void pings_only_when_it_said_nothing_for_a_heartbeat(void **state)
   fixture_free(f);
 }
 
+/* A settlement is not answered: a coordinator that only hears settlements is silent, not dead. */
+static void pings_although_it_settles_all_the_time(void **state)
+{
+  struct fixture *f = fixture_open(8);
+
+  (void)state;
+  fixture_ask(f, 1, 60 * SECOND);
+  fixture_grant(f, 1);
+  for (int i = 0; i < 20; i++) {
+    uint32_t pings = fixture_count(f, WEIR_MSG_PING);
+
+    fixture_run_to(f, f->now + HEARTBEAT / 2);
+    fixture_settle(f, 1, false);
+    if (fixture_count(f, WEIR_MSG_PING) > pings) {
+      struct weir_msg pong;
+
+      fixture_hear(f);
+      pong = fixture_say(f, WEIR_MSG_PONG);
+      fixture_receive(f, &pong);
+    }
+  }
+  assert_in_range(fixture_count(f, WEIR_MSG_PING), 9, 11);
+  assert_int_equal(fixture_count(f, WEIR_MSG_HELLO), 1);
+  fixture_free(f);
+}
+
 static void takes_silence_for_the_end_of_the_session(void **state)
 {
   struct fixture *f = fixture_open(8);
@@ -823,6 +849,7 @@ int main(void)
       cmocka_unit_test(says_nothing_without_a_link),
       cmocka_unit_test(sends_what_waited_when_it_is_welcome),
       cmocka_unit_test(pings_only_when_it_said_nothing_for_a_heartbeat),
+      cmocka_unit_test(pings_although_it_settles_all_the_time),
       cmocka_unit_test(takes_silence_for_the_end_of_the_session),
       cmocka_unit_test(a_lost_session_is_followed_by_one_of_a_higher_incarnation),
       cmocka_unit_test(a_welcome_to_an_earlier_hello_opens_nothing),
