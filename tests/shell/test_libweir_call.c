@@ -46,6 +46,13 @@ static void keep_log(void *context, enum weir_level level, const char *text)
   }
 }
 
+static void grant_model(const char *model)
+{
+  pthread_mutex_lock(&f.lock);
+  strcpy(f.model, model);
+  pthread_mutex_unlock(&f.lock);
+}
+
 static void add_provider(struct weir *weir, const char *name, const char *url)
 {
   struct weir_provider provider = WEIR_INIT(struct weir_provider);
@@ -57,7 +64,8 @@ static void add_provider(struct weir *weir, const char *name, const char *url)
 }
 
 /* A handle between the coordinator and the provider of this file. */
-static struct weir *setup(enum provider_habit habit, int status, const char *body)
+static struct weir *setup_with(uint32_t is_without_retries, enum provider_habit habit, int status,
+                               const char *body)
 {
   struct weir_options options = WEIR_INIT(struct weir_options);
   struct weir *weir = NULL;
@@ -68,12 +76,18 @@ static struct weir *setup(enum provider_habit habit, int status, const char *bod
   options.coordinator = f.endpoint;
   options.name = "test";
   options.max_wait_ms = 30000;
+  options.is_without_retries = is_without_retries;
   options.log = keep_log;
   assert_int_equal(weir_open(&options, &weir), WEIR_OK);
   add_provider(weir, "gemini", p.url);
   add_provider(weir, "openai", p.url);
   add_provider(weir, "anthropic", p.url);
   return weir;
+}
+
+static struct weir *setup(enum provider_habit habit, int status, const char *body)
+{
+  return setup_with(0, habit, status, body);
 }
 
 static void teardown(struct weir *weir, struct weir_response *response)
@@ -199,7 +213,7 @@ static void a_routes_model_is_put_into_the_body(void **state)
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
-  strcpy(f.model, "openai/gpt-1");
+  grant_model("openai/gpt-1");
   for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
     const struct weir_request request = request_of("fast", bodies[i]);
 
@@ -273,13 +287,12 @@ static void tries_end_with_the_deadline(void **state)
 
 static void who_cannot_be_reached_costs_nothing(void **state)
 {
-  struct weir *weir = setup(PROVIDER_ANSWERS, 200, "{}");
-  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir *weir = setup_with(1, PROVIDER_ANSWERS, 200, "{}");
+  const struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
   add_provider(weir, "gemini", "http://127.0.0.1:1");
-  request.max_wait_ms = 300;
   assert_int_equal(weir_call(weir, &request, &response), WEIR_ENETWORK);
   assert_int_equal(response.attempts, 0);
   assert_int_equal(response.outcome, 0);
@@ -315,13 +328,12 @@ static void a_broken_connection_never_sends_twice_on_one_lease(void **state)
 
 static void half_an_answer_is_no_answer(void **state)
 {
-  struct weir *weir = setup(PROVIDER_CUTS, 200, GEMINI_ANSWER);
-  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir *weir = setup_with(1, PROVIDER_CUTS, 200, GEMINI_ANSWER);
+  const struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
   struct weir_response response = WEIR_INIT(struct weir_response);
   struct weir_msg_settle settle;
 
   (void)state;
-  request.max_wait_ms = 200;
   assert_int_equal(weir_call(weir, &request, &response), WEIR_ENETWORK);
   assert_int_equal(response.outcome, WEIR_OUTCOME_NETWORK);
   settle = fake_get(&f, WEIR_MSG_SETTLE, 0).settle;
@@ -461,11 +473,11 @@ static void a_model_of_an_unknown_provider_gives_its_lease_back(void **state)
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
-  strcpy(f.model, "elsewhere/x");
+  grant_model("elsewhere/x");
   assert_int_equal(weir_call(weir, &request, &response), WEIR_ECONFIG);
   assert_non_null(strstr(response.error, "elsewhere/x"));
   assert_int_equal(sent_count(1), 0);
-  strcpy(f.model, "openai/x");
+  grant_model("openai/x");
   assert_int_equal(provider_arrivals(&p), 0);
   teardown(weir, &response);
 }
