@@ -71,185 +71,6 @@ static void free_lists_init(struct weir_coord *c)
     c->leases[i].free_next = i + 1 < b->leases_max ? i + 1 : WEIR_NONE;
 }
 
-/* ---- what every file of the machine uses ---- */
-
-struct weir_msg *weir_turn_send(struct weir_turn *turn, uint64_t route, enum weir_msg_type type)
-{
-  struct weir_coord_send *send = &turn->update->sends[turn->update->count++];
-
-  assert(turn->update->count <= WEIR_COORD_SENDS_MAX);
-  send->route = route;
-  send->msg.type = type;
-  send->msg.session = 0;
-  send->msg.mark = 0;
-  return &send->msg;
-}
-
-/* Leaves room for the direct answers of one event. */
-bool weir_turn_is_full(const struct weir_turn *turn)
-{
-  return turn->update->count >= WEIR_COORD_SENDS_MAX - 4;
-}
-
-/* Numbers grow by one an ask, so 32 bits tell all that can be open at the same time. */
-uint64_t weir_call_key(uint32_t session, uint64_t seq)
-{
-  return (uint64_t)session << 32 | (seq & UINT32_MAX);
-}
-
-void weir_list_append(struct weir_list *list, struct weir_link *link_of_last,
-                      struct weir_link *link, uint32_t index)
-{
-  link->next = WEIR_NONE;
-  link->prev = list->count ? list->last : WEIR_NONE;
-  if (list->count)
-    link_of_last->next = index;
-  else
-    list->first = index;
-  list->last = index;
-  list->count++;
-}
-
-/* Every heap has room for all of its owners. */
-void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at)
-{
-  enum weir_err err = weir_pq_set(q, node, at);
-
-  assert(err == WEIR_OK);
-  (void)err;
-}
-
-void weir_pool_release(struct weir_coord *c, struct weir_pool *pool)
-{
-  if (pool->state != WEIR_POOL_REMOVED || pool->leases_count > 0 ||
-      pool->queue[WEIR_CLASS_ONLINE].count > 0 || pool->queue[WEIR_CLASS_BATCH].count > 0)
-    return;
-  weir_pq_remove(&c->pool_timers, &pool->timer);
-  pool->state = WEIR_POOL_FREE;
-}
-
-/* FNV-1a. Names come from the configuration, not from peers, so nobody can aim at collisions. */
-static uint64_t name_hash(const char *name)
-{
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-  for (; *name; name++)
-    hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
-uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name)
-{
-  uint64_t key = name_hash(name);
-  uint32_t index;
-
-  while (weir_table_find(&c->by_name, key, &index)) {
-    if (strcmp(c->names[index].name, name) == 0)
-      return index;
-    key++;
-  }
-  return WEIR_NONE;
-}
-
-/* ---- configuration ---- */
-
-static struct weir_pool *pool_named(struct weir_coord *c, const char *name)
-{
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
-    if (c->pools[i].state != WEIR_POOL_FREE && strcmp(c->pools[i].config.name, name) == 0)
-      return &c->pools[i];
-  }
-  return NULL;
-}
-
-static struct weir_pool *pool_open(struct weir_coord *c, const struct weir_pool_config *config,
-                                   weir_tstamp now)
-{
-  struct weir_pool *pool = pool_named(c, config->name);
-  uint32_t index = 0;
-
-  if (pool) { /* also one that was removed and comes back: its books are still true */
-    weir_ledger_configure(&pool->ledger, config, now);
-  } else {
-    while (c->pools[index].state != WEIR_POOL_FREE)
-      index++;
-    pool = &c->pools[index];
-    memset(pool, 0, sizeof(*pool));
-    for (int class = 0; class < WEIR_CLASS_MAX; class ++)
-      pool->queue[class] = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
-    weir_ledger_init(&pool->ledger, c->slots + (size_t)index * WEIR_LIMITS_MAX * WEIR_RING_SLOTS,
-                     config, now);
-  }
-  assert(config->batch_floor_pm <= WEIR_FLOOR_MAX_PM);
-  pool->config = *config;
-  pool->state = WEIR_POOL_OPEN;
-  weir_timer_set(&c->pool_timers, &pool->timer, now); /* its queue may fit now */
-  return pool;
-}
-
-static void names_replace(struct weir_coord *c, const struct weir_coord_config *config,
-                          void *storage)
-{
-  weir_table_init(&c->by_name, storage, c->bounds.names_max);
-  for (uint32_t i = 0; i < config->names_count; i++) {
-    const struct weir_name_config *from = &config->names[i];
-    uint64_t key = name_hash(from->name);
-    enum weir_err err;
-
-    while (weir_table_find(&c->by_name, key, NULL))
-      key++;
-    memcpy(c->names[i].name, from->name, sizeof(from->name));
-    memcpy(c->names[i].model, from->model, sizeof(from->model));
-    c->names[i].pool = (uint32_t)(pool_named(c, config->pools[from->pool].name) - c->pools);
-    err = weir_table_put(&c->by_name, key, i);
-    assert(err == WEIR_OK);
-    (void)err;
-  }
-  c->names_count = config->names_count;
-}
-
-/* Pools that are removed while their leases are out keep their place until the last is settled. */
-static bool fits(const struct weir_coord *c, const struct weir_coord_config *config)
-{
-  uint32_t kept = 0;
-
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
-    bool is_wanted = false;
-
-    if (c->pools[i].state == WEIR_POOL_FREE)
-      continue;
-    for (uint32_t k = 0; k < config->pools_count && !is_wanted; k++)
-      is_wanted = strcmp(config->pools[k].name, c->pools[i].config.name) == 0;
-    if (!is_wanted)
-      kept++;
-  }
-  return config->names_count <= c->bounds.names_max && config->pools_count <= c->bounds.pools_max &&
-         kept <= c->bounds.pools_max - config->pools_count;
-}
-
-static enum weir_err configure(struct weir_coord *c, const struct weir_coord_config *config,
-                               weir_tstamp now)
-{
-  if (!fits(c, config))
-    return WEIR_EFULL;
-  c->heartbeat_us = config->heartbeat_us;
-  c->session_ttl_us = config->session_ttl_us;
-  c->session_asks_max = config->asks_max;
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
-    if (c->pools[i].state == WEIR_POOL_OPEN)
-      c->pools[i].state = WEIR_POOL_REMOVED;
-  }
-  for (uint32_t i = 0; i < config->pools_count; i++)
-    pool_open(c, &config->pools[i], now);
-  names_replace(c, config, c->by_name.slots);
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
-    /* Serving a removed pool denies what waits there. */
-    if (c->pools[i].state == WEIR_POOL_REMOVED)
-      weir_timer_set(&c->pool_timers, &c->pools[i].timer, now);
-  }
-  return WEIR_OK;
-}
-
 enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bounds,
                               const struct weir_coord_config *config,
                               const struct weir_coord_start *start, weir_tstamp now,
@@ -280,11 +101,10 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   weir_pq_init(&c->lease_timers, p.lease_timers, bounds->leases_max);
   weir_pq_init(&c->pool_timers, p.pool_timers, bounds->pools_max);
   free_lists_init(c);
-  if (configure(c, config, now) != WEIR_OK)
+  if (weir_pools_configure(c, config, now) != WEIR_OK)
     return WEIR_EFULL;
-  for (uint32_t i = 0; start->has_past && i < config->pools_count; i++)
-    weir_ledger_assume_spent(&pool_named(c, config->pools[i].name)->ledger,
-                             weir_time_sub(now, start->past_us));
+  if (start->has_past)
+    weir_pools_assume_spent(c, weir_time_sub(now, start->past_us));
   *ret_coord = c;
   return WEIR_OK;
 }
@@ -368,7 +188,7 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
     c->counters[WEIR_COUNTER_UNSENT]++;
     return WEIR_OK;
   case WEIR_COORD_CONFIG:
-    return configure(c, event->config, event->now);
+    return weir_pools_configure(c, event->config, event->now);
   case WEIR_COORD_TIMEOUT:
     on_timeout(c, &turn);
     return WEIR_OK;

@@ -1,10 +1,13 @@
 /* machine.h - the inside of the coordinator's machine, shared by the files of this folder only.
  *
- *   coord.c    storage, dispatch from event to handler, timers, configuration
+ *   coord.c    storage, dispatch from event to handler, timers
+ *   pools.c    which pools there are: configuration and names
  *   session.c  who talks: HELLO, PING, BYE, silence
  *   queue.c    who waits: ASK, CANCEL, order of service, grants
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   show.c     what people see: SHOW
+ *   check.c    what must hold after every event
+ *   machine.c  what they all use
  *
  * Every object has one owner: the machine's arrays. Lists link indices, never pointers.
  */
@@ -130,16 +133,25 @@ struct weir_turn {
   struct weir_coord_update *update;
 };
 
-/* coord.c */
+/* machine.c */
+/* weir_turn_send begins a message of the update. Precondition: there is room (weir_turn_is_full).
+ */
 struct weir_msg *weir_turn_send(struct weir_turn *turn, uint64_t route, enum weir_msg_type type);
 bool weir_turn_is_full(const struct weir_turn *turn);
 uint64_t weir_call_key(uint32_t session, uint64_t seq);
-uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name);
 void weir_list_append(struct weir_list *list, struct weir_link *link_of_last,
                       struct weir_link *link, uint32_t index);
+void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at);
+
+/* pools.c */
+/* weir_pools_configure applies |config|; WEIR_EFULL, changing nothing, beyond the bounds. */
+enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord_config *config,
+                                   weir_tstamp now);
+void weir_pools_assume_spent(struct weir_coord *c, weir_tstamp until);
 /* weir_pool_release frees a removed pool once nothing waits there and no lease of it is out. */
 void weir_pool_release(struct weir_coord *c, struct weir_pool *pool);
-void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at);
+/* weir_coord_name_find returns the index of |name| among the names, or WEIR_NONE. */
+uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name);
 
 /* session.c */
 void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);
