@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +46,7 @@ void run_start(struct run *run, const char *program, ...)
   run->pid = fork();
   assert_true(run->pid >= 0);
   if (run->pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves nothing behind */
     dup2(ends[0][1], STDOUT_FILENO);
     dup2(ends[1][1], STDERR_FILENO);
     close(ends[0][1]);
