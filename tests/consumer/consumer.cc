@@ -8,12 +8,17 @@ int main(int argc, char **argv)
   struct weir_options options = WEIR_INIT(struct weir_options);
   struct weir_request request = WEIR_INIT(struct weir_request);
   struct weir_response response = WEIR_INIT(struct weir_response);
+  struct weir_provider provider = WEIR_INIT(struct weir_provider);
   struct weir *weir = nullptr;
 
   if (argc != 2)
     return 2;
   options.coordinator = argv[1];
   if (weir_open(&options, &weir) != WEIR_OK)
+    return 1;
+  provider.name = "gemini";
+  provider.base_url = "http://127.0.0.1:9"; // never reached: no coordinator, no lease
+  if (weir_provider_add(weir, &provider) != WEIR_OK)
     return 1;
   request.model = "gemini/gemini-2.5-flash";
   request.body = "{}";
