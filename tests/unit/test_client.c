@@ -659,7 +659,7 @@ static void an_ask_that_waits_long_does_not_stall_thousands_behind_it(void **sta
   (void)state;
   assert_int_equal(fixture_ask_as(f, 1, WEIR_CLASS_BATCH, 60 * SECOND), WEIR_OK);
   fixture_queued(f, 1);
-  for (uint64_t i = 2; i <= 2 * WEIR_SEQ_WINDOW; i++) {
+  for (uint64_t i = 2; i <= UINT64_C(2) * WEIR_SEQ_WINDOW; i++) {
     fixture_ask(f, i, 60 * SECOND);
     fixture_grant(f, i);
     assert_int_equal(f->results[f->results_count - 1].cookie, i);

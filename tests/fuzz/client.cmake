@@ -1,0 +1,2 @@
+# The shim's pure machine, told anything in any order.
+weir_fuzzer(client SOURCES fuzz/fuzz_client.c USES weir_client)
