@@ -21,7 +21,7 @@
 #define WEIR_NAME_SIZE      64 /* instance names, model names, version texts; with the NUL */
 #define WEIR_POOL_NAME_SIZE 32
 #define WEIR_LIMITS_MAX     8    /* limits of one pool */
-#define WEIR_SEQ_WINDOW     1024 /* asks of one session span fewer sequence numbers than this */
+#define WEIR_SEQ_WINDOW     1024 /* numbers of asks that the coordinator remembers of an instance */
 #define WEIR_TOKENS_MAX     (UINT64_C(1) << 30) /* of one call; 2^33 of them still fit 63 bits */
 #define WEIR_AMOUNT_MAX     (UINT64_C(1) << 62) /* of a limit, a use, a cost in a report */
 #define WEIR_REQUESTS_MAX   (UINT64_C(1) << 20)
