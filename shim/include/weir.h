@@ -204,8 +204,9 @@ WEIR_API int weir_open(const struct weir_options *options, struct weir **ret_wei
  * begin once weir_close was called. Never call it from a callback. Since 0.1. */
 WEIR_API void weir_close(struct weir *weir);
 
-/* weir_drain lets no further request begin: acquires and calls that wait return WEIR_ECANCELLED,
- * and so do later ones; requests that were sent to a provider run to their end and are settled.
+/* weir_drain lets no further request begin: acquires and calls that wait for a lease return
+ * WEIR_ECANCELLED, and so do later ones; calls that wait to try again return their last failure.
+ * Requests that were sent to a provider run to their end and are settled.
  * For a clean end: weir_drain, let the threads finish, weir_close.
  *
  * Blocks: no. It is not for signal handlers. Since 0.1. */
@@ -414,6 +415,7 @@ struct weir_response {
  *   WEIR_ENETWORK      no whole answer came; it may have been billed
  *   WEIR_EDENIED       the coordinator denied the lease: response.denied
  *   WEIR_ETIMEOUT      max_wait_ms passed
+ *   WEIR_EEXPIRED      connecting takes longer than a lease is valid, ten times in a row
  *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms
  *   WEIR_ECANCELLED    weir_drain before it was sent, or on_data returned non-zero
  *   WEIR_ECONFIG       the provider is not known, or has no key

@@ -1,5 +1,6 @@
 /* call.c - weir_call: attempts, each with a lease of its own, until one succeeds, none makes sense
  * any more, or the time is over. */
+#include "outgoing.h"
 #include "upstream.h"
 
 #include <weir/classify.h>
@@ -168,11 +169,6 @@ static void settle_unsent(struct call *c, enum weir_outcome outcome)
 
 /* ---- an attempt: the request ---- */
 
-static const char *model_name(const struct call *c)
-{
-  return strchr(c->lease.model, '/') + 1;
-}
-
 static int find_provider(struct call *c, const char *model)
 {
   int err;
@@ -193,93 +189,22 @@ static int find_provider(struct call *c, const char *model)
   return WEIR_OK;
 }
 
-/* Writes the caller's path with the model in place of "{model}". */
-static bool own_path(const char *path, const char *model, char *ret_path, size_t size)
+static int prepare(struct call *c)
 {
-  const char *place = strstr(path, "{model}");
-  int needed;
+  const struct weir_request *request = c->request;
+  const char *model = strchr(c->lease.model, '/') + 1;
+  const bool is_stream = request->on_data || (c->has_facts && c->facts.is_stream);
 
-  if (!place)
-    needed = snprintf(ret_path, size, "%s%s", *path == '/' ? "" : "/", path);
-  else
-    needed = snprintf(ret_path, size, "%s%.*s%s%s", *path == '/' ? "" : "/", (int)(place - path),
-                      path, model, place + strlen("{model}"));
-  return needed > 0 && (size_t)needed < size;
-}
-
-static int make_url(struct call *c)
-{
-  const bool is_stream = c->request->on_data || (c->has_facts && c->facts.is_stream);
-  char path[768];
-  bool fits = c->request->path ? own_path(c->request->path, model_name(c), path, sizeof(path))
-                               : weir_provider_path(c->provider->kind, model_name(c), is_stream,
-                                                    path, sizeof(path));
-
-  if (fits)
-    fits = (size_t)snprintf(c->url, sizeof(c->url), "%s%s", c->provider->base_url, path) <
-           sizeof(c->url);
-  return fits ? WEIR_OK : fail(c, WEIR_ERANGE, "the URL for %s is too long", c->lease.model);
-}
-
-/* Writes |model| as a JSON string and returns its length. */
-static size_t quote(const char *model, char ret_text[2 * WEIR_NAME_SIZE + 3])
-{
-  size_t size = 0;
-
-  ret_text[size++] = '"';
-  for (; *model; model++) {
-    if (*model == '"' || *model == '\\')
-      ret_text[size++] = '\\';
-    ret_text[size++] = *model;
-  }
-  ret_text[size++] = '"';
-  return size;
-}
-
-static bool is_empty_object(const char *body, size_t size, size_t brace)
-{
-  size_t at = brace + 1;
-
-  while (at < size && strchr(" \t\r\n", body[at]))
-    at++;
-  return at < size && body[at] == '}';
-}
-
-/* Puts the model that the lease is for into the body: a route may have resolved to another one. */
-static int splice_model(struct call *c)
-{
-  const char *body = c->request->body;
-  const size_t size = c->request->body_size;
-  char value[2 * WEIR_NAME_SIZE + 16];
-  char quoted[2 * WEIR_NAME_SIZE + 3];
-  size_t begin, end, value_size, brace;
-
+  if (!weir_outgoing_url(c->provider, request->path, model, is_stream, c->url, sizeof(c->url)))
+    return fail(c, WEIR_ERANGE, "the URL for %s is too long", c->lease.model);
   if (weir_provider_rules_of(c->provider->kind)->is_model_in_path)
     return WEIR_OK;
   if (!c->has_facts)
     return fail(c, WEIR_ESYNTAX, "the body is not a JSON object, so no model can be put into it");
-  if (c->facts.has_model && strcmp(c->facts.model, model_name(c)) == 0)
+  if (c->facts.has_model && strcmp(c->facts.model, model) == 0)
     return WEIR_OK;
-  value_size = quote(model_name(c), quoted);
-  quoted[value_size] = '\0';
-  if (c->facts.has_model) {
-    begin = c->facts.model_begin;
-    end = c->facts.model_end;
-    value_size = (size_t)snprintf(value, sizeof(value), "%s", quoted);
-  } else {
-    brace = (size_t)((const char *)memchr(body, '{', size) - body);
-    begin = end = brace + 1;
-    value_size = (size_t)snprintf(value, sizeof(value), "\"model\":%s%s", quoted,
-                                  is_empty_object(body, size, brace) ? "" : ",");
-  }
-  c->body_size = begin + value_size + (size - end);
-  c->body = malloc(c->body_size);
-  if (!c->body)
-    return fail(c, WEIR_ENOMEM, "%s", weir_err_text(WEIR_ENOMEM));
-  memcpy(c->body, body, begin);
-  memcpy(c->body + begin, value, value_size);
-  memcpy(c->body + begin + value_size, body + end, size - end);
-  return WEIR_OK;
+  c->body = weir_outgoing_body(request->body, request->body_size, &c->facts, model, &c->body_size);
+  return c->body ? WEIR_OK : fail(c, WEIR_ENOMEM, "%s", weir_err_text(WEIR_ENOMEM));
 }
 
 /* ---- an attempt: the answer ---- */
@@ -341,8 +266,8 @@ static void learn(struct call *c)
   if (!usage->has_input || c->estimated == 0)
     return;
   pthread_mutex_lock(&c->w->lock);
-  weir_ratio_learn(ratio_of(c->w, c->request->model), c->estimated,
-                   weir_usage_input_charged(usage, c->provider->kind));
+  /* The whole prompt, also what came from a cache and is not charged: the next call may miss it. */
+  weir_ratio_learn(ratio_of(c->w, c->request->model), c->estimated, usage->input_tokens);
   pthread_mutex_unlock(&c->w->lock);
 }
 
@@ -481,9 +406,7 @@ static int attempt(struct call *c)
   if (err == WEIR_ENOENT)
     err = WEIR_ECONFIG;
   if (!err)
-    err = make_url(c);
-  if (!err)
-    err = splice_model(c);
+    err = prepare(c);
   if (err)
     settle_unsent(c, WEIR_OUTCOME_CANCELLED);
   else

@@ -5,6 +5,7 @@
  *   worker.c    the one thread that owns the sockets
  *   provider.c  names, addresses and keys of providers
  *   call.c      weir_call: attempts
+ *   outgoing.c  the request's URL and body
  *   upstream.c  one HTTP transfer by libcurl
  *   text.c      sentences for people
  *

@@ -1,0 +1,21 @@
+/* outgoing.h - what a request looks like to the provider: its URL, and its body with the model that
+ * the lease is for, which a route may have resolved to another one than the caller's.
+ */
+#ifndef WEIR_SHELL_OUTGOING_H
+#define WEIR_SHELL_OUTGOING_H
+
+#include "handle.h"
+
+#include <weir/request.h>
+
+/* weir_outgoing_url writes base URL and path; |path| is the caller's, in which "{model}" is
+ * replaced, or NULL for that of a generation. False when it does not fit into |size| bytes. */
+bool weir_outgoing_url(const struct weir_provider_entry *provider, const char *path,
+                       const char *model, bool is_stream, char *ret_url, size_t size);
+
+/* weir_outgoing_body returns a copy of |body|, whose |facts| are known, with |model| as its
+ * "model", to be freed by the caller; NULL without memory. */
+char *weir_outgoing_body(const char *body, size_t size, const struct weir_request_facts *facts,
+                         const char *model, size_t *ret_size);
+
+#endif
