@@ -105,6 +105,7 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
     return WEIR_EFULL;
   if (start->has_past)
     weir_pools_assume_spent(c, weir_time_sub(now, start->past_us));
+  c->is_running = true;
   *ret_coord = c;
   return WEIR_OK;
 }

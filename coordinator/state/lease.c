@@ -82,7 +82,6 @@ static void release(struct weir_coord *c, struct weir_held *lease)
   lease->free_next = c->leases_free;
   c->leases_free = index_of(c, lease);
   pool->leases_count--;
-  weir_pool_release(c, pool);
   s->leases_count--;
   weir_session_release(c, s);
 }

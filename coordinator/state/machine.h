@@ -79,7 +79,7 @@ struct weir_held {
 enum weir_pool_state {
   WEIR_POOL_FREE = 0,
   WEIR_POOL_OPEN = 1,
-  WEIR_POOL_REMOVED = 2 /* no longer configured, but leases of it are still out */
+  WEIR_POOL_REMOVED = 2 /* no longer configured; keeps its books until its place is needed */
 };
 
 struct weir_pool {
@@ -104,6 +104,7 @@ struct weir_name {
 struct weir_coord {
   struct weir_coord_bounds bounds;
   uint64_t epoch;
+  bool is_running; /* from here on, a new configuration is a reload */
   weir_tstamp started_at, arrival_max;
   weir_duration heartbeat_us, session_ttl_us;
   uint32_t session_asks_max;
@@ -148,8 +149,6 @@ void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at
 enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord_config *config,
                                    weir_tstamp now);
 void weir_pools_assume_spent(struct weir_coord *c, weir_tstamp until);
-/* weir_pool_release frees a removed pool once nothing waits there and no lease of it is out. */
-void weir_pool_release(struct weir_coord *c, struct weir_pool *pool);
 /* weir_coord_name_find returns the index of |name| among the names, or WEIR_NONE. */
 uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name);
 

@@ -312,5 +312,4 @@ void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_
       weir_lease_send(c, turn, weir_lease_take(c, turn, ask, start));
     }
   }
-  weir_pool_release(c, pool);
 }

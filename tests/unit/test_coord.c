@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -473,7 +474,75 @@ static void a_removed_pool_denies_what_waits_and_settles_what_is_out(void **stat
   fixture_settle(f, 9, s, 1, true, 1, WEIR_OUTCOME_OK);
   fixture_settle(f, 9, s, 2, true, 1, WEIR_OUTCOME_OK);
   assert_int_equal(counter(f, WEIR_COUNTER_SETTLED), 2);
-  assert_int_equal(fixture_ask(f, 9, s, 4, WEIR_CLASS_ONLINE, 1, 0), WEIR_MSG_GRANT);
+}
+
+static void reload(struct fixture *f)
+{
+  struct weir_coord_event event = {.type = WEIR_COORD_CONFIG, .now = f->now, .config = &f->config};
+
+  assert_int_equal(weir_coord_step(f->coord, &event, &f->update), WEIR_OK);
+  fixture_run(f, f->now);
+}
+
+static void a_pool_under_another_name_gives_no_second_quota(void **state)
+{
+  struct fixture *f = *state;
+  uint64_t s = fixture_hello(f, 9, 1, 1);
+
+  fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 0);
+  fixture_ask(f, 9, s, 2, WEIR_CLASS_ONLINE, 1, 0);
+  strcpy(f->pools[0].name, "renamed");
+  reload(f);
+  assert_int_equal(fixture_ask(f, 9, s, 3, WEIR_CLASS_ONLINE, 1, MINUTE), WEIR_MSG_DENY);
+  assert_int_equal(fixture_ask(f, 9, s, 3, WEIR_CLASS_ONLINE, 1, 2 * MINUTE), WEIR_MSG_QUEUED);
+}
+
+static void a_pool_that_is_removed_and_comes_back_finds_its_books(void **state)
+{
+  struct fixture *f = *state;
+  uint64_t s = fixture_hello(f, 9, 1, 1);
+
+  fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 0);
+  fixture_settle(f, 9, s, 1, true, 1, WEIR_OUTCOME_OK);
+  f->config.pools_count = f->config.names_count = 0;
+  reload(f);
+  f->config.pools_count = 1;
+  f->config.names_count = 2;
+  reload(f);
+  assert_int_equal(fixture_ask(f, 9, s, 2, WEIR_CLASS_ONLINE, 1, 0), WEIR_MSG_GRANT);
+  assert_int_equal(fixture_ask(f, 9, s, 3, WEIR_CLASS_ONLINE, 1, SECOND), WEIR_MSG_DENY);
+}
+
+static void a_model_that_moves_into_a_pool_closes_it_until_its_past_is_over(void **state)
+{
+  struct fixture *f = *state;
+  uint64_t s = fixture_hello(f, 9, 1, 1);
+
+  f->pools[1] = f->pools[0];
+  strcpy(f->pools[1].name, "other");
+  strcpy(f->names[2].name, "gemini/other");
+  strcpy(f->names[2].model, "gemini/other");
+  f->names[2].pool = 1;
+  f->config.pools_count = 2;
+  f->config.names_count = 3;
+  reload(f);
+  fixture_run(f, f->now + 2 * MINUTE); /* the new pool has opened, the session is over */
+  s = fixture_hello(f, 9, 1, 2);
+  f->names[0].pool = f->names[1].pool = 1;
+  reload(f);
+  assert_int_equal(fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, MINUTE), WEIR_MSG_DENY);
+  assert_int_equal(answer(f)->deny.why, WEIR_DENIAL_DEADLINE);
+}
+
+static void removed_pools_give_their_place_to_new_ones(void **state)
+{
+  struct fixture *f = *state;
+
+  for (int i = 0; i < 20; i++) {
+    snprintf(f->pools[0].name, sizeof(f->pools[0].name), "pool-%d", i);
+    reload(f);
+  }
+  weir_coord_check(f->coord);
 }
 
 static void a_configuration_beyond_the_bounds_changes_nothing(void **state)
@@ -585,6 +654,10 @@ int main(void)
       TEST(a_full_session_table_refuses_and_a_bye_makes_room),
       TEST(a_raised_limit_serves_the_queue_at_once),
       TEST(a_removed_pool_denies_what_waits_and_settles_what_is_out),
+      TEST(a_pool_under_another_name_gives_no_second_quota),
+      TEST(a_pool_that_is_removed_and_comes_back_finds_its_books),
+      TEST(a_model_that_moves_into_a_pool_closes_it_until_its_past_is_over),
+      TEST(removed_pools_give_their_place_to_new_ones),
       TEST(a_configuration_beyond_the_bounds_changes_nothing),
       TEST(a_later_life_assumes_the_former_one_spent_everything),
       TEST(rows_tell_what_the_books_hold),
