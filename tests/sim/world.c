@@ -759,10 +759,11 @@ static void report(struct world *w)
     w->report->unserved += w->shims[i].waiting;
     concurrency += w->shims[i].concurrency;
   }
-  /* Judged with a backlog (far more wait than are on their way to a grant) of calls that are small
-   * beside the limit: a head of most of a window's tokens rightly lets the window run empty. */
-  w->report->is_judged =
-      w->report->unserved * 4 >= concurrency && w->pool.limits[1].amount >= 8 * RESERVE_MAX;
+  /* Judged with a backlog (of many calls far more wait than are on their way) of calls that are
+   * small beside the limit: a head of most of a window's tokens rightly lets the window run empty.
+   */
+  w->report->is_judged = concurrency >= 40 && w->report->unserved * 4 >= concurrency &&
+                         w->pool.limits[1].amount >= 8 * RESERVE_MAX;
   w->report->used_pm = requests_pm > tokens_pm ? requests_pm : tokens_pm;
 }
 
