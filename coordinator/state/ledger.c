@@ -48,46 +48,68 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots, const struct weir_
     limit_open(l, &l->limits[i], l->limits[i].ring.slots, &config->limits[i], now);
 }
 
-/* Moves the limit with the dimension and window of |config| to place |to|; false if there is none
- * at or behind it. */
-static bool limit_bring(struct weir_ledger *l, uint32_t to, const struct weir_limit_config *config)
+static bool is_same(const struct weir_limit_config *a, const struct weir_limit_config *b)
 {
-  for (uint32_t i = to; i < l->limits_count; i++) {
-    if (l->limits[i].config.dimension == config->dimension &&
-        l->limits[i].config.window_us == config->window_us) {
-      struct weir_ledger_limit found = l->limits[i];
+  return a->dimension == b->dimension && a->window_us == b->window_us;
+}
 
-      l->limits[i] = l->limits[to];
-      l->limits[to] = found;
+static void swap(struct weir_ledger *l, uint32_t a, uint32_t b)
+{
+  struct weir_ledger_limit kept = l->limits[a];
+
+  l->limits[a] = l->limits[b];
+  l->limits[b] = kept;
+}
+
+/* The place at or behind |from| of the limit that |wanted| means; limits_count if there is none. */
+static uint32_t limit_find(const struct weir_ledger *l, uint32_t from,
+                           const struct weir_limit_config *wanted)
+{
+  while (from < l->limits_count && !is_same(&l->limits[from].config, wanted))
+    from++;
+  return from;
+}
+
+static bool is_wanted(const struct weir_pool_config *config, const struct weir_limit_config *limit)
+{
+  for (uint32_t i = 0; i < config->limits_count; i++) {
+    if (is_same(&config->limits[i], limit))
       return true;
-    }
   }
   return false;
+}
+
+/* The place at or behind |from| of a limit that |config| does not want, or a new place behind all.
+ * There always is one: those wanted and the new one are at most WEIR_LIMITS_MAX together. */
+static uint32_t limit_place(struct weir_ledger *l, uint32_t from,
+                            const struct weir_pool_config *config)
+{
+  while (from < l->limits_count && is_wanted(config, &l->limits[from].config))
+    from++;
+  if (from == l->limits_count)
+    l->limits_count++;
+  assert(l->limits_count <= WEIR_LIMITS_MAX);
+  return from;
 }
 
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config *config,
                            weir_tstamp now)
 {
+  const weir_tstamp until = now > l->start_last ? now : l->start_last;
+
   l->hold_us = hold_of(config);
   for (uint32_t i = 0; i < config->limits_count; i++) {
     const struct weir_limit_config *wanted = &config->limits[i];
+    uint32_t found = limit_find(l, i, wanted);
 
-    if (limit_bring(l, i, wanted)) {
+    if (found < l->limits_count) {
+      swap(l, i, found);
       l->limits[i].config.amount = wanted->amount;
-      continue;
+    } else {
+      swap(l, i, limit_place(l, i, config));
+      limit_open(l, &l->limits[i], l->limits[i].ring.slots, wanted, now);
+      limit_close(&l->limits[i], until);
     }
-    /* Keep the old limit at |i|: a later line of the configuration may still ask for it. */
-    if (i < l->limits_count && l->limits_count < WEIR_LIMITS_MAX) {
-      struct weir_ledger_limit spare = l->limits[l->limits_count];
-
-      l->limits[l->limits_count] = l->limits[i];
-      l->limits[i] = spare;
-      l->limits_count++;
-    } else if (i == l->limits_count) {
-      l->limits_count++;
-    }
-    limit_open(l, &l->limits[i], l->limits[i].ring.slots, wanted, now);
-    limit_close(&l->limits[i], now);
   }
   l->limits_count = config->limits_count;
 }

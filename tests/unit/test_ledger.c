@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -177,6 +178,47 @@ static void limits_that_change_places_keep_their_history(void **state)
   assert_int_equal(l.limits[0].ring.used, 0);
 }
 
+static void one_limit_changed_in_a_full_pool_leaves_the_others_their_history(void **state)
+{
+  struct weir_pool_config config = pool_of(10, 1000), changed;
+  struct weir_ledger l;
+
+  (void)state;
+  config.limits_count = WEIR_LIMITS_MAX;
+  for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++)
+    config.limits[i] =
+        (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, (i + 1) * WEIR_US_PER_HOUR, 10};
+  weir_ledger_init(&l, slots, &config, SECOND);
+  take(&l, (struct weir_cost){1, 0, 0}, SECOND);
+  /* Another one first, the old ones behind it but for the last. */
+  changed = config;
+  changed.limits[0].window_us = MINUTE;
+  memcpy(&changed.limits[1], &config.limits[0], (WEIR_LIMITS_MAX - 1) * sizeof(config.limits[0]));
+  weir_ledger_configure(&l, &changed, SECOND);
+  assert_int_equal(l.limits[0].ring.used, 0);
+  for (uint32_t i = 1; i < WEIR_LIMITS_MAX; i++) {
+    assert_int_equal(l.limits[i].config.window_us, changed.limits[i].window_us);
+    assert_int_equal(l.limits[i].ring.used, 1);
+  }
+  weir_ledger_check(&l);
+}
+
+/* A grant may lie a horizon ahead of the reload: what it holds counts from there. */
+static void a_new_limit_waits_for_what_starts_after_the_reload(void **state)
+{
+  struct weir_pool_config config = pool_of(10, 1000), more = pool_of(10, 1000);
+  struct weir_ledger l = ledger_of(&config);
+  const struct weir_cost one = {1, 10, 0};
+
+  (void)state;
+  take(&l, one, SECOND + 20000);
+  more.limits[2] = (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, 10 * SECOND, 5};
+  more.limits_count = 3;
+  weir_ledger_configure(&l, &more, SECOND);
+  assert_int_equal(weir_ledger_earliest(&l, &one, SECOND, SECOND, NULL),
+                   SECOND + 20000 + WEIR_HOLD_MAX_US + 10 * SECOND);
+}
+
 static void a_former_life_counts_as_spent_for_short_windows_only(void **state)
 {
   struct weir_pool_config config = pool_of(10, 1000);
@@ -241,6 +283,8 @@ int main(void)
       cmocka_unit_test(a_cut_limit_shrinks_by_expiry_and_is_never_negative),
       cmocka_unit_test(a_limit_added_to_a_running_pool_starts_as_spent),
       cmocka_unit_test(limits_that_change_places_keep_their_history),
+      cmocka_unit_test(one_limit_changed_in_a_full_pool_leaves_the_others_their_history),
+      cmocka_unit_test(a_new_limit_waits_for_what_starts_after_the_reload),
       cmocka_unit_test(a_former_life_counts_as_spent_for_short_windows_only),
       cmocka_unit_test(a_limit_raised_after_a_restart_stays_closed_until_the_former_life_is_over),
       cmocka_unit_test(an_eta_counts_the_windows_that_the_queue_ahead_fills),

@@ -57,15 +57,18 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots, const struct weir_
 
 /* weir_ledger_configure applies another configuration while leases are out. A limit known by
  * dimension and window keeps its history and only changes its amount: after a cut it shrinks by
- * expiry. A limit that is new to a running pool is closed for one window, because what was sent
- * before is in no ring; only windows longer than WEIR_LEDGER_ASSUME_MAX start empty. */
+ * expiry. A limit that is new to a running pool is closed for one window and the longest hold,
+ * because what was sent before is in no ring; only windows longer than WEIR_LEDGER_ASSUME_MAX start
+ * empty.
+ */
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config *config,
                            weir_tstamp now);
 
-/* weir_ledger_assume_spent closes every limit until what was leased before |until| (at most now)
- * can no longer matter: what a coordinator must assume of its own former life. That life may have
- * known other amounts and longer holds, so no amount would be a safe guess. Windows longer than
- * WEIR_LEDGER_ASSUME_MAX are left alone, or one crash would close a pool for a day. */
+/* weir_ledger_assume_spent closes every limit until what started by |until| can no longer matter:
+ * what a coordinator must assume of its own former life, and of what a reload may have renamed.
+ * That life may have known other amounts and longer holds, so no amount would be a safe guess.
+ * Windows longer than WEIR_LEDGER_ASSUME_MAX are left alone, or one crash would close a pool for a
+ * day. */
 #define WEIR_LEDGER_ASSUME_MAX WEIR_US_PER_HOUR
 void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until);
 
