@@ -763,7 +763,7 @@ static void report(struct world *w)
    * small beside the limit: a head of most of a window's tokens rightly lets the window run empty.
    */
   w->report->is_judged = concurrency >= 40 && w->report->unserved * 4 >= concurrency &&
-                         w->pool.limits[1].amount >= 8 * RESERVE_MAX;
+                         w->pool.limits[1].amount >= UINT64_C(8) * RESERVE_MAX;
   w->report->used_pm = requests_pm > tokens_pm ? requests_pm : tokens_pm;
 }
 

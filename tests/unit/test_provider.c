@@ -32,20 +32,20 @@ static void paths_hold_the_model_where_the_provider_wants_it(void **state)
 {
   static const struct {
     enum weir_provider_kind kind;
-    const char *model;
     bool is_stream;
+    const char *model;
     const char *path;
   } rows[] = {
-      {WEIR_PROVIDER_GEMINI, "gemini-x", false, "/v1beta/models/gemini-x:generateContent"},
-      {WEIR_PROVIDER_GEMINI, "gemini-x", true,
+      {WEIR_PROVIDER_GEMINI, false, "gemini-x", "/v1beta/models/gemini-x:generateContent"},
+      {WEIR_PROVIDER_GEMINI, true, "gemini-x",
        "/v1beta/models/gemini-x:streamGenerateContent?alt=sse"},
-      {WEIR_PROVIDER_GEMINI, "models/gemini-x", false, "/v1beta/models/gemini-x:generateContent"},
-      {WEIR_PROVIDER_GEMINI, "tunedModels/t", false, "/v1beta/tunedModels/t:generateContent"},
-      {WEIR_PROVIDER_GEMINI, "a b?c#%\xc3\xa9", false,
+      {WEIR_PROVIDER_GEMINI, false, "models/gemini-x", "/v1beta/models/gemini-x:generateContent"},
+      {WEIR_PROVIDER_GEMINI, false, "tunedModels/t", "/v1beta/tunedModels/t:generateContent"},
+      {WEIR_PROVIDER_GEMINI, false, "a b?c#%\xc3\xa9",
        "/v1beta/models/a%20b%3Fc%23%25%C3%A9:generateContent"},
-      {WEIR_PROVIDER_VERTEX, "gemini-x", false, "/models/gemini-x:generateContent"},
-      {WEIR_PROVIDER_OPENAI, "gpt-x", true, "/v1/chat/completions"},
-      {WEIR_PROVIDER_ANTHROPIC, "claude-x", false, "/v1/messages"},
+      {WEIR_PROVIDER_VERTEX, false, "gemini-x", "/models/gemini-x:generateContent"},
+      {WEIR_PROVIDER_OPENAI, true, "gpt-x", "/v1/chat/completions"},
+      {WEIR_PROVIDER_ANTHROPIC, false, "claude-x", "/v1/messages"},
   };
   char path[128];
   (void)state;
