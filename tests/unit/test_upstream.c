@@ -188,6 +188,11 @@ static void speaks_gemini(void **state)
   h = ask(f, "/v1beta/models/e:embedContent", GEMINI_KEY,
           "{\"content\":{\"parts\":[{\"text\":\"hello\"}]}}");
   assert_has(h->body, "\"embedding\":{\"values\":[");
+  h = ask(f, "/v1beta/models/e:batchEmbedContents", GEMINI_KEY,
+          "{\"requests\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}},"
+          "{\"content\":{\"parts\":[{\"text\":\"b\"}]}}]}");
+  assert_has(h->body, "{\"embeddings\":[{\"values\":[");
+  assert_int_equal(count_of(h->body, "values"), 2);
 }
 
 static void speaks_openai(void **state)
@@ -207,6 +212,10 @@ static void speaks_openai(void **state)
   assert_has(h->body, "{\"input_tokens\":2,\"output_tokens\":5,\"total_tokens\":7,");
   h = ask(f, "/v1/embeddings", BEARER, "{\"model\":\"e\",\"input\":[\"hello\",\"world\"]}");
   assert_has(h->body, "\"index\":1}],\"model\":\"e\",\"usage\":{\"prompt_tokens\":2,");
+  /* openai-node asks for base64 and decodes whatever comes. */
+  h = ask(f, "/v1/embeddings", BEARER,
+          "{\"model\":\"e\",\"input\":\"hello\",\"encoding_format\":\"base64\"}");
+  assert_has(h->body, "\"embedding\":\"AACAPgAAAL8AAAA+AABAPw==\"");
   h = ask(f, "/v1/models", BEARER, NULL);
   assert_has(h->body, "\"object\":\"list\"");
 }
@@ -248,8 +257,22 @@ static void streams_as_each_provider_does(void **state)
           "{\"model\":\"gpt-5\",\"input\":\"hi\",\"max_output_tokens\":5,\"stream\":true}");
   assert_has(h->body, "event: response.created\ndata: {\"type\":\"response.created\","
                       "\"sequence_number\":0,");
-  assert_has(h->body, "\"sequence_number\":1,");
-  assert_has(h->body, "event: response.incomplete\n");
+  /* What the SDKs' helpers insist on: an item and a part before its text, and the whole at the end.
+   */
+  static const char *const events[] = {
+      "created",          "output_item.added", "content_part.added", "output_text.delta",
+      "output_text.done", "content_part.done", "output_item.done",   "incomplete"};
+  const char *at = h->body;
+  for (unsigned i = 0; i < sizeof events / sizeof events[0]; i++) {
+    char line[128];
+    (void)snprintf(line, sizeof line,
+                   "event: response.%s\ndata: {\"type\":\"response.%s\",\"sequence_number\":%u,",
+                   events[i], events[i], i);
+    assert_has(at, line);
+    at = strstr(at, line) + 1;
+  }
+  assert_has(at, "\"content\":[{\"type\":\"output_text\",");
+  assert_lacks(at, "\"text\":\"\"");
 
   h = ask(f, MESSAGES, "x-api-key: k", MESSAGES_BODY ",\"stream\":true}");
   assert_has(h->body, "event: message_start\ndata: {\"type\":\"message_start\",");
@@ -372,6 +395,22 @@ static void openai_states_limit_used_and_requested(void **state)
   assert_has(h->body, "Request too large for g in organization org-weir on tokens per min (TPM): "
                       "Limit 100, Requested 101.");
   assert_lacks(h->body, "Used");
+}
+
+static void openai_reckons_with_the_burst_that_a_bucket_has(void **state)
+{
+  struct fixture *f = *state;
+  const char *body = "{\"model\":\"g\",\"max_tokens\":60,\"messages\":[{\"content\":\"hi\"}]}";
+  long_windows(f, "bucket", "{\"tpm\":\"1000:bucket:100\"}");
+  const struct heard *h = ask(f, CHAT, BEARER, body);
+  assert_has(h->head, "x-ratelimit-remaining-tokens: 40\r\n");
+  h = ask(f, CHAT, BEARER, body);
+  /* (960 + 60 - 1000) * 3600 s / 1000 */
+  assert_has(h->body, "Limit 1000, Used 960, Requested 60. Please try again in 1m12s.");
+  long_windows(f, "bucket", "{\"tpm\":\"100:bucket:110\"}");
+  assert_int_equal(ask(f, CHAT, BEARER, body)->status, 200);
+  h = ask(f, CHAT, BEARER, body);
+  assert_has(h->body, "Limit 100, Used 50, Requested 60. Please try again in 6m0s.");
 }
 
 static void anthropic_says_when_to_retry(void **state)
@@ -500,6 +539,16 @@ static void breaks_streams_on_request(void **state)
   assert_int_not_equal(h->code, CURLE_OK);
   assert_has(h->body, "chat.completion.chunk");
   assert_lacks(h->body, "[DONE]");
+  /* However short the stream is, it breaks before its end. */
+  for (const char *const *kind = (const char *const[]){"drop", "stream_error", NULL}; *kind; kind++)
+    for (int tokens = 0; tokens < 3; tokens++) {
+      char json[64];
+      (void)snprintf(json, sizeof json, "{\"output_tokens\":%d}", tokens);
+      script(f, json);
+      h = ask_with_fault(f, *kind, CHAT, BEARER, CHAT_BODY ",\"stream\":true}");
+      assert_int_equal(h->status, 200);
+      assert_lacks(h->body, "[DONE]");
+    }
   f->is_fresh = true; /* on a used one libcurl would silently send again */
   h = ask_with_fault(f, "drop", GENERATE, GEMINI_KEY, GEMINI_BODY);
   assert_int_not_equal(h->code, CURLE_OK);
@@ -539,6 +588,58 @@ static void charged_faults_use_quota(void **state)
   assert_int_equal(ask(f, GENERATE, GEMINI_KEY, GEMINI_BODY)->status, 429);
 }
 
+/* Starts a call on a connection of its own and returns once the provider holds it. */
+static CURLM *begin_call(struct fixture *f, CURL *curl, struct curl_slist *headers)
+{
+  CURLM *multi = curl_multi_init();
+  char url[512];
+  int running;
+  (void)snprintf(url, sizeof url, "%s" CHAT, f->base);
+  curl_easy_setopt(curl, CURLOPT_URL, url);
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, CHAT_BODY "}");
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
+  curl_multi_add_handle(multi, curl);
+  while (strstr(ask(f, "/_admin/counters", NULL, NULL)->body, "\"arrivals\":1,") == NULL)
+    assert_int_equal(curl_multi_perform(multi, &running), CURLM_OK);
+  return multi;
+}
+
+static void a_call_may_outlive_the_limits_it_came_under(void **state)
+{
+  struct fixture *f = *state;
+  for (int is_reset = 0; is_reset < 2; is_reset++) {
+    struct heard late = {0};
+    int running = 1;
+    CURL *curl = curl_easy_init();
+    struct curl_slist *headers = curl_slist_append(NULL, BEARER);
+    script(f, "{\"limits\":{\"rpm\":5},\"latency_ms\":500}");
+    assert_int_equal(ask(f, "/_admin/reset", NULL, "")->status, 200);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_head);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &late);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &late);
+    CURLM *multi = begin_call(f, curl, headers);
+    if (is_reset != 0)
+      (void)ask(f, "/_admin/reset", NULL, "");
+    script(f, "{\"limits\":{\"rpm\":7}}");
+    (void)ask(f, "/_admin/counters", NULL, NULL); /* from now on the new limits hold */
+    while (running > 0) {
+      assert_int_equal(curl_multi_perform(multi, &running), CURLM_OK);
+      assert_int_equal(curl_multi_poll(multi, NULL, 0, 1000, NULL), CURLM_OK);
+    }
+    assert_has(late.head, "HTTP/1.1 200 ");
+    if (is_reset != 0)
+      assert_lacks(late.head, "x-ratelimit");
+    else
+      assert_has(late.head, "x-ratelimit-limit-requests: 7\r\n");
+    curl_multi_remove_handle(multi, curl);
+    curl_multi_cleanup(multi);
+    curl_easy_cleanup(curl);
+    curl_slist_free_all(headers);
+  }
+}
+
 static void explains_a_script_that_it_refuses(void **state)
 {
   struct fixture *f = *state;
@@ -561,6 +662,7 @@ int main(void)
       TEST(every_method_rejects_what_is_over),
       TEST(gemini_names_every_quota_and_the_wait),
       TEST(openai_states_limit_used_and_requested),
+      TEST(openai_reckons_with_the_burst_that_a_bucket_has),
       TEST(anthropic_says_when_to_retry),
       TEST(anthropic_charges_output_when_it_is_made),
       TEST(projects_and_models_have_limits_of_their_own),
@@ -571,6 +673,7 @@ int main(void)
       TEST(blocks_a_prompt_with_status_200),
       TEST(a_reused_connection_may_close_unanswered),
       TEST(charged_faults_use_quota),
+      TEST(a_call_may_outlive_the_limits_it_came_under),
       TEST(explains_a_script_that_it_refuses),
   };
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);

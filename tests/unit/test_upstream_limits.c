@@ -174,7 +174,7 @@ static void sub_windows_are_widened_until_one_fits(void **state)
 static void days_turn_at_their_reset(void **state)
 {
   (void)state;
-  uint64_t day = 86400 * S, eight = 8 * 3600 * S;
+  uint64_t hour = 3600 * S, day = 24 * hour, eight = 8 * hour;
   uint64_t midnight = T0 / day * day;
   struct weir_up_limit limit = {.dimension = WEIR_UP_REQUESTS,
                                 .method = WEIR_UP_FIXED,
@@ -205,6 +205,35 @@ static void all_limits_admit_or_none_consumes(void **state)
   assert_int_equal(weir_up_meter_admit(m, T0, &both), 3);
   assert_int_equal(weir_up_meter_used(m, 0, T0), 1);
   assert_int_equal(weir_up_meter_used(m, 1, T0), 100);
+  weir_up_meter_free(m);
+}
+
+static void a_log_is_unused_when_the_last_that_weighed_has_left(void **state)
+{
+  (void)state;
+  struct weir_up_limit limits[2] = {
+      {.dimension = WEIR_UP_REQUESTS, .method = WEIR_UP_LOG, .amount = 3, .window_us = 60 * S},
+      {.dimension = WEIR_UP_OUTPUT, .method = WEIR_UP_LOG, .amount = 100, .window_us = 60 * S},
+  };
+  struct weir_up_meter *m = weir_up_meter_new(limits, 2, false, T0);
+  struct weir_up_cost request = cost_of(1, 0), output = {.units = {[WEIR_UP_OUTPUT] = 10}};
+  assert_int_equal(weir_up_meter_admit(m, T0, &request), 0);
+  weir_up_meter_charge(m, T0 + 20 * S, &output);
+  assert_int_equal(weir_up_meter_reset_us(m, 0, T0 + 20 * S), 40 * S);
+  assert_int_equal(weir_up_meter_reset_us(m, 1, T0 + 20 * S), 60 * S);
+  weir_up_meter_free(m);
+}
+
+static void what_is_left_in_a_bucket_is_counted_from_its_burst(void **state)
+{
+  (void)state;
+  struct weir_up_meter *m = meter_of(WEIR_UP_BUCKET, 60, 10);
+  assert_int_equal(weir_up_meter_left(m, 0, T0), 10);
+  assert_true(asks(m, T0, 4));
+  assert_int_equal(weir_up_meter_left(m, 0, T0), 6);
+  struct weir_up_cost more = cost_of(20, 20);
+  weir_up_meter_charge(m, T0, &more);
+  assert_int_equal(weir_up_meter_left(m, 0, T0), 0);
   weir_up_meter_free(m);
 }
 
@@ -379,6 +408,8 @@ int main(void)
       cmocka_unit_test(sub_windows_are_widened_until_one_fits),
       cmocka_unit_test(days_turn_at_their_reset),
       cmocka_unit_test(all_limits_admit_or_none_consumes),
+      cmocka_unit_test(a_log_is_unused_when_the_last_that_weighed_has_left),
+      cmocka_unit_test(what_is_left_in_a_bucket_is_counted_from_its_burst),
       cmocka_unit_test(rejected_calls_use_requests_when_told),
       cmocka_unit_test(a_limit_of_zero_rejects_everything),
       cmocka_unit_test(every_method_agrees_with_its_definition),

@@ -190,10 +190,10 @@ static void limit_headers(const struct weir_up_call *call, int i, const struct n
   if (i < 0)
     return;
   const struct weir_up_limit *limit = weir_up_meter_limit(call->meter, (uint32_t)i);
-  uint64_t used = weir_up_meter_used(call->meter, (uint32_t)i, call->now_us);
-  uint64_t left = used < limit->amount ? limit->amount - used : 0;
+  uint64_t left = weir_up_meter_left(call->meter, (uint32_t)i, call->now_us);
   uint64_t reset_us = weir_up_meter_reset_us(call->meter, (uint32_t)i, call->now_us);
-  time_t at = (time_t)((call->now_us + (reset_us == WEIR_UP_NEVER ? 0 : reset_us)) / 1000000);
+  uint64_t at_us = call->now_us + (reset_us == WEIR_UP_NEVER ? 0 : reset_us);
+  time_t at = (time_t)((at_us + 999999) / 1000000); /* not before it is true */
   if (limit->dimension != WEIR_UP_REQUESTS)
     left = (left + 500) / 1000 * 1000;
   (void)strftime(reset, sizeof reset, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));

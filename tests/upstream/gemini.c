@@ -28,9 +28,9 @@ static enum weir_up_operation operation_of(const char *verb, size_t size, const 
     const char *verb;
     enum weir_up_operation operation;
   } verbs[] = {
-      {"generateContent", WEIR_UP_GENERATE}, {"streamGenerateContent", WEIR_UP_STREAM},
-      {"countTokens", WEIR_UP_COUNT_TOKENS}, {"embedContent", WEIR_UP_EMBED},
-      {"batchEmbedContents", WEIR_UP_EMBED},
+      {"generateContent", WEIR_UP_GENERATE},      {"streamGenerateContent", WEIR_UP_STREAM},
+      {"countTokens", WEIR_UP_COUNT_TOKENS},      {"embedContent", WEIR_UP_EMBED},
+      {"batchEmbedContents", WEIR_UP_EMBED_MANY},
   };
   for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
     if (strlen(verbs[i].verb) == size && strncmp(verbs[i].verb, verb, size) == 0) {
@@ -346,6 +346,12 @@ static void whole(const struct weir_up_call *call, const char *text, struct weir
                 "{\"embedding\":{\"values\":[0.25,-0.5,0.125,0.75]},"
                 "\"usageMetadata\":{\"promptTokenCount\":%llu}}",
                 input);
+    return;
+  case WEIR_UP_EMBED_MANY:
+    weir_up_add(b, "{\"embeddings\":[");
+    for (uint32_t i = 0; i < call->request.texts; i++)
+      weir_up_add(b, "%s{\"values\":[0.25,-0.5,0.125,0.75]}", i > 0 ? "," : "");
+    weir_up_add(b, "],\"usageMetadata\":{\"promptTokenCount\":%llu}}", input);
     return;
   case WEIR_UP_LIST_MODELS:
     weir_up_add(b,

@@ -64,6 +64,7 @@ const char *weir_up_dimension_name(enum weir_up_dimension dimension)
 
 static struct entry *entry_at(struct weir_up_meter *m, uint64_t number)
 {
+  assert(m->base <= number && number < m->base + m->capacity);
   return &m->log[number % m->capacity];
 }
 
@@ -324,6 +325,14 @@ uint64_t weir_up_meter_used(struct weir_up_meter *m, uint32_t i, uint64_t now_us
   return g->used;
 }
 
+uint64_t weir_up_meter_left(struct weir_up_meter *m, uint32_t i, uint64_t now_us)
+{
+  uint64_t used = weir_up_meter_used(m, i, now_us);
+  const struct weir_up_limit *limit = &m->gauges[i].limit;
+  uint64_t most = limit->method == WEIR_UP_BUCKET ? burst_of(limit) : limit->amount;
+  return used < most ? most - used : 0;
+}
+
 /* --- waits --------------------------------------------------------------------------------- */
 
 static uint64_t log_wait_us(struct weir_up_meter *m, const struct gauge *g, uint64_t now_us,
@@ -377,6 +386,15 @@ uint64_t weir_up_meter_wait_us(struct weir_up_meter *m, uint32_t i, uint64_t now
   return g->length_us - elapsed_us(g, now_us);
 }
 
+/* Until the last entry that weighs has left; others may be younger. */
+static uint64_t log_reset_us(struct weir_up_meter *m, const struct gauge *g, uint64_t now_us)
+{
+  uint64_t last = m->end - 1;
+  while (last > g->tail && entry_at(m, last)->cost.units[g->limit.dimension] == 0)
+    last--;
+  return entry_at(m, last)->at_us + g->limit.window_us - now_us;
+}
+
 uint64_t weir_up_meter_reset_us(struct weir_up_meter *m, uint32_t i, uint64_t now_us)
 {
   if (weir_up_meter_used(m, i, now_us) == 0)
@@ -385,7 +403,7 @@ uint64_t weir_up_meter_reset_us(struct weir_up_meter *m, uint32_t i, uint64_t no
   uint64_t left_us = g->length_us - elapsed_us(g, now_us);
   switch (g->limit.method) {
   case WEIR_UP_LOG:
-    return entry_at(m, m->end - 1)->at_us + g->limit.window_us - now_us;
+    return log_reset_us(m, g, now_us);
   case WEIR_UP_COUNTER:
     return g->used > 0 ? left_us + g->length_us : left_us;
   case WEIR_UP_BUCKET:

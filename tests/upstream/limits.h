@@ -81,6 +81,9 @@ const struct weir_up_limit *weir_up_meter_limit(const struct weir_up_meter *m, u
 /* weir_up_meter_used returns how much of limit |i| is used now, by its own method, rounded up. */
 uint64_t weir_up_meter_used(struct weir_up_meter *m, uint32_t i, uint64_t now_us);
 
+/* weir_up_meter_left returns how much of limit |i| is left now: of a bucket what is in it. */
+uint64_t weir_up_meter_left(struct weir_up_meter *m, uint32_t i, uint64_t now_us);
+
 /* weir_up_meter_wait_us returns how long until |units| more would fit into limit |i| if nobody else
  * came; WEIR_UP_NEVER when they never fit. */
 uint64_t weir_up_meter_wait_us(struct weir_up_meter *m, uint32_t i, uint64_t now_us,

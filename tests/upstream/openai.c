@@ -174,15 +174,27 @@ static const char *duration(uint64_t ms, char *ret_text, size_t size)
   return ret_text;
 }
 
+/* What the messages call used: of a bucket all but what is left, so that one with a smaller burst
+ * shows as one that is partly used up. */
+static uint64_t stated_used(const struct weir_up_call *call, uint32_t i)
+{
+  const struct weir_up_limit *limit = weir_up_meter_limit(call->meter, i);
+  uint64_t used = weir_up_meter_used(call->meter, i, call->now_us);
+  if (limit->method != WEIR_UP_BUCKET || limit->burst == 0)
+    return used;
+  used += limit->amount;
+  return used > limit->burst ? used - limit->burst : 0;
+}
+
 /* The stated wait. A bucket's follows from the numbers beside it, to the millisecond:
  * (Used + Requested - Limit) * window / Limit. */
-static uint64_t stated_wait_ms(const struct weir_up_call *call, uint32_t i, uint64_t used,
-                               uint64_t requested)
+static uint64_t stated_wait_ms(const struct weir_up_call *call, uint32_t i, uint64_t requested)
 {
   const struct weir_up_limit *limit = weir_up_meter_limit(call->meter, i);
   if (limit->method != WEIR_UP_BUCKET)
     return (weir_up_meter_wait_us(call->meter, i, call->now_us, requested) + 999) / 1000;
-  uint64_t excess = used + requested - limit->amount;
+  uint64_t most = limit->burst > 0 ? limit->burst : limit->amount;
+  uint64_t excess = weir_up_meter_used(call->meter, i, call->now_us) + requested - most;
   return (uint64_t)((double)excess * (double)limit->window_us / (double)limit->amount / 1000 + 0.5);
 }
 
@@ -209,14 +221,13 @@ static void quota(const struct weir_up_call *call, const struct weir_up_cost *co
     put_error(429, message, type, "rate_limit_exceeded", answer);
     return;
   }
-  uint64_t used = weir_up_meter_used(call->meter, i, call->now_us);
-  uint64_t wait_ms = stated_wait_ms(call, i, used, requested);
+  uint64_t wait_ms = stated_wait_ms(call, i, requested);
   (void)snprintf(message, sizeof message,
                  "Rate limit reached for %s in organization org-weir on %s: Limit %llu, Used %llu, "
                  "Requested %llu. Please try again in %s. Visit "
                  "https://platform.openai.com/account/rate-limits to learn more.",
-                 call->request.model, unit, (ull)limit->amount, (ull)used, (ull)requested,
-                 duration(wait_ms, wait, sizeof wait));
+                 call->request.model, unit, (ull)limit->amount, (ull)stated_used(call, i),
+                 (ull)requested, duration(wait_ms, wait, sizeof wait));
   put_error(429, message, type, "rate_limit_exceeded", answer);
   weir_up_answer_header(answer, "retry-after-ms", "%llu", (ull)wait_ms);
   weir_up_answer_header(answer, "retry-after", "%llu", (ull)((wait_ms + 999) / 1000));
@@ -231,14 +242,14 @@ static void limit_headers(const struct weir_up_call *call, int i, bool is_reques
   if (i < 0)
     return;
   const struct weir_up_limit *limit = weir_up_meter_limit(call->meter, (uint32_t)i);
-  uint64_t used = weir_up_meter_used(call->meter, (uint32_t)i, call->now_us);
+  uint64_t left = weir_up_meter_left(call->meter, (uint32_t)i, call->now_us);
   uint64_t reset_us = weir_up_meter_reset_us(call->meter, (uint32_t)i, call->now_us);
   weir_up_answer_header(answer,
                         is_requests ? "x-ratelimit-limit-requests" : "x-ratelimit-limit-tokens",
                         "%llu", (ull)limit->amount);
   weir_up_answer_header(
       answer, is_requests ? "x-ratelimit-remaining-requests" : "x-ratelimit-remaining-tokens",
-      "%llu", (ull)(used < limit->amount ? limit->amount - used : 0));
+      "%llu", (ull)left);
   weir_up_answer_header(answer,
                         is_requests ? "x-ratelimit-reset-requests" : "x-ratelimit-reset-tokens",
                         "%s", duration((reset_us + 999) / 1000, text, sizeof text));
@@ -267,6 +278,27 @@ static void put_usage(const struct weir_up_call *call, struct weir_up_buffer *b)
               in, input, out, output, input + output, in, out);
 }
 
+/* Of a Response the part of its text, and the item that holds it; |text| is NULL before it begins.
+ */
+static void put_part(const char *text, struct weir_up_buffer *b)
+{
+  weir_up_add(b, "{\"type\":\"output_text\",\"annotations\":[],\"text\":");
+  weir_up_add_json(b, text);
+  weir_up_add(b, "}");
+}
+
+static void put_item(const struct weir_up_call *call, const char *status, const char *text,
+                     struct weir_up_buffer *b)
+{
+  weir_up_add(b,
+              "{\"type\":\"message\",\"id\":\"msg_%012llx\",\"status\":\"%s\","
+              "\"role\":\"assistant\",\"content\":[",
+              (ull)call->id, status);
+  if (text != NULL)
+    put_part(text, b);
+  weir_up_add(b, "]}");
+}
+
 /* A Response object; |usage| once it is complete. */
 static void put_response(const struct weir_up_call *call, const char *status, const char *text,
                          bool is_complete, struct weir_up_buffer *b)
@@ -279,15 +311,8 @@ static void put_response(const struct weir_up_call *call, const char *status, co
   if (is_complete && call->is_cut)
     weir_up_add(b, ",\"incomplete_details\":{\"reason\":\"max_output_tokens\"}");
   weir_up_add(b, ",\"output\":[");
-  if (text != NULL) {
-    weir_up_add(b,
-                "{\"type\":\"message\",\"id\":\"msg_%012llx\",\"status\":\"%s\","
-                "\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\",\"annotations\":[],"
-                "\"text\":",
-                (ull)call->id, status);
-    weir_up_add_json(b, text);
-    weir_up_add(b, "}]}");
-  }
+  if (text != NULL)
+    put_item(call, status, text, b);
   weir_up_add(b, "],\"usage\":");
   if (is_complete)
     put_usage(call, b);
@@ -304,10 +329,13 @@ static const char *status_of(const struct weir_up_call *call)
 static void put_embeddings(const struct weir_up_call *call, struct weir_up_buffer *b)
 {
   ull input = call->request.input_tokens;
+  /* The same four numbers; base64 is of their little-endian floats. */
+  const char *values =
+      call->request.is_base64_wanted ? "\"AACAPgAAAL8AAAA+AABAPw==\"" : "[0.25,-0.5,0.125,0.75]";
   weir_up_add(b, "{\"object\":\"list\",\"data\":[");
   for (uint32_t i = 0; i < call->request.texts; i++)
-    weir_up_add(b, "%s{\"object\":\"embedding\",\"embedding\":[0.25,-0.5,0.125,0.75],\"index\":%u}",
-                i > 0 ? "," : "", i);
+    weir_up_add(b, "%s{\"object\":\"embedding\",\"embedding\":%s,\"index\":%u}", i > 0 ? "," : "",
+                values, i);
   weir_up_add(b, "],\"model\":");
   weir_up_add_json(b, call->request.model);
   weir_up_add(b, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}", input, input);
@@ -365,13 +393,57 @@ static void event_begin(struct weir_up_call *call, const char *name, struct weir
               call->events++);
 }
 
+/* The same for an event about the part of its text. */
+static void part_event_begin(struct weir_up_call *call, const char *name,
+                             struct weir_up_buffer *out)
+{
+  event_begin(call, name, out);
+  weir_up_add(out, ",\"item_id\":\"msg_%012llx\",\"output_index\":0,\"content_index\":0",
+              (ull)call->id);
+}
+
+static void response_begin(struct weir_up_call *call, struct weir_up_buffer *out)
+{
+  event_begin(call, "response.created", out);
+  weir_up_add(out, ",\"response\":");
+  put_response(call, "in_progress", NULL, false, out);
+  weir_up_add(out, "}\n\n");
+  event_begin(call, "response.output_item.added", out);
+  weir_up_add(out, ",\"output_index\":0,\"item\":");
+  put_item(call, "in_progress", NULL, out);
+  weir_up_add(out, "}\n\n");
+  part_event_begin(call, "response.content_part.added", out);
+  weir_up_add(out, ",\"part\":");
+  put_part("", out);
+  weir_up_add(out, "}\n\n");
+}
+
+/* The SDKs take the whole text from these, not from the pieces. */
+static void response_end(struct weir_up_call *call, struct weir_up_buffer *out)
+{
+  const char *text = call->text.text;
+  part_event_begin(call, "response.output_text.done", out);
+  weir_up_add(out, ",\"text\":");
+  weir_up_add_json(out, text);
+  weir_up_add(out, "}\n\n");
+  part_event_begin(call, "response.content_part.done", out);
+  weir_up_add(out, ",\"part\":");
+  put_part(text, out);
+  weir_up_add(out, "}\n\n");
+  event_begin(call, "response.output_item.done", out);
+  weir_up_add(out, ",\"output_index\":0,\"item\":");
+  put_item(call, status_of(call), text, out);
+  weir_up_add(out, "}\n\n");
+  event_begin(call, call->is_cut ? "response.incomplete" : "response.completed", out);
+  weir_up_add(out, ",\"response\":");
+  put_response(call, status_of(call), text, true, out);
+  weir_up_add(out, "}\n\n");
+}
+
 static void begin(struct weir_up_call *call, struct weir_up_buffer *out)
 {
   if (call->is_responses) {
-    event_begin(call, "response.created", out);
-    weir_up_add(out, ",\"response\":");
-    put_response(call, "in_progress", NULL, false, out);
-    weir_up_add(out, "}\n\n");
+    response_begin(call, out);
     return;
   }
   chunk_begin(call, out);
@@ -385,10 +457,9 @@ static void piece(struct weir_up_call *call, const char *text, bool is_last,
 {
   (void)is_last;
   if (call->is_responses) {
-    event_begin(call, "response.output_text.delta", out);
-    weir_up_add(out,
-                ",\"item_id\":\"msg_%012llx\",\"output_index\":0,\"content_index\":0,\"delta\":",
-                (ull)call->id);
+    weir_up_add_bytes(&call->text, text, strlen(text));
+    part_event_begin(call, "response.output_text.delta", out);
+    weir_up_add(out, ",\"delta\":");
     weir_up_add_json(out, text);
     weir_up_add(out, "}\n\n");
     return;
@@ -403,10 +474,7 @@ static void piece(struct weir_up_call *call, const char *text, bool is_last,
 static void end(struct weir_up_call *call, struct weir_up_buffer *out)
 {
   if (call->is_responses) {
-    event_begin(call, call->is_cut ? "response.incomplete" : "response.completed", out);
-    weir_up_add(out, ",\"response\":");
-    put_response(call, status_of(call), NULL, true, out);
-    weir_up_add(out, "}\n\n");
+    response_end(call, out);
     return;
   }
   chunk_begin(call, out);

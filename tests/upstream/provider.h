@@ -19,6 +19,7 @@ enum weir_up_operation {
   WEIR_UP_STREAM,
   WEIR_UP_COUNT_TOKENS,
   WEIR_UP_EMBED,
+  WEIR_UP_EMBED_MANY, /* Gemini; the other's embed takes one or many */
   WEIR_UP_LIST_MODELS
 };
 
@@ -70,7 +71,8 @@ struct weir_up_call {
   uint64_t now_us;
   uint64_t context_max;
   struct weir_up_meter *meter; /* NULL before the call has one */
-  uint32_t events;             /* OpenAI's responses: events written so far */
+  uint32_t events;             /* OpenAI's responses: events written so far, */
+  struct weir_up_buffer text;  /* and the text in them */
 };
 
 struct weir_up_provider {

@@ -40,6 +40,8 @@ static void read_token(const struct weir_json_token *token, const char *body,
                       (size_t)(token->offset_end - token->offset_begin - 2));
     weir_up_count_end(count);
     r->texts++;
+  } else if (token->type == WEIR_JSON_STRING && strcmp(token->path, "encoding_format") == 0) {
+    r->is_base64_wanted = strcmp(token->text, "base64") == 0;
   } else if (token->type == WEIR_JSON_STRING && strcmp(token->path, "model") == 0) {
     size_t size = token->text_size < WEIR_UP_MODEL_MAX ? token->text_size : WEIR_UP_MODEL_MAX;
     memcpy(r->model, token->text, size);

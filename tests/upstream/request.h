@@ -11,6 +11,7 @@
 struct weir_up_request {
   char model[WEIR_UP_MODEL_MAX + 1]; /* "" when the body has none */
   bool is_stream, is_usage_wanted;
+  bool is_base64_wanted; /* OpenAI: of embeddings */
   uint64_t max_tokens;   /* 0: not given */
   uint64_t input_tokens; /* of all texts: contents, messages, input, system; see text.h */
   uint64_t characters;   /* of the same texts */

@@ -43,13 +43,16 @@ static bool refuse(const struct input *in, const char *expected)
   return false;
 }
 
-/* "1000", "30k", "1M", "2.5M"; |*ret_end| is what follows. */
+/* So that milliseconds still fit as microseconds, and a hundred thousand billion tokens suffice. */
+#define AMOUNT_MAX UINT64_C(100000000000000)
+
+/* "1000", "30k", "1M", "2.5M", below AMOUNT_MAX; |*ret_end| is what follows. */
 static bool read_amount(const char *text, uint64_t *ret_value, const char **ret_end)
 {
   uint64_t whole = 0, fraction = 0, scale = 1;
   const char *at = text;
   for (; *at >= '0' && *at <= '9'; at++) {
-    if (whole > UINT64_C(100000000000000))
+    if (whole >= AMOUNT_MAX)
       return false;
     whole = whole * 10 + (uint64_t)(*at - '0');
   }
@@ -62,7 +65,7 @@ static bool read_amount(const char *text, uint64_t *ret_value, const char **ret_
     }
   uint64_t unit = *at == 'k' ? 1000 : *at == 'M' ? 1000000 : 1;
   at += unit > 1;
-  if (fraction * unit % scale != 0)
+  if (fraction * unit % scale != 0 || whole >= AMOUNT_MAX / unit)
     return false;
   *ret_value = whole * unit + fraction * unit / scale;
   *ret_end = at;

@@ -132,7 +132,9 @@ static enum weir_up_error error_of(enum weir_up_fault_kind fault)
 
 static void on_timer_closed(uv_handle_t *timer)
 {
-  free(timer->data);
+  struct pending *p = timer->data;
+  weir_up_buffer_free(&p->call.text);
+  free(p);
 }
 
 static struct weir_up_account *account_of(struct pending *p)
@@ -182,18 +184,23 @@ static void stream_start(struct pending *p)
   p->is_started = true;
 }
 
-/* One step of a stream: some tokens, and at the end what ends it. */
+static void on_timer(uv_timer_t *timer);
+
+/* One step of a stream: some tokens, and at the end what ends it. One that is to break does so
+ * half-way, however short it is. */
 static void stream_step(struct pending *p)
 {
   struct weir_up_buffer out = {0};
   struct weir_up_call *call = &p->call;
-  uint64_t left = call->output_tokens - call->sent_tokens;
+  bool is_breaking = p->fault == WEIR_UP_FAULT_DROP || p->fault == WEIR_UP_FAULT_STREAM_ERROR;
+  uint64_t goal = is_breaking ? call->output_tokens / 2 : call->output_tokens;
+  uint64_t left = goal - call->sent_tokens;
   uint64_t tokens = p->server->settings.chunk_tokens;
   char text[8 * 256 + 1];
   tokens = tokens < left ? tokens : left;
   tokens = tokens < 256 ? tokens : 256;
-  bool is_half = call->sent_tokens > 0 && call->sent_tokens >= call->output_tokens / 2;
-  if (p->fault == WEIR_UP_FAULT_DROP && is_half) {
+  bool is_broken = is_breaking && p->is_started && left == 0;
+  if (p->fault == WEIR_UP_FAULT_DROP && is_broken) {
     weir_http_exchange_abort(p->x);
     return;
   }
@@ -201,9 +208,8 @@ static void stream_step(struct pending *p)
     stream_start(p);
     p->provider->begin(call, &out);
   }
-  bool is_failed = p->fault == WEIR_UP_FAULT_STREAM_ERROR && is_half;
-  bool is_last = is_failed || tokens == left;
-  if (is_failed) {
+  bool is_last = is_broken || (!is_breaking && tokens == left);
+  if (is_broken) {
     p->provider->fail(call, &out);
   } else {
     text[weir_up_prose(&p->rng, tokens, call->sent_tokens, text, 8 * tokens)] = '\0';
@@ -219,12 +225,17 @@ static void stream_step(struct pending *p)
     weir_http_exchange_abort(p->x);
   else if (is_last)
     weir_http_exchange_finish(p->x);
+  else
+    (void)uv_timer_start(&p->timer, on_timer, p->server->settings.chunk_ms, 0);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
   struct pending *p = timer->data;
+  struct weir_up_account *account = account_of(p);
   p->call.now_us = weir_up_now_us(p->server);
+  /* New limits have a new meter, and a reset leaves none. */
+  p->call.meter = account != NULL ? account->meter : NULL;
   if (p->fault == WEIR_UP_FAULT_TIMEOUT_504) {
     respond_error(p->x, p->provider, &p->call, WEIR_UP_ERROR_DEADLINE);
     return;
@@ -237,10 +248,10 @@ static void on_timer(uv_timer_t *timer)
     answer_whole(p);
     return;
   }
-  if (!p->is_started || weir_http_exchange_queued(p->x) < WEIR_HTTP_QUEUE_MAX)
+  if (weir_http_exchange_queued(p->x) < WEIR_HTTP_QUEUE_MAX)
     stream_step(p);
-  if (p->x != NULL && p->call.sent_tokens < p->call.output_tokens)
-    (void)uv_timer_start(timer, on_timer, p->server->settings.chunk_ms, 0);
+  else /* a slow reader: look again, but do not spin */
+    (void)uv_timer_start(timer, on_timer, p->server->settings.chunk_ms + 10, 0);
 }
 
 static void on_close(struct weir_http_exchange *x, bool is_sent, void *context)
@@ -321,21 +332,22 @@ static void admit(struct weir_up_server *server, struct weir_http_exchange *x,
   const struct weir_up_fault *fault = weir_up_settings_fault(
       &server->settings, call->request.model, weir_http_exchange_index(x) > 0, &server->rng);
   enum weir_up_fault_kind kind = fault != NULL ? fault->kind : WEIR_UP_FAULT_NONE;
+  enum weir_up_error error = error_of(kind);
   server->book.faults[kind]++;
-  a->faulted += fault != NULL && (error_of(kind) != 0 || kind == WEIR_UP_FAULT_CLOSE_UNANSWERED);
+  a->faulted += error != 0 || kind == WEIR_UP_FAULT_CLOSE_UNANSWERED;
   if (kind == WEIR_UP_FAULT_CLOSE_UNANSWERED) {
     weir_http_exchange_abort(x);
     return;
   }
   choose_output(server, call);
   struct weir_up_cost cost = provider->cost(call);
-  if (error_of(kind) != 0) {
+  if (fault != NULL && error != 0) {
     if (fault->is_charged)
       weir_up_meter_charge(a->meter, call->now_us, &cost);
     if (kind == WEIR_UP_FAULT_TIMEOUT_504)
       start(server, x, provider, a, call, fault);
     else
-      respond_error(x, provider, call, error_of(kind));
+      respond_error(x, provider, call, error);
     return;
   }
   uint32_t rejected = weir_up_meter_admit(a->meter, call->now_us, &cost);
