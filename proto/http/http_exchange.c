@@ -149,7 +149,7 @@ static void flush(struct weir_http_exchange *x)
 /* After each change of the queue: the answer may be complete, or room may be back. */
 static void settle(struct weir_http_exchange *x)
 {
-  if (x->state == EXCHANGE_CLOSING || weir_http_exchange_queued(x) > 0)
+  if (x->state == EXCHANGE_CLOSING || x->is_broken || weir_http_exchange_queued(x) > 0)
     return;
   if (x->state == EXCHANGE_FINISHED) {
     exchange_end(x, true, EXCHANGE_READING);

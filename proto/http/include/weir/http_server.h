@@ -1,4 +1,4 @@
-/* http_server.h - an HTTP/1.1 server on libuv, for the sidecar, the admin endpoint and tests.
+/* http_server.h - an HTTP/1.1 server on libuv; the simulated provider is built on it.
  *
  *   static void on_request(struct weir_http_exchange *x, void *context)
  *   { weir_http_exchange_respond(x, 200, NULL, 0, "hello\n", 6); }
