@@ -613,7 +613,7 @@ static void a_call_may_outlive_the_limits_it_came_under(void **state)
     int running = 1;
     CURL *curl = curl_easy_init();
     struct curl_slist *headers = curl_slist_append(NULL, BEARER);
-    script(f, "{\"limits\":{\"rpm\":5},\"latency_ms\":500}");
+    script(f, "{\"limits\":{\"rpm\":5},\"latency_ms\":2000}");
     assert_int_equal(ask(f, "/_admin/reset", NULL, "")->status, 200);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_head);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &late);
