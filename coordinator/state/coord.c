@@ -163,7 +163,7 @@ static void on_timeout(struct weir_coord *c, struct weir_turn *turn)
   struct weir_pq_node *due;
 
   while ((due = weir_pq_due(&c->lease_timers, turn->now)) != NULL)
-    weir_lease_lose(c, (struct weir_held *)(void *)due);
+    weir_lease_lose(c, turn, (struct weir_held *)(void *)due);
   while ((due = weir_pq_due(&c->session_timers, turn->now)) != NULL)
     weir_session_timeout(c, turn, (struct weir_session *)(void *)due);
   while (!weir_turn_is_full(turn) && (due = weir_pq_due(&c->ask_timers, turn->now)) != NULL)

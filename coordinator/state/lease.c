@@ -72,7 +72,7 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   memcpy(grant->model, lease->model, sizeof(grant->model));
 }
 
-static void release(struct weir_coord *c, struct weir_held *lease)
+static void release(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease)
 {
   struct weir_pool *pool = &c->pools[lease->pool];
   struct weir_session *s = &c->sessions[lease->session];
@@ -84,12 +84,14 @@ static void release(struct weir_coord *c, struct weir_held *lease)
   pool->leases_count--;
   s->leases_count--;
   weir_session_release(c, s);
+  if (c->is_starved)
+    weir_queue_unstarve(c, turn->now);
 }
 
-void weir_lease_lose(struct weir_coord *c, struct weir_held *lease)
+void weir_lease_lose(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease)
 {
   c->counters[WEIR_COUNTER_LOST]++;
-  release(c, lease);
+  release(c, turn, lease);
 }
 
 /* What upstream said about the whole pool: nobody starts before the stated wait is over. */
@@ -111,6 +113,7 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
                        const struct weir_msg_settle *settle)
 {
   const weir_tstamp now = turn->now;
+  const bool was_starved = c->is_starved;
   struct weir_cost actual = {0};
   struct weir_held *lease;
   struct weir_pool *pool;
@@ -136,8 +139,10 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
   weir_ledger_settle(&pool->ledger, &lease->entry, &actual, arrival_max, now);
   if (settle->is_final || !settle->is_sent) {
     c->counters[settle->is_sent ? WEIR_COUNTER_SETTLED : WEIR_COUNTER_SETTLED_UNUSED]++;
-    release(c, lease);
+    release(c, turn, lease);
   }
-  if (pool->state == WEIR_POOL_OPEN)
+  if (was_starved) /* the pools that waited longer for the place of a lease go first */
+    weir_timer_set(&c->pool_timers, &pool->timer, now);
+  else if (pool->state == WEIR_POOL_OPEN)
     weir_queue_serve(c, turn, pool);
 }

@@ -30,9 +30,10 @@ static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit, u
 static void limit_close(struct weir_ledger_limit *limit, weir_tstamp until)
 {
   const weir_duration window = limit->config.window_us;
+  const weir_tstamp over_at = until + WEIR_HOLD_MAX_US + window;
 
-  if (window <= WEIR_LEDGER_ASSUME_MAX)
-    limit->closed_until = until + WEIR_HOLD_MAX_US + window;
+  if (window <= WEIR_LEDGER_ASSUME_MAX && over_at > limit->closed_until)
+    limit->closed_until = over_at;
 }
 
 void weir_ledger_init(struct weir_ledger *l, uint64_t *slots, const struct weir_pool_config *config,

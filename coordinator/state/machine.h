@@ -105,7 +105,7 @@ struct weir_coord {
   struct weir_coord_bounds bounds;
   uint64_t epoch;
   bool is_running; /* from here on, a new configuration is a reload */
-  weir_tstamp started_at, arrival_max;
+  weir_tstamp started_at, configured_at, arrival_max;
   weir_duration heartbeat_us, session_ttl_us;
   uint32_t session_asks_max;
   uint32_t names_count;
@@ -121,6 +121,8 @@ struct weir_coord {
 
   uint32_t sessions_free, asks_free, leases_free; /* heads of free lists */
   uint32_t sessions_open;
+  bool is_starved;        /* a pool could grant, but for the place of a lease */
+  uint32_t starved_first; /* the pool that is next to have the first place that comes free */
   struct weir_table by_token, by_instance; /* -> session */
   struct weir_table calls;                 /* (session, seq) -> ask or lease */
   struct weir_table by_name;               /* hash of a name -> names */
@@ -180,6 +182,8 @@ void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask);
 void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting *ask);
 /* weir_queue_serve grants what can start now and sets the pool's timer for the rest. */
 void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool);
+/* weir_queue_unstarve has every queue looked at, because the place of a lease is free again. */
+void weir_queue_unstarve(struct weir_coord *c, weir_tstamp now);
 
 /* lease.c */
 /* weir_lease_take turns |ask| into a lease from |start| on; |ask| is gone afterwards. */
@@ -188,7 +192,7 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
 void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct weir_held *lease);
 void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                        const struct weir_msg_settle *settle);
-void weir_lease_lose(struct weir_coord *c, struct weir_held *lease);
+void weir_lease_lose(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease);
 
 /* show.c */
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);

@@ -58,6 +58,12 @@ static struct weir_pool *pool_place(struct weir_coord *c)
   return place;
 }
 
+/* What was granted by |granted| starts by the returned instant. */
+static weir_tstamp started_until(weir_tstamp granted)
+{
+  return weir_time_add(granted, WEIR_COORD_HORIZON_US);
+}
+
 static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_config *config,
                                   weir_tstamp now)
 {
@@ -70,7 +76,7 @@ static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_c
   weir_ledger_init(&pool->ledger, slots, config, now);
   /* What a reload adds may be an old quota under a new name, with calls in no book of ours. */
   if (c->is_running)
-    weir_ledger_assume_spent(&pool->ledger, now);
+    weir_ledger_assume_spent(&pool->ledger, started_until(now));
   return pool;
 }
 
@@ -101,7 +107,8 @@ static void pools_open(struct weir_coord *c, const struct weir_coord_config *con
   }
 }
 
-/* A model that comes from another pool brings a past that is in that pool's books only. */
+/* A model that comes from another pool brings a past that is in that pool's books only; one that
+ * the former configuration did not have was called before that at the latest. */
 static void models_move(struct weir_coord *c, const struct weir_coord_config *config,
                         weir_tstamp now)
 {
@@ -110,8 +117,10 @@ static void models_move(struct weir_coord *c, const struct weir_coord_config *co
     struct weir_pool *pool = pool_named(c, config->pools[to->pool].name);
     uint32_t former = weir_coord_name_find(c, to->model);
 
-    if (former != WEIR_NONE && &c->pools[c->names[former].pool] != pool)
-      weir_ledger_assume_spent(&pool->ledger, now);
+    if (former == WEIR_NONE && c->is_running)
+      weir_ledger_assume_spent(&pool->ledger, started_until(c->configured_at));
+    else if (former != WEIR_NONE && &c->pools[c->names[former].pool] != pool)
+      weir_ledger_assume_spent(&pool->ledger, started_until(now));
   }
 }
 
@@ -180,6 +189,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   pools_open(c, config, now);
   models_move(c, config, now);
   names_replace(c, config, c->by_name.slots);
+  c->configured_at = now;
   return WEIR_OK;
 }
 

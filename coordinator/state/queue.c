@@ -275,6 +275,26 @@ static void charge_floor(struct weir_pool *pool, const struct weir_waiting *ask)
     pool->batch_owed_us = 0; /* nobody collects a floor while nobody waits for it */
 }
 
+/* A reload may have moved the model to another pool, whose books would miss the call. */
+static bool is_of_pool(const struct weir_coord *c, const struct weir_waiting *ask)
+{
+  uint32_t name = weir_coord_name_find(c, ask->model);
+
+  return name != WEIR_NONE && c->names[name].pool == ask->pool;
+}
+
+void weir_queue_unstarve(struct weir_coord *c, weir_tstamp now)
+{
+  c->is_starved = false;
+  c->starved_first = (c->starved_first + 1) % c->bounds.pools_max;
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[(c->starved_first + i) % c->bounds.pools_max];
+
+    if (pool->queue[WEIR_CLASS_ONLINE].count > 0 || pool->queue[WEIR_CLASS_BATCH].count > 0)
+      weir_timer_set(&c->pool_timers, &pool->timer, now);
+  }
+}
+
 void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool)
 {
   const weir_tstamp now = turn->now;
@@ -286,16 +306,12 @@ void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_
     weir_tstamp from = pool->frozen_until > now ? pool->frozen_until : now;
     weir_tstamp start;
 
-    /* A full update or lease table leaves the rest for the next step. */
+    /* A full update leaves the rest for the next step. */
     if (weir_turn_is_full(turn)) {
       weir_timer_set(&c->pool_timers, &pool->timer, now);
       return;
     }
-    if (c->leases_free == WEIR_NONE) {
-      weir_timer_set(&c->pool_timers, &pool->timer, weir_pq_wake(&c->lease_timers));
-      return;
-    }
-    if (pool->state != WEIR_POOL_OPEN) {
+    if (pool->state != WEIR_POOL_OPEN || !is_of_pool(c, ask)) {
       deny_waiting(c, turn, ask, WEIR_DENIAL_CLOSED, WEIR_NEVER, -1);
       continue;
     }
@@ -306,6 +322,10 @@ void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_
       deny_waiting(c, turn, ask, WEIR_DENIAL_DEADLINE, start, binding);
     } else if (start > now + WEIR_COORD_HORIZON_US) {
       weir_timer_set(&c->pool_timers, &pool->timer, start - WEIR_COORD_HORIZON_US);
+      return;
+    } else if (c->leases_free == WEIR_NONE) {
+      c->is_starved = true;
+      weir_timer_set(&c->pool_timers, &pool->timer, weir_pq_wake(&c->lease_timers));
       return;
     } else {
       charge_floor(pool, ask);

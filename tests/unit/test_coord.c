@@ -502,6 +502,9 @@ static void a_pool_that_is_removed_and_comes_back_finds_its_books(void **state)
   struct fixture *f = *state;
   uint64_t s = fixture_hello(f, 9, 1, 1);
 
+  /* Windows that no reload closes: only the books can tell what they hold. */
+  f->pools[0].limits[0].window_us = f->pools[0].limits[1].window_us = 2 * WEIR_US_PER_HOUR;
+  reload(f);
   fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 0);
   fixture_settle(f, 9, s, 1, true, 1, WEIR_OUTCOME_OK);
   f->config.pools_count = f->config.names_count = 0;
@@ -511,6 +514,18 @@ static void a_pool_that_is_removed_and_comes_back_finds_its_books(void **state)
   reload(f);
   assert_int_equal(fixture_ask(f, 9, s, 2, WEIR_CLASS_ONLINE, 1, 0), WEIR_MSG_GRANT);
   assert_int_equal(fixture_ask(f, 9, s, 3, WEIR_CLASS_ONLINE, 1, SECOND), WEIR_MSG_DENY);
+}
+
+/* A second pool, open for use, with a model of its own. */
+static void add_other_pool(struct fixture *f)
+{
+  f->pools[1] = f->pools[0];
+  strcpy(f->pools[1].name, "other");
+  strcpy(f->names[2].name, "gemini/other");
+  strcpy(f->names[2].model, "gemini/other");
+  f->names[2].pool = 1;
+  f->config.pools_count = 2;
+  f->config.names_count = 3;
 }
 
 static void a_model_that_moves_into_a_pool_closes_it_until_its_past_is_over(void **state)
@@ -533,6 +548,84 @@ static void a_model_that_moves_into_a_pool_closes_it_until_its_past_is_over(void
   reload(f);
   assert_int_equal(fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, MINUTE), WEIR_MSG_DENY);
   assert_int_equal(answer(f)->deny.why, WEIR_DENIAL_DEADLINE);
+}
+
+static void a_model_that_was_gone_for_a_while_brings_its_past_along(void **state)
+{
+  struct fixture *f = *state;
+  uint64_t s;
+
+  add_other_pool(f);
+  reload(f);
+  fixture_run(f, f->now + 2 * MINUTE);
+  s = fixture_hello(f, 9, 1, 1);
+  assert_int_equal(fixture_ask(f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 0), WEIR_MSG_GRANT);
+  /* The first pool goes with its models, and a moment later the second one has them. */
+  f->config.pools = &f->pools[1];
+  f->config.names = &f->names[2];
+  f->names[2].pool = 0;
+  f->config.pools_count = f->config.names_count = 1;
+  reload(f);
+  f->config.names = f->names;
+  f->names[0].pool = f->names[1].pool = 0;
+  f->config.names_count = 3;
+  f->now += SECOND;
+  reload(f);
+  assert_int_equal(fixture_ask(f, 9, s, 2, WEIR_CLASS_ONLINE, 1, MINUTE), WEIR_MSG_DENY);
+  assert_int_equal(answer(f)->deny.why, WEIR_DENIAL_DEADLINE);
+  /* Not longer than that past: it ended when the first pool went, a second ago. */
+  assert_int_equal(fixture_ask(f, 9, s, 2, WEIR_CLASS_ONLINE, 1, MINUTE + 10 * SECOND),
+                   WEIR_MSG_QUEUED);
+}
+
+static void what_waits_for_a_model_that_moves_away_is_not_granted_by_its_old_pool(void **state)
+{
+  struct fixture *f = *state;
+  uint64_t s = fixture_hello(f, 9, 1, 1);
+
+  for (uint64_t seq = 1; seq <= 3; seq++)
+    fixture_ask(f, 9, s, seq, WEIR_CLASS_ONLINE, 1, 3 * MINUTE);
+  add_other_pool(f);
+  f->names[0].pool = f->names[1].pool = 1;
+  f->names[2].pool = 0;
+  reload(f);
+  assert_int_equal(answer(f)->type, WEIR_MSG_DENY);
+  assert_int_equal(answer(f)->deny.seq, 3);
+  assert_int_equal(answer(f)->deny.why, WEIR_DENIAL_CLOSED);
+}
+
+static void a_place_among_the_leases_goes_to_who_waits_in_another_pool(void **state)
+{
+  const struct weir_coord_bounds bounds = {4, 8, 8, 64, 2};
+  struct fixture f = fixture_of(600, 60000);
+  struct weir_msg other = {.type = WEIR_MSG_ASK};
+  uint64_t s;
+
+  (void)state;
+  f.config.pools = f.pools;
+  f.config.names = f.names;
+  add_other_pool(&f);
+  fixture_start(&f, &bounds, &first_start);
+  s = fixture_hello(&f, 9, 1, 1);
+  for (uint64_t seq = 1; seq <= 4; seq++)
+    fixture_ask(&f, 9, s, seq, WEIR_CLASS_ONLINE, 1, MINUTE);
+  assert_int_equal(f.granted_count, 2);
+  other.session = s;
+  other.mark = ++f.mark;
+  other.ask = (struct weir_msg_ask){.seq = 9, .class = WEIR_CLASS_ONLINE, .requests = 1};
+  other.ask.deadline_us = MINUTE;
+  strcpy(other.ask.model, "gemini/other");
+  fixture_send(&f, 9, &other);
+  assert_int_equal(answer(&f)->type, WEIR_MSG_QUEUED);
+  /* Both pools wait, and each gets one of the two places, whoever gave them back. */
+  for (uint64_t seq = 1; seq <= 2; seq++) {
+    fixture_settle(&f, 9, s, seq, true, 1, WEIR_OUTCOME_OK);
+    while (fixture_run(&f, f.now) > 0)
+      ;
+  }
+  assert_int_equal(f.granted_count, 4);
+  assert_true(f.granted[2] == 9 || f.granted[3] == 9);
+  fixture_free(&f);
 }
 
 static void removed_pools_give_their_place_to_new_ones(void **state)
@@ -658,6 +751,9 @@ int main(void)
       TEST(a_pool_under_another_name_gives_no_second_quota),
       TEST(a_pool_that_is_removed_and_comes_back_finds_its_books),
       TEST(a_model_that_moves_into_a_pool_closes_it_until_its_past_is_over),
+      TEST(a_model_that_was_gone_for_a_while_brings_its_past_along),
+      TEST(what_waits_for_a_model_that_moves_away_is_not_granted_by_its_old_pool),
+      TEST(a_place_among_the_leases_goes_to_who_waits_in_another_pool),
       TEST(removed_pools_give_their_place_to_new_ones),
       TEST(a_configuration_beyond_the_bounds_changes_nothing),
       TEST(a_later_life_assumes_the_former_one_spent_everything),
