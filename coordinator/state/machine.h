@@ -46,6 +46,7 @@ struct weir_session {
   uint64_t incarnation, token, route;
   uint64_t mark; /* last received */
   weir_tstamp mark_at, heard_at;
+  weir_duration ttl_us; /* as it was told */
   struct weir_list asks;
   uint32_t leases_count;
   uint32_t free_next;

@@ -153,7 +153,8 @@ void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const stru
   s->incarnation = hello->incarnation;
   s->route = turn->route;
   heard(s, msg, turn->now);
-  weir_timer_set(&c->session_timers, &s->timer, weir_time_add(turn->now, c->session_ttl_us));
+  s->ttl_us = c->session_ttl_us; /* a reload changes it for those who hear of it */
+  weir_timer_set(&c->session_timers, &s->timer, weir_time_add(turn->now, s->ttl_us));
   welcome(c, turn, s);
 }
 
@@ -192,7 +193,7 @@ void weir_session_end(struct weir_coord *c, struct weir_turn *turn, struct weir_
 
 void weir_session_timeout(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s)
 {
-  weir_tstamp ends_at = weir_time_add(s->heard_at, c->session_ttl_us);
+  weir_tstamp ends_at = weir_time_add(s->heard_at, s->ttl_us);
 
   if (ends_at > turn->now) {
     weir_timer_set(&c->session_timers, &s->timer, ends_at);

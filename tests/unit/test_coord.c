@@ -484,6 +484,22 @@ static void reload(struct fixture *f)
   fixture_run(f, f->now);
 }
 
+static void a_session_lives_by_the_ttl_that_it_was_told(void **state)
+{
+  struct fixture *f = *state;
+  struct weir_msg ping = {.type = WEIR_MSG_PING, .session = fixture_hello(f, 9, 1, 1)};
+
+  f->config.heartbeat_us = 100 * MS;
+  f->config.session_ttl_us = 300 * MS;
+  reload(f);
+  fixture_run(f, f->now + 2 * SECOND);
+  fixture_send(f, 9, &ping);
+  assert_int_equal(answer(f)->type, WEIR_MSG_PONG);
+  fixture_run(f, f->now + 2 * SECOND); /* its timer, set by the HELLO, looks at the PING */
+  fixture_send(f, 9, &ping);
+  assert_int_equal(answer(f)->type, WEIR_MSG_PONG);
+}
+
 static void a_pool_under_another_name_gives_no_second_quota(void **state)
 {
   struct fixture *f = *state;
@@ -748,6 +764,7 @@ int main(void)
       TEST(a_full_session_table_refuses_and_a_bye_makes_room),
       TEST(a_raised_limit_serves_the_queue_at_once),
       TEST(a_removed_pool_denies_what_waits_and_settles_what_is_out),
+      TEST(a_session_lives_by_the_ttl_that_it_was_told),
       TEST(a_pool_under_another_name_gives_no_second_quota),
       TEST(a_pool_that_is_removed_and_comes_back_finds_its_books),
       TEST(a_model_that_moves_into_a_pool_closes_it_until_its_past_is_over),
