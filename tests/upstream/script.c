@@ -77,7 +77,7 @@ static bool read_number(const struct input *in, uint64_t least, uint64_t *ret_va
   const char *end;
   uint64_t value;
   if (!read_amount(in->value, &value, &end) || *end != '\0')
-    return refuse(in, "a whole number (1000, 30k, 1M)");
+    return refuse(in, "a whole number below 10^14 (1000, 30k, 1M)");
   if (value < least)
     return refuse(in, "large enough: it must not be 0");
   *ret_value = value;
