@@ -12,7 +12,6 @@
 #define ROUTE_SIZE    5 /* ids that ROUTER makes: a zero byte and a number */
 #define ROUTE_UNKNOWN UINT64_MAX
 #define POLL_MAX_MS   60000
-#define HELD_POLL_MS  100
 
 /* Kinds of malformed frames beside the decoder's errors. */
 enum { KIND_ROUTE = WEIR_LOOP_KINDS - 3, KIND_PARTS, KIND_EMPTY };
@@ -154,16 +153,18 @@ static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
 
 /* ---- the turn ---- */
 
-static void receive_all(struct weir_loop *loop)
+/* False when the socket may hold more. */
+static bool receive_all(struct weir_loop *loop)
 {
   size_t bytes = 0;
   for (uint32_t i = 0; i < WEIR_LOOP_FRAMES_MAX && bytes < WEIR_LOOP_BYTES_MAX; i++) {
     uint32_t before = loop->frames_count;
     if (!receive(loop))
-      return;
+      return true;
     if (loop->frames_count > before)
       bytes += zmq_msg_size(&loop->frames[before].body);
   }
+  return false;
 }
 
 /* Grants must be covered by the state file. While they are not, frames wait: those received in
@@ -182,8 +183,7 @@ static bool check_covered(struct weir_loop *loop)
 
 static void serve(struct weir_loop *loop)
 {
-  if (!loop->is_held)
-    receive_all(loop);
+  bool is_drained = !loop->is_held && receive_all(loop);
   loop->now = weir_clock_now();
   if (!check_covered(loop))
     return;
@@ -192,8 +192,11 @@ static void serve(struct weir_loop *loop)
     zmq_msg_close(&loop->frames[i].body);
   }
   loop->frames_count = 0;
-  for (int i = 0; i < WEIR_LOOP_TIMEOUTS_MAX && weir_coord_wake(loop->coord) <= loop->now; i++)
-    step(loop, &(struct weir_coord_event){.type = WEIR_COORD_TIMEOUT, .now = loop->now});
+  if (is_drained || ++loop->undrained == WEIR_LOOP_UNDRAINED_MAX) {
+    loop->undrained = 0;
+    for (int i = 0; i < WEIR_LOOP_TIMEOUTS_MAX && weir_coord_wake(loop->coord) <= loop->now; i++)
+      step(loop, &(struct weir_coord_event){.type = WEIR_COORD_TIMEOUT, .now = loop->now});
+  }
   /* Whatever happens to this process now, the state file covers what was granted. */
   assert(weir_coord_grant_max(loop->coord) <= atomic_load(&loop->keeper->durable_until));
   flush(loop);
@@ -224,7 +227,7 @@ static int on_signal(struct weir_loop *loop)
 static long poll_ms(const struct weir_loop *loop)
 {
   if (loop->is_held)
-    return HELD_POLL_MS;
+    return POLL_MAX_MS; /* the keeper tells of every write */
   weir_tstamp wake = weir_coord_wake(loop->coord);
   uint64_t wait_us = weir_time_sub(wake, weir_clock_now());
   if (wait_us > POLL_MAX_MS * WEIR_US_PER_MS)

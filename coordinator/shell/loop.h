@@ -7,6 +7,9 @@
  * sending of a message, so an instant taken before the receipt would let leases live longer than
  * the ledger thinks.
  *
+ * TIMEOUT steps wait, for a few turns at most, until the socket is empty: after a pause (no disk,
+ * no processor) nobody is found silent whose words were there in time.
+ *
  * Owner: the caller owns what |struct weir_loop| points to, and the struct. One thread. The loop
  * blocks in poll only; it allocates nothing.
  */
@@ -21,10 +24,11 @@
 #include "keeper.h"
 #include "log.h"
 
-#define WEIR_LOOP_FRAMES_MAX   256    /* of one turn */
-#define WEIR_LOOP_BYTES_MAX    262144 /* of the frames of one turn, about */
-#define WEIR_LOOP_TIMEOUTS_MAX 16     /* TIMEOUT steps of one turn */
-#define WEIR_LOOP_KINDS        40     /* of malformed frames; errors of the decoder are -1 .. -30 */
+#define WEIR_LOOP_FRAMES_MAX    256    /* of one turn */
+#define WEIR_LOOP_BYTES_MAX     262144 /* of the frames of one turn, about */
+#define WEIR_LOOP_TIMEOUTS_MAX  16     /* TIMEOUT steps of one turn */
+#define WEIR_LOOP_UNDRAINED_MAX 16     /* turns without TIMEOUT steps */
+#define WEIR_LOOP_KINDS         40 /* of malformed frames; errors of the decoder are -1 .. -30 */
 
 struct weir_loop_frame {
   uint64_t route;
@@ -44,7 +48,8 @@ struct weir_loop {
   /* Below: the loop's own. */
   void *handle;
   weir_tstamp now;
-  bool is_held; /* no steps until the state file covers them */
+  bool is_held;       /* no steps until the state file covers them */
+  uint32_t undrained; /* turns in a row that left frames in the socket */
   uint32_t frames_count;
   struct weir_loop_frame frames[WEIR_LOOP_FRAMES_MAX];
   struct weir_coord_update update;
