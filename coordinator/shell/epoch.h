@@ -65,7 +65,7 @@ void weir_epoch_close(struct weir_epoch *e);
 weir_duration weir_epoch_past_us(const struct weir_epoch *e, weir_tstamp now);
 
 /* weir_epoch_write makes the record durable before it returns. WEIR_ESYSTEM, with the reason in
- * |ret_error|: the file still holds what it held. */
+ * |ret_error|: the file then holds what it held, or the record, which is not durable yet. */
 WEIR_MUSTUSE enum weir_err weir_epoch_write(const struct weir_epoch *e, uint64_t epoch,
                                             weir_tstamp granted_until, bool is_clean,
                                             char *ret_error);

@@ -265,10 +265,6 @@ static bool open_state(struct daemon *d, struct weir_coord_start *ret_start)
 static struct weir_coord *make_machine(struct daemon *d, struct weir_coord_start *start,
                                        void **ret_storage)
 {
-  if (getrandom(&start->seed, sizeof start->seed, 0) != (ssize_t)sizeof start->seed) {
-    weir_log_say(&d->log, WEIR_LOG_ERROR, "machine", "the system gives no random numbers");
-    return NULL;
-  }
   size_t size = weir_coord_size(&d->conf->bounds);
   struct weir_coord *coord = NULL;
   *ret_storage = calloc(1, size);
@@ -277,6 +273,11 @@ static struct weir_coord *make_machine(struct daemon *d, struct weir_coord_start
   weir_tstamp now = weir_clock_now();
   start->past_us = start->has_past ? weir_epoch_past_us(&d->epoch, now) : 0;
   d->former_until = start->has_past ? weir_time_sub(now, start->past_us) : 0;
+  /* From here on close_state knows the past, so failing cannot lose it. */
+  if (getrandom(&start->seed, sizeof start->seed, 0) != (ssize_t)sizeof start->seed) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "machine", "the system gives no random numbers");
+    return NULL;
+  }
   if (*ret_storage == NULL || weir_coord_init(*ret_storage, &d->conf->bounds, &d->conf->coord,
                                               start, now, &coord) != WEIR_OK) {
     weir_log_begin(&d->log, WEIR_LOG_ERROR, "machine");
@@ -357,6 +358,8 @@ static int run(struct daemon *d)
 {
   int signal_fd = open_signals();
   struct weir_coord_start start = {0};
+  if (signal_fd < 0)
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "signals", "no descriptor is left; raise the limits");
   if (signal_fd < 0 || !open_state(d, &start))
     return EXIT_FAILURE;
   void *storage = NULL;
