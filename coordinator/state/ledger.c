@@ -96,7 +96,7 @@ static uint32_t limit_place(struct weir_ledger *l, uint32_t from,
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config *config,
                            weir_tstamp now)
 {
-  const weir_tstamp until = now > l->start_last ? now : l->start_last;
+  const weir_tstamp started = now > l->start_last ? now : l->start_last;
 
   l->hold_us = hold_of(config);
   for (uint32_t i = 0; i < config->limits_count; i++) {
@@ -109,7 +109,7 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config 
     } else {
       swap(l, i, limit_place(l, i, config));
       limit_open(l, &l->limits[i], l->limits[i].ring.slots, wanted, now);
-      limit_close(&l->limits[i], until);
+      limit_close(&l->limits[i], started);
     }
   }
   l->limits_count = config->limits_count;

@@ -19,6 +19,7 @@
 #define ARRIVALS_MAX 400000
 #define RESERVE_MAX  8000 /* tokens of one call */
 #define WAIT_MAX_US  (4 * MINUTE)
+#define POOL_NAMES   6 /* that reloads give to the pool in use, in turn */
 
 enum happening_type {
   HAPPENING_TO_COORD = 1, /* a message reaches the coordinator */
@@ -84,9 +85,11 @@ struct world {
   uint32_t coord_life;
   bool is_coord_up;
   uint64_t epoch;
-  weir_tstamp granted_max; /* over all lives */
-  struct weir_pool_config pool;
+  weir_tstamp granted_max;          /* over all lives */
+  struct weir_pool_config pool;     /* the one quota that the provider knows */
+  struct weir_pool_config pools[2]; /* under two names: one of them has the model */
   struct weir_name_config name;
+  uint32_t pool_number;
   struct weir_coord_config config;
   struct weir_coord_update coord_update;
 
@@ -105,8 +108,11 @@ struct world {
   uint64_t calm_tokens, calm_requests;
 };
 
-static const struct weir_coord_bounds bounds = {
-    .pools_max = 2, .names_max = 2, .sessions_max = 64, .asks_max = 1024, .leases_max = 4096};
+static const struct weir_coord_bounds bounds = {.pools_max = POOL_NAMES + 2,
+                                                .names_max = 2,
+                                                .sessions_max = 64,
+                                                .asks_max = 1024,
+                                                .leases_max = 4096};
 
 const char *weir_fault_name(enum weir_fault fault)
 {
@@ -305,19 +311,22 @@ static void wish(struct world *w, uint32_t shim, weir_duration in)
   expect(w, w->now + in, &it);
 }
 
-static void settle(struct world *w, uint32_t shim, struct call *call, bool is_sent)
+/* What is not final says what is known so far: never less than the call will have used. */
+static void settle(struct world *w, uint32_t shim, struct call *call, bool is_sent, bool is_final)
 {
   struct weir_client_settle settle = {0};
   struct weir_client_event event = {.type = WEIR_CLIENT_SETTLE, .settle = &settle};
 
   settle.msg.is_sent = is_sent;
-  settle.msg.is_final = true;
+  settle.msg.is_final = is_final;
   settle.msg.has_usage = is_sent;
-  settle.msg.outcome = is_sent ? WEIR_OUTCOME_OK : (enum weir_outcome)0;
-  settle.msg.input_tokens = is_sent ? call->actual : 0;
+  settle.msg.outcome = is_sent && is_final ? WEIR_OUTCOME_OK : (enum weir_outcome)0;
+  if (is_sent)
+    settle.msg.input_tokens =
+        is_final ? call->actual : call->actual + draw(w, call->reserved - call->actual + 1);
   settle.sent_at = call->sent_at;
   event.cookie = call->cookie;
-  call->is_used = false;
+  call->is_used = !is_final;
   feed(w, shim, &event);
 }
 
@@ -494,10 +503,44 @@ static void coord_crash(struct world *w)
   expect(w, w->now + WEIR_COORD_HORIZON_US + draw(w, 3 * SECOND), &it);
 }
 
-static void limits_change(struct world *w)
+static void pools_make(struct world *w)
+{
+  w->pools[0] = w->pools[1] = w->pool;
+  snprintf(w->pools[0].name, sizeof(w->pools[0].name), "p%u", w->pool_number % POOL_NAMES);
+  strcpy(w->pools[1].name, "other");
+}
+
+static void reload(struct world *w)
 {
   struct weir_coord_event event = {.type = WEIR_COORD_CONFIG, .now = w->now, .config = &w->config};
 
+  pools_make(w);
+  if (w->is_coord_up)
+    coord_step(w, &event);
+}
+
+/* Whatever the pool is called, and whichever has the model, it stays one quota of the provider. */
+static void pool_move(struct world *w)
+{
+  switch (draw(w, 3)) {
+  case 0:
+    w->pool_number++;
+    break;
+  case 1: /* for one configuration nobody has the model */
+    w->config.names_count = 0;
+    reload(w);
+    w->config.names_count = 1;
+    w->name.pool ^= 1;
+    break;
+  default:
+    w->name.pool ^= 1;
+  }
+  reload(w);
+  trace(w, "the model is in pool %s", w->pools[w->name.pool].name);
+}
+
+static void limits_change(struct world *w)
+{
   for (int i = 0; i < 2; i++) {
     uint64_t *amount = &w->pool.limits[i].amount;
 
@@ -515,8 +558,7 @@ static void limits_change(struct world *w)
   w->limits_fall_at = w->now + w->pool.limits[0].window_us + WEIR_HOLD_MAX_US;
   trace(w, "limits are now %llu and %llu", (unsigned long long)w->pool.limits[0].amount,
         (unsigned long long)w->pool.limits[1].amount);
-  if (w->is_coord_up)
-    coord_step(w, &event);
+  reload(w);
 }
 
 static void draw_faults(struct world *w)
@@ -550,6 +592,8 @@ static void draw_faults(struct world *w)
     coord_crash(w);
   if (strikes(w, WEIR_FAULT_LIMIT_CHANGE, 40))
     limits_change(w);
+  if (strikes(w, WEIR_FAULT_POOL_MOVE, 60))
+    pool_move(w);
   if (w->now < w->calm_at)
     expect(w, w->now + 500 * MS + draw(w, SECOND), &again);
 }
@@ -564,7 +608,7 @@ static void on_write(struct world *w, const struct happening *it)
 
   assert(call);
   if (shim_now(w, s) >= call->expires_at) {
-    settle(w, it->shim, call, false);
+    settle(w, it->shim, call, false, true);
     wish(w, it->shim, 10 * MS);
     return;
   }
@@ -579,7 +623,9 @@ static void on_answer(struct world *w, const struct happening *it)
   struct call *call = call_of(&w->shims[it->shim], it->cookie);
 
   assert(call);
-  settle(w, it->shim, call, true);
+  if (draw(w, 4) == 0)
+    settle(w, it->shim, call, true, false);
+  settle(w, it->shim, call, true, true);
   wish(w, it->shim, draw(w, 20 * MS));
 }
 
@@ -711,7 +757,6 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
   w->end = w->calm_at + span / 2;
   for (int i = 0; i < WEIR_FAULT_MAX; i++)
     w->report->enabled[i] = draw(w, 2);
-  strcpy(w->pool.name, "p");
   w->pool.limits_count = 2;
   w->pool.limits[0] =
       (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, window, 10 + draw(w, 300)};
@@ -722,13 +767,14 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
   w->pool.batch_floor_pm = 100;
   strcpy(w->name.name, "p/m");
   strcpy(w->name.model, "p/m");
-  w->config = (struct weir_coord_config){.pools_count = 1,
+  w->config = (struct weir_coord_config){.pools_count = 2,
                                          .names_count = 1,
-                                         .pools = &w->pool,
+                                         .pools = w->pools,
                                          .names = &w->name,
                                          .heartbeat_us = SECOND,
                                          .session_ttl_us = 3 * SECOND,
                                          .asks_max = 8 + (uint32_t)draw(w, 32)};
+  pools_make(w);
   w->requests_max = w->pool.limits[0].amount;
   w->tokens_max = w->pool.limits[1].amount;
   w->net_min = draw(w, 5 * MS);

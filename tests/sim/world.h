@@ -20,7 +20,9 @@
   X(SHIM_CRASH, "shim_crash")     /* an instance dies and another takes its place */               \
   X(SHIM_PAUSE, "shim_pause")     /* an instance stands still, with leases in hand */              \
   X(COORD_CRASH, "coord_crash")   /* the coordinator dies and starts again */                      \
-  X(LIMIT_CHANGE, "limit_change") /* the configuration is reloaded with other amounts */
+  X(LIMIT_CHANGE, "limit_change") /* the configuration is reloaded with other amounts */           \
+  X(POOL_MOVE, "pool_move") /* ... with another name for the pool, or another pool for the model   \
+                             */
 
 #define X(name, text) WEIR_FAULT_##name,
 enum weir_fault { WEIR_FAULT_LIST(X) WEIR_FAULT_MAX };
