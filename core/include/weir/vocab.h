@@ -29,7 +29,7 @@
   X(DEADLINE, 3, "deadline")     /* its earliest start lies past its deadline */                   \
   X(QUEUE_FULL, 4, "queue_full") /* the coordinator's or the session's bound is reached */         \
   X(FINISHED, 5, "finished")     /* this sequence number was granted before and is over */         \
-  X(CLOSED, 6, "closed")         /* the pool takes no asks (removed, or shutting down) */
+  X(CLOSED, 6, "closed")         /* the pool, or the model in it, was removed */
 
 /* How a call ended: success, or exactly one class of the error vocabulary (docs/PROVIDERS.md). */
 #define WEIR_OUTCOME_LIST(X)                                                                       \
@@ -58,7 +58,7 @@
 /* What the coordinator counts since its start (view "totals" of SHOW). */
 #define WEIR_COUNTER_LIST(X)                                                                       \
   X(ASKS, 1, "asks")       /* asks received, replays not counted */                                \
-  X(REPLAYS, 2, "replays") /* asks and settles received again, answered again */                   \
+  X(REPLAYS, 2, "replays") /* asks received again, answered again */                               \
   X(GRANTS, 3, "grants")                                                                           \
   X(QUEUED, 4, "queued") /* asks that had to wait */                                               \
   X(DENIED, 5, "denied")                                                                           \
