@@ -72,7 +72,7 @@ static void no_seed_gets_over_a_limit_or_leaves_the_quota_unused(void **state)
   }
   hours = (double)(only ? 1 : seeds) * SPAN * 1.5 / 3.6e9;
   print_message("sim: %llu seeds, %.0f virtual hours, %.0f per wall minute, %llu events, %llu "
-                "arrivals; mean use of the last window %.1f %% where %llu had a backlog\n",
+                "arrivals; mean use of the last windows %.1f %% where %llu had a backlog\n",
                 (unsigned long long)(only ? 1 : seeds), hours, hours / ((seconds() - began) / 60),
                 (unsigned long long)events, (unsigned long long)arrivals,
                 judged ? (double)used / 10 / (double)judged : 0.0, (unsigned long long)judged);

@@ -19,7 +19,10 @@
 #define ARRIVALS_MAX 400000
 #define RESERVE_MAX  8000 /* tokens of one call */
 #define WAIT_MAX_US  (4 * MINUTE)
-#define POOL_NAMES   6 /* that reloads give to the pool in use, in turn */
+/* Of the end. The use comes in bursts a little more than a window apart: a single window may lie
+ * between two of them. */
+#define JUDGED_WINDOWS 2
+#define POOL_NAMES     6 /* that reloads give to the pool in use, in turn */
 
 enum happening_type {
   HAPPENING_TO_COORD = 1, /* a message reaches the coordinator */
@@ -480,7 +483,7 @@ static void judge(struct world *w, uint64_t tokens)
     violation(w, "%llu tokens in a window of %llu", (unsigned long long)w->in_window_tokens,
               (unsigned long long)w->tokens_max);
   w->report->arrivals++;
-  if (w->now >= w->end - window) {
+  if (w->now >= w->end - JUDGED_WINDOWS * window) {
     w->calm_requests++;
     w->calm_tokens += tokens;
   }
@@ -791,8 +794,8 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
 
 static void report(struct world *w)
 {
-  const uint64_t requests_pm = w->calm_requests * 1000 / w->pool.limits[0].amount;
-  const uint64_t tokens_pm = w->calm_tokens * 1000 / w->pool.limits[1].amount;
+  const uint64_t requests_pm = w->calm_requests * 1000 / JUDGED_WINDOWS / w->pool.limits[0].amount;
+  const uint64_t tokens_pm = w->calm_tokens * 1000 / JUDGED_WINDOWS / w->pool.limits[1].amount;
   uint64_t concurrency = 0;
 
   trace(w, "end: window %llu us, limits %llu and %llu, used %llu and %llu",
