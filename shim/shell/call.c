@@ -169,6 +169,12 @@ static void settle_unsent(struct call *c, enum weir_outcome outcome)
 
 /* ---- an attempt: the request ---- */
 
+/* Where the key that is missing was looked for. */
+static const char *key_place(const struct weir_provider_entry *provider)
+{
+  return provider->key_env[0] ? provider->key_env : "one by weir_provider_add";
+}
+
 static int find_provider(struct call *c, const char *model)
 {
   int err;
@@ -185,7 +191,7 @@ static int find_provider(struct call *c, const char *model)
     return fail(c, err, "%s", weir_err_text(err));
   if (c->provider->is_own_url && !c->provider->key)
     return fail(c, WEIR_ECONFIG, "no key for %s: set %s", c->provider->name,
-                c->provider->key_env[0] ? c->provider->key_env : "one by weir_provider_add");
+                key_place(c->provider));
   return WEIR_OK;
 }
 
@@ -323,6 +329,9 @@ static int on_answer(struct call *c)
              "%s answered %d (%s) within its budget: is its limit right, and does all traffic "
              "pass weir?",
              c->lease.model, t->http, weir_outcome_name(v->outcome));
+  if (v->outcome == WEIR_OUTCOME_AUTH && !c->provider->key)
+    return fail(c, WEIR_EUPSTREAM, "%s answered %d, and no key was sent: set %s", c->lease.model,
+                t->http, key_place(c->provider));
   return fail(c, WEIR_EUPSTREAM, "%s answered %d: %s", c->lease.model, t->http,
               weir_outcome_name(v->outcome));
 }

@@ -466,6 +466,27 @@ static void a_missing_key_is_named_before_anything_is_asked(void **state)
   teardown(weir, &response);
 }
 
+/* A server of one's own may want no key; when it does want one, the answer alone is no help. */
+static void a_server_that_wants_a_key_that_is_missing_tells_where_it_was_looked_for(void **state)
+{
+  struct weir *weir = setup(PROVIDER_ANSWERS, 401, "{}");
+  const struct weir_request request = request_of("openai/gpt", "{}");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct weir_provider provider = WEIR_INIT(struct weir_provider);
+
+  (void)state;
+  grant_model("openai/gpt");
+  provider.name = "openai";
+  provider.base_url = p.url;
+  provider.key_env = "WEIR_TEST_NO_SUCH_KEY";
+  assert_int_equal(weir_provider_add(weir, &provider), WEIR_OK);
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EUPSTREAM);
+  assert_int_equal(response.outcome, WEIR_OUTCOME_AUTH);
+  assert_string_equal(response.error, "openai/gpt answered 401, and no key was sent: set "
+                                      "WEIR_TEST_NO_SUCH_KEY");
+  teardown(weir, &response);
+}
+
 static void a_model_of_an_unknown_provider_gives_its_lease_back(void **state)
 {
   struct weir *weir = setup(PROVIDER_ANSWERS, 200, "{}");
@@ -602,6 +623,7 @@ int main(void)
       cmocka_unit_test(who_wants_no_more_of_a_stream_ends_the_call),
       cmocka_unit_test(an_error_inside_a_stream_fails_the_call),
       cmocka_unit_test(a_missing_key_is_named_before_anything_is_asked),
+      cmocka_unit_test(a_server_that_wants_a_key_that_is_missing_tells_where_it_was_looked_for),
       cmocka_unit_test(a_model_of_an_unknown_provider_gives_its_lease_back),
       cmocka_unit_test(a_body_that_cannot_take_a_model_is_not_sent),
       cmocka_unit_test(a_denial_is_told_in_words),
