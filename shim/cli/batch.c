@@ -338,11 +338,11 @@ static void watch(struct batch *batch)
   struct pollfd fds[] = {{.fd = batch->signal_fd, .events = POLLIN},
                          {.fd = batch->work.wake_fd, .events = POLLIN}};
   uint64_t deadline_us = UINT64_MAX, ignored;
-  bool is_over = false, is_drained = false;
+  bool is_over = false, is_drained = false, was_waiting = false;
 
   while (!is_over) {
     struct weir_batch_tally tally;
-    bool is_stopping;
+    bool is_stopping, is_waiting;
     uint64_t now_us;
 
     if (poll(fds, 2, LOOK_MS) > 0) {
@@ -355,6 +355,7 @@ static void watch(struct batch *batch)
     pthread_mutex_lock(&batch->work.lock);
     tally = batch->work.tally;
     is_stopping = batch->work.is_stopping;
+    is_waiting = batch->work.is_waiting;
     is_over = batch->work.threads == 0;
     pthread_mutex_unlock(&batch->work.lock);
     if (is_stopping && !is_drained) {
@@ -362,6 +363,12 @@ static void watch(struct batch *batch)
       deadline_us = now_us + batch->options.grace_ms * 1000;
       is_drained = true;
     }
+    if (is_waiting && !was_waiting) {
+      weir_batch_progress_clear(&batch->progress);
+      weir_cli_error(self, "%s: the disk is full; finished results wait until there is space",
+                     batch->options.output);
+    }
+    was_waiting = is_waiting;
     weir_batch_progress_show(&batch->progress, &tally, now_us, is_over);
     if (!is_over && now_us > deadline_us)
       give_up(batch);

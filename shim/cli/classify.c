@@ -17,6 +17,8 @@
 #define LINE_SIZE_MAX ((size_t)64 << 20) /* longer lines are refused */
 #define HEADERS_MAX   100                /* of one answer; more are ignored */
 
+enum { OPTION_JSON = 256 };
+
 /* An answer that is being read, with what it owns. */
 struct entry {
   struct weir_answer answer;
@@ -215,7 +217,7 @@ static void verdict_print(const struct weir_verdict *v, FILE *out)
 static bool line_is_blank(const struct input *input)
 {
   for (size_t i = 0; i < input->size; i++)
-    if (!strchr(" \t\r", input->line[i]))
+    if (!memchr(" \t\r", input->line[i], 3))
       return false;
   return true;
 }
@@ -269,13 +271,14 @@ static bool file_classify(const char *name)
   return is_fine;
 }
 
-int weir_cli_classify(int argc, char **argv)
+static const struct weir_cli_option options[] = {
+    {"json", OPTION_JSON, NULL, "accepted; the output always is JSON"},
+    {0},
+};
+
+static int run(int argc, char **argv)
 {
-  static const struct weir_cli_option options[] = {
-      {"json", 256, NULL, "accepted; the output always is JSON"}, {0}};
-  static const struct weir_cli_command command = {
-      .name = "classify", .synopsis = "[--json] [FILE...] <ANSWERS.jsonl", .options = options};
-  struct weir_cli_args args = {.command = &command, .argc = argc, .argv = argv};
+  struct weir_cli_args args = {.command = &weir_cli_classify_command, .argc = argc, .argv = argv};
   bool is_fine = true, has_file = false;
   int id;
 
@@ -291,3 +294,13 @@ int weir_cli_classify(int argc, char **argv)
     is_fine = file_classify("-");
   return is_fine ? WEIR_CLI_FINE : WEIR_CLI_BAD;
 }
+
+const struct weir_cli_command weir_cli_classify_command = {
+    .name = "classify",
+    .synopsis = "[--json] [FILE...] <ANSWERS.jsonl",
+    .summary = "tell what errors of providers mean",
+    .text = "Reads JSON lines {\"provider\",\"http\",\"headers\",\"body\"} and writes one line\n"
+            "{\"class\",\"retryable\",\"wait_s\"} for each.",
+    .options = options,
+    .run = run,
+};

@@ -45,10 +45,7 @@ extern const struct weir_cli_command weir_cli_stats_command;
 extern const struct weir_cli_command weir_cli_check_command;
 extern const struct weir_cli_command weir_cli_estimate_command;
 extern const struct weir_cli_command weir_cli_batch_command;
-
-/* weir_cli_classify runs `weir classify`: JSON lines {provider, http, headers, body} in, lines
- * {class, retryable, wait_s} out. */
-int weir_cli_classify(int argc, char **argv);
+extern const struct weir_cli_command weir_cli_classify_command;
 
 /* The walk over a command line. Set |command|, |argc| and |argv|; the rest begins as zeros. */
 struct weir_cli_args {

@@ -6,17 +6,8 @@
 
 #include "cli.h"
 
-static const struct weir_cli_command classify_command = {
-    .name = "classify",
-    .synopsis = "[FILE...] <LINES.jsonl",
-    .summary = "tell what errors of providers mean",
-    .text = "Reads JSON lines {\"provider\",\"http\",\"headers\",\"body\"} and writes one line\n"
-            "{\"class\",\"retryable\",\"wait_s\"} for each.",
-    .run = weir_cli_classify,
-};
-
 static const struct weir_cli_command *const commands[] = {
-    &weir_cli_stats_command,    &weir_cli_batch_command, &classify_command,
+    &weir_cli_stats_command,    &weir_cli_batch_command, &weir_cli_classify_command,
     &weir_cli_estimate_command, &weir_cli_check_command,
 };
 
@@ -53,8 +44,8 @@ static void help(void)
     printf("  %-9s  %s\n", commands[i]->name, commands[i]->summary);
   puts("  help       tell more about a command: weir help COMMAND\n\n"
        "Every command takes --help, and --json for output that machines read.\n"
-       "Exit codes: 0 fine, 1 what was checked is not fine, 2 wrong command line, 3 the\n"
-       "coordinator cannot be reached.");
+       "Exit codes: 0 fine, 1 what was checked is not fine or not all work succeeded, 2 wrong\n"
+       "command line, 3 the coordinator cannot be reached, 130 interrupted.");
 }
 
 /* Prints |text| with every further line indented like the first. */
@@ -100,7 +91,7 @@ static int help_run(int argc, char **argv)
 {
   const struct weir_cli_command *command;
 
-  if (argc < 2) {
+  if (argc < 2 || strcmp(argv[1], "help") == 0 || asks_for_help(argc, argv)) {
     help();
     return WEIR_CLI_FINE;
   }

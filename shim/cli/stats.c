@@ -323,7 +323,8 @@ static int run(int argc, char **argv)
 
 const struct weir_cli_command weir_cli_stats_command = {
     .name = "stats",
-    .synopsis = "[--coordinator ENDPOINT] [--pool NAME] [--watch SECONDS] [--json]",
+    .synopsis = "[--coordinator ENDPOINT] [--pool NAME] [--watch SECONDS] [--timeout DURATION]\n"
+                "                  [--json]",
     .summary = "show pools, limits, queues and counters of the coordinator",
     .text =
         "USED counts what is charged in the window now, leases that are out included; ONLINE\n"

@@ -71,9 +71,14 @@ static void explains_itself(void **state)
     snprintf(usage, sizeof(usage), "usage: weir %s", names[i]);
     assert_int_equal(WEIR("help", names[i]), 0);
     assert_holds(run.out, usage);
+    assert_holds(run.out, "--json");
     assert_int_equal(WEIR(names[i], "--help"), 0);
     assert_holds(run.out, usage);
   }
+  assert_int_equal(WEIR("help", "help"), 0);
+  assert_int_equal(WEIR("help", "--help"), 0);
+  assert_int_equal(WEIR("help", "stats"), 0);
+  assert_holds(run.out, "[--timeout DURATION]");
   assert_int_equal(WEIR("--version"), 0);
   assert_holds(run.out, "weir 0.");
 }

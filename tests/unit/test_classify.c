@@ -463,6 +463,21 @@ static void the_command_goes_on_behind_bad_lines(void **state)
   free(err);
 }
 
+static void a_line_of_zero_bytes_is_not_blank(void **state)
+{
+  char lines[] = "\0\0\n \t\r\n", *err = NULL;
+  size_t err_size;
+  FILE *in = fmemopen(lines, sizeof(lines) - 1, "r"), *errors = open_memstream(&err, &err_size);
+  (void)state;
+
+  assert_false(weir_cli_classify_lines(in, "x", stdout, errors));
+  fclose(in);
+  fclose(errors);
+  assert_non_null(strstr(err, "x:1: "));
+  assert_null(strstr(err, "x:2: "));
+  free(err);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -477,6 +492,7 @@ int main(void)
       cmocka_unit_test(a_cut_body_is_judged_by_what_is_left),
       cmocka_unit_test(survives_a_hundred_thousand_damaged_bodies),
       cmocka_unit_test(the_command_goes_on_behind_bad_lines),
+      cmocka_unit_test(a_line_of_zero_bytes_is_not_blank),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
