@@ -1,6 +1,7 @@
 /* weir-bench - what weir costs: a decision, a message, a round trip. */
 #include "bench.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,8 +141,12 @@ int main(int argc, char **argv)
   }
   if (!names_check(argc, argv))
     return 2;
-  if (!programs_find(programs, sizeof(programs)) || (json && !(bench.json = fopen(json, "w")))) {
-    perror(json ? json : "weir-bench");
+  if (!programs_find(programs, sizeof(programs))) {
+    perror("weir-bench: /proc/self/exe");
+    return 1;
+  }
+  if (json && !(bench.json = fopen(json, "w"))) {
+    fprintf(stderr, "weir-bench: --json: %s: %s\n", json, strerror(errno));
     return 1;
   }
   bench.programs = programs;

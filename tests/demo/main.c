@@ -52,7 +52,8 @@ struct options {
   const char *json_path;
 };
 
-static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number)
+static bool number(const char *option, const char *text, uint64_t min, uint64_t max,
+                   uint64_t *ret_number)
 {
   uint64_t value;
   char *end;
@@ -60,8 +61,8 @@ static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_n
   errno = 0;
   value = strtoull(text, &end, 10);
   if (*text < '0' || *text > '9' || *end || errno || value < min || value > max) {
-    fprintf(stderr, "weir-demo: '%s' is not a number from %" PRIu64 " to %" PRIu64 "\n", text, min,
-            max);
+    fprintf(stderr, "weir-demo: --%s: '%s' is not a number from %" PRIu64 " to %" PRIu64 "\n",
+            option, text, min, max);
     return false;
   }
   *ret_number = value;
@@ -88,14 +89,15 @@ static bool duration(const char *text, uint64_t *ret_ms)
       return true;
     }
   }
-  fprintf(stderr, "weir-demo: '%s' is not a duration from 1s to 10m, such as 60s or 1500ms\n",
+  fprintf(stderr,
+          "weir-demo: --window: '%s' is not a duration from 1s to 10m, such as 60s or 1500ms\n",
           text);
   return false;
 }
 
-static bool seconds(const char *text, uint64_t *ret_ms)
+static bool seconds(const char *option, const char *text, uint64_t *ret_ms)
 {
-  if (!number(text, 0, WINDOW_MAX_MS / 1000, ret_ms))
+  if (!number(option, text, 0, WINDOW_MAX_MS / 1000, ret_ms))
     return false;
   *ret_ms *= 1000;
   return true;
@@ -106,7 +108,7 @@ static bool mode(const char *text, struct options *o)
   o->is_naive = strcmp(text, "both") == 0 || strcmp(text, "naive") == 0;
   o->is_weir = strcmp(text, "both") == 0 || strcmp(text, "weir") == 0;
   if (!o->is_naive && !o->is_weir)
-    fprintf(stderr, "weir-demo: '%s' is no mode: use both, naive or weir\n", text);
+    fprintf(stderr, "weir-demo: --mode: '%s' is no mode; use both, naive or weir\n", text);
   return o->is_naive || o->is_weir;
 }
 
@@ -135,11 +137,11 @@ static int options_read(int argc, char **argv, struct options *o)
       return 0;
     }
     if (letter == 'i')
-      is_good = number(optarg, 1, DEMO_INSTANCES_MAX, &plan->instances);
+      is_good = number("instances", optarg, 1, DEMO_INSTANCES_MAX, &plan->instances);
     else if (letter == 'p')
-      is_good = number(optarg, 1, 128, &plan->parallel);
+      is_good = number("parallel", optarg, 1, 128, &plan->parallel);
     else if (letter == 'r')
-      is_good = number(optarg, 1, DEMO_WORKLOAD_REQUESTS_MAX, &plan->requests);
+      is_good = number("requests", optarg, 1, DEMO_WORKLOAD_REQUESTS_MAX, &plan->requests);
     else if (letter == 'w')
       plan->workload_path = optarg;
     else if (letter == 'm')
@@ -149,16 +151,18 @@ static int options_read(int argc, char **argv, struct options *o)
     else if (letter == 'j')
       o->json_path = optarg;
     else if (letter == 'k')
-      is_good = seconds(optarg, &plan->kill_instance_ms);
+      is_good = seconds("kill-instance", optarg, &plan->kill_instance_ms);
     else if (letter == 'K')
-      is_good = seconds(optarg, &plan->kill_coordinator_ms);
+      is_good = seconds("kill-coordinator", optarg, &plan->kill_coordinator_ms);
     else if (letter == 's')
-      is_good = number(optarg, 0, UINT32_MAX, &plan->seed);
+      is_good = number("seed", optarg, 0, UINT32_MAX, &plan->seed);
     else
       is_good = false;
   }
   if (is_good && optind == argc)
     return -1;
+  if (is_good)
+    fprintf(stderr, "weir-demo: '%s' is one word too many\n", argv[optind]);
   fputs("see weir-demo --help\n", stderr);
   return 2;
 }
@@ -181,7 +185,7 @@ static bool programs_find(char *ret_folder, size_t size)
 static void folder_remove(const char *folder)
 {
   static const char *const files[] = {"weir.sock", "weir.yaml", "weir.state", "weir.state.lock",
-                                      "weir.state.tmp"};
+                                      "weir.state.new"};
   char path[128];
 
   for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
@@ -201,10 +205,12 @@ static bool limits_choose(struct demo_plan *plan)
 
   if (!demo_workload_load(plan->workload_path, plan->requests, &workload))
     return false;
-  if (workload.count < plan->requests) {
+  if (workload.count == 0)
+    fprintf(stderr, "weir-demo: %s holds no requests\n", plan->workload_path);
+  else if (workload.count < plan->requests)
     printf("the workload has %zu requests; using all of them\n", workload.count);
+  if (workload.count < plan->requests)
     plan->requests = workload.count;
-  }
   demo_workload_free(&workload);
   if (plan->requests == 0 || !demo_half_count_tokens(plan, &tokens))
     return false;
@@ -294,6 +300,8 @@ int main(int argc, char **argv)
 
   if (status >= 0)
     return status;
+  if (o.json_path && !demo_report_begin(o.json_path))
+    return 1;
   if (!programs_find(programs, sizeof(programs)) || !mkdtemp(folder)) {
     fprintf(stderr, "weir-demo: no temporary folder in /tmp: %s\n", strerror(errno));
     return 1;

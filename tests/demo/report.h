@@ -9,6 +9,10 @@
 #define DEMO_QUOTA_USED_MIN   0.90
 #define DEMO_RECONNECT_MAX_MS 2000
 
+/* demo_report_begin finds out whether |path| can be written, before minutes are spent. False after
+ * a message. */
+bool demo_report_begin(const char *path);
+
 /* demo_report_json writes {"naive": {...}, "weir": {...}} to |path|; a half that is NULL is left
  * out. False after a message. */
 bool demo_report_json(const char *path, const struct demo_half *naive,

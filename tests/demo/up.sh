@@ -16,14 +16,21 @@ rpm=60 tpm=100k rpd=1000
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --port) port=${2:?up.sh: --port needs a number} && shift ;;
-    --folder) folder=${2:?up.sh: --folder needs a path} && shift ;;
+    --port | --folder) ;;
     *)
       echo "up.sh: unknown argument '$1'; usage: up.sh [--port N] [--folder DIR]" >&2
       exit 2
       ;;
   esac
-  shift
+  if [ $# -lt 2 ]; then
+    echo "up.sh: $1 needs a value; usage: up.sh [--port N] [--folder DIR]" >&2
+    exit 2
+  fi
+  case $1 in
+    --port) port=$2 ;;
+    --folder) folder=$2 ;;
+  esac
+  shift 2
 done
 for program in weir-upstream weir-coordinator; do
   if [ ! -x "$bin/$program" ]; then
