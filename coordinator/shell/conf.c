@@ -286,7 +286,7 @@ enum weir_err weir_conf_load(const char *path, struct weir_conf **ret_conf,
   *ret_issues = (struct weir_conf_issues){0};
   FILE *file = fopen(path, "rb");
   if (file == NULL) {
-    weir_conf_issue_at(ret_issues, 0, 0, "cannot be opened (%s); name it with --config FILE",
+    weir_conf_issue_at(ret_issues, 0, 0, "cannot be opened (%s); give the path of a readable file",
                        strerror(errno));
     return WEIR_ECONFIG;
   }
