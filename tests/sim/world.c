@@ -13,15 +13,13 @@
 #define SECOND WEIR_US_PER_S
 #define MINUTE WEIR_US_PER_MIN
 
-#define SHIMS_MAX    12
-#define CALLS_MAX    24   /* of one shim at a time */
-#define EVENTS_MAX   8192 /* pending: messages under way, timers, completions */
-#define ARRIVALS_MAX 400000
-#define RESERVE_MAX  8000 /* tokens of one call */
-#define WAIT_MAX_US  (4 * MINUTE)
-/* Of the end. The use comes in bursts a little more than a window apart: a single window may lie
- * between two of them. */
-#define JUDGED_WINDOWS 2
+#define SHIMS_MAX      12
+#define CALLS_MAX      24   /* of one shim at a time */
+#define EVENTS_MAX     8192 /* pending: messages under way, timers, completions */
+#define ARRIVALS_MAX   400000
+#define RESERVE_MAX    8000 /* tokens of one call */
+#define WAIT_MAX_US    (4 * MINUTE)
+#define JUDGED_WINDOWS 2 /* of the end, in which the use of the quota is judged */
 #define POOL_NAMES     6 /* that reloads give to the pool in use, in turn */
 
 enum happening_type {
@@ -108,7 +106,7 @@ struct world {
   uint64_t in_window_requests, in_window_tokens;
   uint64_t requests_max, tokens_max;
   weir_tstamp limits_fall_at;
-  uint64_t calm_tokens, calm_requests;
+  uint64_t requests_us, tokens_us; /* what stood in the window, times how long: the calm end */
 };
 
 static const struct weir_coord_bounds bounds = {.pools_max = POOL_NAMES + 2,
@@ -456,20 +454,26 @@ static void shim_start(struct world *w, uint32_t shim)
 
 /* ---- the judge ---- */
 
-static void judge(struct world *w, uint64_t tokens)
+static void window_slide(struct world *w)
 {
   const weir_duration window = w->pool.limits[0].window_us;
 
+  while (w->window_first < w->arrivals_count &&
+         w->arrivals[w->window_first].at + window <= w->now) {
+    w->in_window_requests--;
+    w->in_window_tokens -= w->arrivals[w->window_first].tokens;
+    w->window_first++;
+  }
+}
+
+static void judge(struct world *w, uint64_t tokens)
+{
   if (w->arrivals_count == ARRIVALS_MAX)
     abort();
   w->arrivals[w->arrivals_count++] = (struct arrival){w->now, tokens};
   w->in_window_requests++;
   w->in_window_tokens += tokens;
-  while (w->arrivals[w->window_first].at + window <= w->now) {
-    w->in_window_requests--;
-    w->in_window_tokens -= w->arrivals[w->window_first].tokens;
-    w->window_first++;
-  }
+  window_slide(w);
   /* After a cut the old amount rules for one window: the provider cannot take back what it had
    * admitted, nor can we. */
   if (w->now >= w->limits_fall_at) {
@@ -483,10 +487,22 @@ static void judge(struct world *w, uint64_t tokens)
     violation(w, "%llu tokens in a window of %llu", (unsigned long long)w->in_window_tokens,
               (unsigned long long)w->tokens_max);
   w->report->arrivals++;
-  if (w->now >= w->end - JUDGED_WINDOWS * window) {
-    w->calm_requests++;
-    w->calm_tokens += tokens;
+}
+
+/* Time passes until |at|. The use is that of the sliding window at every instant: a saturated
+ * window repeats its bursts, so what falls into fixed windows depends on where they begin. */
+static void pass_time(struct world *w, weir_tstamp at)
+{
+  const weir_tstamp judged_from = w->end - JUDGED_WINDOWS * w->pool.limits[0].window_us;
+
+  if (at > judged_from) {
+    weir_duration passed = at - (w->now > judged_from ? w->now : judged_from);
+
+    window_slide(w);
+    w->requests_us += passed * w->in_window_requests;
+    w->tokens_us += passed * w->in_window_tokens;
   }
+  w->now = at;
 }
 
 /* ---- faults ---- */
@@ -725,10 +741,12 @@ static bool advance(struct world *w)
       shim = i;
     }
   }
-  if (at >= w->end)
+  if (at >= w->end) {
+    pass_time(w, w->end);
     return false;
+  }
   if (at > w->now)
-    w->now = at;
+    pass_time(w, at);
   w->report->events++;
   if (shim < SHIMS_MAX) {
     struct weir_client_event event = {.type = WEIR_CLIENT_TIMEOUT};
@@ -794,14 +812,16 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
 
 static void report(struct world *w)
 {
-  const uint64_t requests_pm = w->calm_requests * 1000 / JUDGED_WINDOWS / w->pool.limits[0].amount;
-  const uint64_t tokens_pm = w->calm_tokens * 1000 / JUDGED_WINDOWS / w->pool.limits[1].amount;
+  const weir_duration judged_us = JUDGED_WINDOWS * w->pool.limits[0].window_us;
+  const uint64_t requests_pm = w->requests_us * 1000 / judged_us / w->pool.limits[0].amount;
+  const uint64_t tokens_pm = w->tokens_us * 1000 / judged_us / w->pool.limits[1].amount;
   uint64_t concurrency = 0;
 
   trace(w, "end: window %llu us, limits %llu and %llu, used %llu and %llu",
         (unsigned long long)w->pool.limits[0].window_us,
         (unsigned long long)w->pool.limits[0].amount, (unsigned long long)w->pool.limits[1].amount,
-        (unsigned long long)w->calm_requests, (unsigned long long)w->calm_tokens);
+        (unsigned long long)(w->requests_us / judged_us),
+        (unsigned long long)(w->tokens_us / judged_us));
   w->report->digest = weir_coord_digest(w->coord);
   for (uint32_t i = 0; i < w->shims_count; i++) {
     w->report->digest = w->report->digest * 31 + weir_client_digest(w->shims[i].client);

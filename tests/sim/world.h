@@ -34,7 +34,7 @@ struct weir_sim_report {
   uint64_t unserved; /* calls that waited when the run ended */
   uint64_t enabled[WEIR_FAULT_MAX], fired[WEIR_FAULT_MAX];
   bool is_judged;      /* the calm end had a backlog of calls small beside the limit */
-  uint64_t used_pm;    /* thousandths of the fuller limit in the last windows */
+  uint64_t used_pm;    /* thousandths of the fuller limit, the mean over the last windows */
   char violation[256]; /* "" when every property held */
 };
 
