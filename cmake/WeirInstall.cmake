@@ -43,3 +43,19 @@ install(CODE "
   COMPONENT development)
 install(FILES ${CMAKE_BINARY_DIR}/libweir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
   COMPONENT development)
+
+# Manual pages, where scdoc is there to make them.
+find_program(WEIR_SCDOC scdoc)
+if(WEIR_SCDOC)
+  foreach(page weir.1 weir-coordinator.8)
+    set(source ${PROJECT_SOURCE_DIR}/docs/man/${page}.scd)
+    string(REGEX REPLACE ".*\\." "" section ${page})
+    add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/man/${page}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/man
+      COMMAND sh -c "'${WEIR_SCDOC}' <'${source}' >'${PROJECT_BINARY_DIR}/man/${page}'"
+      DEPENDS ${source} VERBATIM)
+    list(APPEND weir_pages ${PROJECT_BINARY_DIR}/man/${page})
+    install(FILES ${PROJECT_BINARY_DIR}/man/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+  endforeach()
+  add_custom_target(weir_man ALL DEPENDS ${weir_pages})
+endif()

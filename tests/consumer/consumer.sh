@@ -28,6 +28,16 @@ LD_LIBRARY_PATH=$(pkg-config --variable=libdir libweir) "$work/consumer" "$endpo
 # The program finds its library below any prefix.
 "$work/usr/bin/weir" help >/dev/null
 
+# Manual pages are there when scdoc was.
+if command -v scdoc >/dev/null; then
+  for page in man1/weir.1 man8/weir-coordinator.8; do
+    if [ ! -s "$work/usr/share/man/$page" ]; then
+      echo "consumer.sh: share/man/$page was not installed" >&2
+      exit 1
+    fi
+  done
+fi
+
 # Nothing but the one header may be needed, or installed.
 headers=$(cd "$work/usr/include" && find . -type f)
 if [ "$headers" != ./weir.h ]; then
