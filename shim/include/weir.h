@@ -423,8 +423,9 @@ struct weir_response {
  *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long
  *   WEIR_ERANGE        a number or the body is above its bound, or the answer is above 256 MiB
  *   WEIR_EFULL, WEIR_ECLOSED, WEIR_ENOMEM, WEIR_ESYSTEM
- * Blocks: for max_wait_ms at most. The caller frees the response with weir_response_free, after
- * errors too. Since 0.1. */
+ * Blocks: for max_wait_ms at most; with a libcurl before 7.87, a name resolver that hangs may add
+ * its own timeout. The caller frees the response with weir_response_free, after errors too. Since
+ * 0.1. */
 WEIR_API int weir_call(struct weir *weir, const struct weir_request *request,
                        struct weir_response *ret_response);
 

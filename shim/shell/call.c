@@ -134,6 +134,7 @@ static int lease(struct call *c)
   ask.max_wait_ms = left / WEIR_US_PER_MS;
   if (ask.max_wait_ms == 0)
     return fail(c, WEIR_ETIMEOUT, "the deadline passed");
+  c->lease = (struct weir_lease)WEIR_INIT(struct weir_lease); /* not that of the last attempt */
   pthread_mutex_lock(&c->w->lock);
   err = weir_lease_acquire(c->w, &ask, &c->lease);
   pthread_mutex_unlock(&c->w->lock);
@@ -202,7 +203,8 @@ static int prepare(struct call *c)
   const bool is_stream = request->on_data || (c->has_facts && c->facts.is_stream);
 
   if (!weir_outgoing_url(c->provider, request->path, model, is_stream, c->url, sizeof(c->url)))
-    return fail(c, WEIR_ERANGE, "the URL for %s is too long", c->lease.model);
+    return fail(c, WEIR_ERANGE, "the URL for %s is too long, or its model holds \"..\"",
+                c->lease.model);
   if (weir_provider_rules_of(c->provider->kind)->is_model_in_path)
     return WEIR_OK;
   if (!c->has_facts)
@@ -254,7 +256,8 @@ static void settle_sent(struct call *c, enum weir_outcome outcome)
   s.http = (uint32_t)(t->http >= 0 && t->http <= 999 ? t->http : 0);
   s.sent_us = t->sent_at;
   s.latency_us = weir_time_sub(t->ended_at, t->sent_at);
-  fill_usage(c, t->end == WEIR_TRANSFER_DONE && outcome == WEIR_OUTCOME_OK, &s);
+  /* A closed connection ends whole answers and cut ones alike: the answer itself has to tell. */
+  fill_usage(c, t->end == WEIR_TRANSFER_DONE && t->scan.is_complete, &s);
   if (t->end == WEIR_TRANSFER_DONE && outcome != WEIR_OUTCOME_OK) {
     if (!s.has_usage && !c->verdict.are_tokens_charged)
       s.has_usage = 1; /* nothing: the tokens come back */
@@ -359,7 +362,7 @@ static int on_end(struct call *c)
   switch (t->end) {
   case WEIR_TRANSFER_EXPIRED:
     return fail(c, WEIR_EEXPIRED, "connecting to %s takes longer than a lease is valid",
-                c->provider->base_url);
+                c->provider->name);
   case WEIR_TRANSFER_TIMED_OUT:
     return fail(c, weir_now() >= c->deadline ? WEIR_ETIMEOUT : WEIR_ENETWORK,
                 "no whole answer from %s in time", c->lease.model);
@@ -523,10 +526,11 @@ int weir_call(struct weir *w, const struct weir_request *request,
   if (!w || !request || !ret_response || ret_response->size != sizeof(*ret_response))
     return WEIR_EINVAL;
   err = check_request(request);
-  if (err)
+  if (err == WEIR_EINVAL)
     return err;
   weir_response_free(ret_response);
-  err = weir_enter(w);
+  if (!err)
+    err = weir_enter(w);
   if (err)
     return fail(&c, err, "%s", weir_err_text(err));
   pthread_mutex_unlock(&w->lock);
@@ -535,7 +539,6 @@ int weir_call(struct weir *w, const struct weir_request *request,
   c.deadline =
       weir_time_add(c.started_at, (request->max_wait_ms ? request->max_wait_ms : w->max_wait_ms) *
                                       WEIR_US_PER_MS);
-  c.lease.size = sizeof(c.lease);
   err = run(&c);
 
   pthread_mutex_lock(&w->lock);

@@ -329,7 +329,9 @@ static void fill_settle(struct weir_client_settle *settle, const struct weir_lea
   settle->msg.is_sent = true;
   settle->msg.is_final = !s->is_interim;
   settle->msg.has_usage = s->has_usage != 0;
-  settle->msg.outcome = s->outcome ? s->outcome : WEIR_OUTCOME_OK;
+  settle->msg.outcome = s->outcome;
+  if (!s->outcome && !s->is_interim)
+    settle->msg.outcome = WEIR_OUTCOME_OK;
   settle->msg.http = s->http;
   settle->msg.input_tokens = s->has_usage ? s->input_tokens : 0;
   settle->msg.output_tokens = s->has_usage ? s->output_tokens : 0;

@@ -225,6 +225,10 @@ static void set_options(CURL *curl, struct weir_transfer *t, struct curl_slist *
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* At the deadline, do not wait for a resolver that hangs: its thread ends by itself. */
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+#endif
   curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
   curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, left_ms);
@@ -239,6 +243,7 @@ static void set_options(CURL *curl, struct weir_transfer *t, struct curl_slist *
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's word is no answer */
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
 }
 

@@ -122,6 +122,15 @@ static void free_ready(struct weir *w)
   w->ready.last = NULL;
 }
 
+/* Draws the start of the backoff's jitter. */
+static void seed_rng(struct weir *w)
+{
+  uint64_t seed;
+
+  weir_random(&seed, sizeof(seed));
+  weir_rng_init(&w->rng, seed);
+}
+
 /* In the child: nobody is inside, and nothing of the parent's is ours. */
 static void after_fork(struct weir *w)
 {
@@ -136,6 +145,7 @@ static void after_fork(struct weir *w)
   w->ready_fd = -1;
   w->id_last = fork_generation << 40;
   w->idle_count = 0;
+  seed_rng(w); /* or else the children of one parent would all try again at the same instants */
   weir_worker_forget(w);
 }
 
@@ -212,7 +222,6 @@ static bool is_endpoint(const char *text)
 static int set_options(struct weir *w, const struct weir_options *options)
 {
   const char *coordinator = options->coordinator;
-  uint64_t seed;
 
   if (!coordinator)
     coordinator = getenv("WEIR_COORDINATOR");
@@ -236,8 +245,7 @@ static int set_options(struct weir *w, const struct weir_options *options)
   w->retries_max = options->retries_max ? options->retries_max : RETRIES_DEFAULT;
   if (options->is_without_retries)
     w->retries_max = 0;
-  weir_random(&seed, sizeof(seed));
-  weir_rng_init(&w->rng, seed);
+  seed_rng(w);
   return weir_providers_init(w);
 }
 

@@ -364,10 +364,10 @@ static int start_thread(struct weir *w)
   sigset_t all, before;
   int err;
 
-  /* The new thread inherits the mask: the host's handlers never run on it. */
+  /* New threads inherit the mask: the host's handlers never run on them. */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  err = open_sockets(w);
+  err = has_fds() && has_threads() ? open_sockets(w) : WEIR_ESYSTEM;
   if (!err && pthread_create(&w->worker.thread, NULL, run, w) != 0)
     err = WEIR_ESYSTEM;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -380,8 +380,6 @@ int weir_worker_start(struct weir *w)
 
   if (w->worker.is_running)
     return WEIR_OK;
-  if (!has_fds() || !has_threads())
-    return WEIR_ESYSTEM;
   err = make_machine(w);
   if (err)
     return err;
