@@ -71,6 +71,12 @@ static enum weir_outcome outcome_of_status(int http)
   return http >= 500 ? WEIR_OUTCOME_SERVER_ERROR : WEIR_OUTCOME_NETWORK;
 }
 
+/* Statuses under which the same request never passes, whatever a relay writes into the body. */
+static bool is_refusal(int http)
+{
+  return (http >= 400 && http <= 404) || http == 413;
+}
+
 static bool header_wait(const struct weir_facts *facts, uint64_t wall_s, weir_duration *ret_wait)
 {
   const char *ms = weir_facts_header(facts, "retry-after-ms");
@@ -136,7 +142,7 @@ void weir_classify_facts(enum weir_provider_kind kind, const struct weir_facts *
 
   if (http >= 300)
     rules->classify(facts, &v);
-  if (v.outcome == 0)
+  if (v.outcome == 0 || (traits[v.outcome].is_retryable && is_refusal(http)))
     v.outcome = outcome_of_status(http);
   v.is_retryable =
       traits[v.outcome].is_retryable && !(should_retry && weir_text_is(should_retry, "false"));

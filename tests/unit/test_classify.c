@@ -463,6 +463,56 @@ static void the_command_goes_on_behind_bad_lines(void **state)
   free(err);
 }
 
+/* Writes |shape| with |word| in the place of its "%s". */
+static void body_write(char *body, size_t size, const char *shape, const char *word)
+{
+  const char *place = strstr(shape, "%s");
+
+  snprintf(body, size, "%.*s%s%s", (int)(place - shape), shape, word, place + 2);
+}
+
+/* Relays and old servers put any word into the body of a refusal; none makes it pass. */
+static void no_word_in_the_body_makes_a_refusal_pass(void **state)
+{
+  static const int statuses[] = {400, 401, 402, 403, 404, 413};
+  static const char *const words[] = {
+      "api_error",          "overloaded_error",    "timeout_error",
+      "conflict_error",     "slow_down",           "rate_limit_error",
+      "server_error",       "rate_limit_exceeded", "tokens",
+      "requests",           "quota_exceeded",      "ramp_limit",
+      "INTERNAL",           "RESOURCE_EXHAUSTED",  "UNAVAILABLE",
+      "DEADLINE_EXCEEDED",  "overloaded",          "spend_limit_reached",
+      "usage increase rate"};
+  static const char *const shapes[] = {
+      "{\"error\":{\"type\":\"%s\",\"message\":\"m\"}}",
+      "{\"error\":{\"code\":\"%s\",\"message\":\"m\"}}",
+      "{\"error\":{\"message\":\"rate limit: %s per min, try again in 2s\"}}",
+      "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"m\"}}",
+      "{\"type\":\"error\",\"error\":{\"details\":{\"error_code\":\"%s\"}}}",
+      "{\"error\":{\"code\":429,\"status\":\"%s\",\"details\":[{\"reason\":\"R\"}]}}"};
+  char body[256];
+  (void)state;
+
+  for (unsigned kind = 1; kind < WEIR_PROVIDER_MAX; kind++) {
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+      for (size_t k = 0; k < sizeof(words) / sizeof(*words) * sizeof(shapes) / sizeof(*shapes);
+           k++) {
+        struct weir_answer answer = {
+            .kind = (enum weir_provider_kind)kind, .http = statuses[i], .body = body};
+        struct weir_verdict v;
+
+        body_write(body, sizeof(body), shapes[k % (sizeof(shapes) / sizeof(*shapes))],
+                   words[k / (sizeof(shapes) / sizeof(*shapes))]);
+        answer.body_size = strlen(body);
+        weir_classify(&answer, &v);
+        if (v.is_retryable || v.has_wait)
+          fail_msg("%s %d %s: %s", weir_provider_kind_name(answer.kind), answer.http, body,
+                   weir_outcome_name(v.outcome));
+      }
+    }
+  }
+}
+
 static void a_line_of_zero_bytes_is_not_blank(void **state)
 {
   char lines[] = "\0\0\n \t\r\n", *err = NULL;
@@ -492,6 +542,7 @@ int main(void)
       cmocka_unit_test(a_cut_body_is_judged_by_what_is_left),
       cmocka_unit_test(survives_a_hundred_thousand_damaged_bodies),
       cmocka_unit_test(the_command_goes_on_behind_bad_lines),
+      cmocka_unit_test(no_word_in_the_body_makes_a_refusal_pass),
       cmocka_unit_test(a_line_of_zero_bytes_is_not_blank),
   };
 
