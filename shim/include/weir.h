@@ -25,7 +25,8 @@
  * Threads: every function may be called from any thread at any time, except where it says
  * otherwise. The library has one thread of its own, started by the first acquire, with all signals
  * blocked. It installs no signal or exit handler, prints nothing, and leaves the environment and
- * the generators of the C library alone.
+ * the generators of the C library alone. A libcurl before 7.87 that uses OpenSSL may raise SIGPIPE
+ * when a provider hangs up: a program that runs with one has to ignore that signal.
  *
  * fork(): a handle works on in a child, as a new instance with its own connection; leases and
  * waiting acquires stay with the parent. Fork does not wait for the network.

@@ -44,7 +44,7 @@ static void add_provider(struct weir *weir, const char *name, const char *url)
   struct weir_provider provider = WEIR_INIT(struct weir_provider);
 
   provider.name = name;
-  provider.kind = "anthropic";
+  provider.kind = strcmp(name, "gemini") == 0 ? name : "anthropic";
   provider.base_url = url;
   provider.key = KEY;
   assert_int_equal(weir_provider_add(weir, &provider), WEIR_OK);
@@ -127,6 +127,21 @@ static void a_number_out_of_range_empties_the_response_and_is_explained(void **s
   assert_int_equal(response.http, 0);
   assert_null(response.body);
   assert_string_not_equal(response.error, "");
+  teardown(weir, &response);
+}
+
+static void a_call_without_a_body_sends_none(void **state)
+{
+  struct weir *weir = setup(PROVIDER_ANSWERS, 200, "{}");
+  struct weir_request request = request_of("gemini/m");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  add_provider(weir, "gemini", p.url);
+  request.body = NULL;
+  request.body_size = 0;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  assert_non_null(strstr(p.request, "Content-Length: 0\r\n"));
   teardown(weir, &response);
 }
 
@@ -288,6 +303,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_stream_without_its_end_is_charged_as_asked),
       cmocka_unit_test(a_number_out_of_range_empties_the_response_and_is_explained),
+      cmocka_unit_test(a_call_without_a_body_sends_none),
       cmocka_unit_test(a_resolver_that_hangs_does_not_hold_up_a_call),
       cmocka_unit_test(a_forked_child_draws_its_own_backoff),
       cmocka_unit_test(the_key_is_seen_by_its_provider_only),
