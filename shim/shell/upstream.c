@@ -212,7 +212,9 @@ static bool make_headers(const struct weir_transfer *t, struct curl_slist **ret_
 static void set_options(CURL *curl, struct weir_transfer *t, struct curl_slist *lines, char *error)
 {
   const weir_duration left = weir_time_sub(t->deadline, weir_now());
-  const long left_ms = (long)(left / WEIR_US_PER_MS) + 1;
+  /* libcurl rounds as well: when it gives up, the deadline has to have passed, or else its error
+   * would be taken for one of the network. */
+  const long left_ms = (long)(left / WEIR_US_PER_MS) + 2;
 
   curl_easy_setopt(curl, CURLOPT_URL, t->url);
 #if LIBCURL_VERSION_NUM >= 0x075500
