@@ -513,6 +513,26 @@ static void a_pool_under_another_name_gives_no_second_quota(void **state)
   assert_int_equal(fixture_ask(f, 9, s, 3, WEIR_CLASS_ONLINE, 1, 2 * MINUTE), WEIR_MSG_QUEUED);
 }
 
+/* In a full table the new name takes the very place of the old one. */
+static void a_pool_that_is_renamed_in_its_place_gives_no_second_quota(void **state)
+{
+  const struct weir_coord_bounds bounds = {1, 8, 8, 64, 64};
+  struct fixture f = fixture_of(2, 60000);
+  uint64_t s;
+
+  (void)state;
+  f.config.pools = f.pools;
+  f.config.names = f.names;
+  fixture_start(&f, &bounds, &first_start);
+  s = fixture_hello(&f, 9, 1, 1);
+  fixture_ask(&f, 9, s, 1, WEIR_CLASS_ONLINE, 1, 0);
+  fixture_settle(&f, 9, s, 1, true, 1, WEIR_OUTCOME_OK);
+  strcpy(f.pools[0].name, "renamed");
+  reload(&f);
+  assert_int_equal(fixture_ask(&f, 9, s, 2, WEIR_CLASS_ONLINE, 1, MINUTE), WEIR_MSG_DENY);
+  fixture_free(&f);
+}
+
 static void a_pool_that_is_removed_and_comes_back_finds_its_books(void **state)
 {
   struct fixture *f = *state;
@@ -766,6 +786,7 @@ int main(void)
       TEST(a_removed_pool_denies_what_waits_and_settles_what_is_out),
       TEST(a_session_lives_by_the_ttl_that_it_was_told),
       TEST(a_pool_under_another_name_gives_no_second_quota),
+      TEST(a_pool_that_is_renamed_in_its_place_gives_no_second_quota),
       TEST(a_pool_that_is_removed_and_comes_back_finds_its_books),
       TEST(a_model_that_moves_into_a_pool_closes_it_until_its_past_is_over),
       TEST(a_model_that_was_gone_for_a_while_brings_its_past_along),
