@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "fake_coordinator.h"
+#include "sanitizer.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -428,21 +429,8 @@ static void draining_ends_waits_but_lets_leases_be_settled(void **state)
 
 /* In a child that was forked while other threads ran, the sanitizers themselves are lost: the locks
  * of AddressSanitizer's allocator may be taken, and ThreadSanitizer refuses new threads. */
-#if defined(__has_feature)
-#define HAS_SANITIZER(name) __has_feature(name##_sanitizer)
-#else
-#define HAS_SANITIZER(name) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || HAS_SANITIZER(thread)
-#define CAN_FORK            0
-#define CAN_FORK_UNDER_LOAD 0
-#elif defined(__SANITIZE_ADDRESS__) || HAS_SANITIZER(address)
-#define CAN_FORK            1
-#define CAN_FORK_UNDER_LOAD 0
-#else
-#define CAN_FORK            1
-#define CAN_FORK_UNDER_LOAD 1
-#endif
+#define CAN_FORK            (!UNDER_TSAN)
+#define CAN_FORK_UNDER_LOAD (!UNDER_TSAN && !UNDER_ASAN)
 
 static int exit_code_of(pid_t pid)
 {
