@@ -7,6 +7,7 @@
 
 #define X(name, value, text) [value] = text,
 static const char dimensions[][WORD_SIZE] = {[0] = "?", WEIR_DIMENSION_LIST(X)};
+static const char profiles[][WORD_SIZE] = {[0] = "?", WEIR_PROFILE_LIST(X)};
 static const char classes[][WORD_SIZE] = {[0] = "?", WEIR_CLASS_LIST(X)};
 static const char denials[][WORD_SIZE] = {[0] = "?", WEIR_DENIAL_LIST(X)};
 static const char outcomes[][WORD_SIZE] = {[0] = "?", WEIR_OUTCOME_LIST(X)};
@@ -34,6 +35,11 @@ const char *weir_dimension_name(enum weir_dimension dimension)
   return word_name(dimensions, COUNT(dimensions), (uint32_t)dimension);
 }
 
+const char *weir_profile_name(enum weir_profile profile)
+{
+  return word_name(profiles, COUNT(profiles), (uint32_t)profile);
+}
+
 const char *weir_class_name(enum weir_class class)
 {
   return word_name(classes, COUNT(classes), (uint32_t) class);
@@ -57,6 +63,11 @@ const char *weir_counter_name(enum weir_counter counter)
 enum weir_dimension weir_dimension_parse(const char *text)
 {
   return (enum weir_dimension)word_parse(dimensions, COUNT(dimensions), text);
+}
+
+enum weir_profile weir_profile_parse(const char *text)
+{
+  return (enum weir_profile)word_parse(profiles, COUNT(profiles), text);
 }
 
 enum weir_class weir_class_parse(const char *text)

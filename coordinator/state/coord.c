@@ -190,6 +190,8 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
     return WEIR_OK;
   case WEIR_COORD_CONFIG:
     return weir_pools_configure(c, event->config, event->now);
+  case WEIR_COORD_CLOCK:
+    return WEIR_OK;
   case WEIR_COORD_TIMEOUT:
     on_timeout(c, &turn);
     return WEIR_OK;

@@ -142,6 +142,8 @@ uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension d
     return cost->output_tokens;
   case WEIR_DIMENSION_TOTAL_TOKENS:
     return cost->input_tokens + cost->output_tokens;
+  case WEIR_DIMENSION_SPEND:
+  case WEIR_DIMENSION_IN_FLIGHT:
   case WEIR_DIMENSION_MAX:
     break;
   }

@@ -26,6 +26,8 @@ static uint64_t units_of(const struct weir_batch_progress *progress,
   case WEIR_DIMENSION_OUTPUT_TOKENS:
     return tally->output_tokens;
   case WEIR_DIMENSION_TOTAL_TOKENS:
+  case WEIR_DIMENSION_SPEND:
+  case WEIR_DIMENSION_IN_FLIGHT:
   case WEIR_DIMENSION_MAX:
     break;
   }

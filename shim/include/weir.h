@@ -102,7 +102,9 @@ enum weir_dimension {
   WEIR_DIMENSION_REQUESTS = 1,
   WEIR_DIMENSION_INPUT_TOKENS = 2,
   WEIR_DIMENSION_OUTPUT_TOKENS = 3,
-  WEIR_DIMENSION_TOTAL_TOKENS = 4
+  WEIR_DIMENSION_TOTAL_TOKENS = 4,
+  WEIR_DIMENSION_SPEND = 5,    /* millionths of the currency */
+  WEIR_DIMENSION_IN_FLIGHT = 6 /* calls under way at the same time */
 };
 
 /* Classes of work, the most urgent first. */

@@ -71,6 +71,10 @@ static const char *unit(enum weir_dimension dimension)
     return "output tokens";
   case WEIR_DIMENSION_TOTAL_TOKENS:
     return "tokens";
+  case WEIR_DIMENSION_SPEND:
+    return "millionths of the currency";
+  case WEIR_DIMENSION_IN_FLIGHT:
+    return "calls in flight";
   case WEIR_DIMENSION_MAX:
   default:
     return "units";

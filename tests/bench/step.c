@@ -42,9 +42,9 @@ static void step(struct stand *s, const struct weir_msg *msg)
 static void config_fill(struct stand *s)
 {
   static const struct weir_limit_config limits[LIMITS] = {
-      {WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, PLENTY},
-      {WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, PLENTY},
-      {WEIR_DIMENSION_REQUESTS, WEIR_DAY_WINDOW_US, PLENTY}};
+      {.dimension = WEIR_DIMENSION_REQUESTS, .window_us = WEIR_US_PER_MIN, .amount = PLENTY},
+      {.dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = WEIR_US_PER_MIN, .amount = PLENTY},
+      {.dimension = WEIR_DIMENSION_REQUESTS, .window_us = WEIR_DAY_WINDOW_US, .amount = PLENTY}};
 
   for (uint32_t i = 0; i < s->pools_count; i++) {
     struct weir_pool_config *pool = &s->pools[i];

@@ -52,12 +52,15 @@ static void world_init(struct world *w, uint64_t seed)
   w->config = (struct weir_pool_config){.name = "p", .limits_count = 3};
   w->config.ttl_us = 1 + below(w, 5 * WEIR_US_PER_S);
   w->config.jitter_us = below(w, WEIR_US_PER_S);
-  w->config.limits[0] =
-      (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, windows[below(w, 4)], 2 + below(w, 40)};
-  w->config.limits[1] = (struct weir_limit_config){WEIR_DIMENSION_INPUT_TOKENS,
-                                                   windows[below(w, 4)], 1000 + below(w, 9000)};
-  w->config.limits[2] = (struct weir_limit_config){WEIR_DIMENSION_TOTAL_TOKENS,
-                                                   windows[below(w, 4)], 2000 + below(w, 20000)};
+  w->config.limits[0] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_REQUESTS,
+                                                   .window_us = windows[below(w, 4)],
+                                                   .amount = 2 + below(w, 40)};
+  w->config.limits[1] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_INPUT_TOKENS,
+                                                   .window_us = windows[below(w, 4)],
+                                                   .amount = 1000 + below(w, 9000)};
+  w->config.limits[2] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_TOTAL_TOKENS,
+                                                   .window_us = windows[below(w, 4)],
+                                                   .amount = 2000 + below(w, 20000)};
   weir_ledger_init(&w->ledger, w->slots, &w->config, w->now);
 }
 

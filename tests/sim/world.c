@@ -779,10 +779,11 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
   for (int i = 0; i < WEIR_FAULT_MAX; i++)
     w->report->enabled[i] = draw(w, 2);
   w->pool.limits_count = 2;
-  w->pool.limits[0] =
-      (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, window, 10 + draw(w, 300)};
-  w->pool.limits[1] =
-      (struct weir_limit_config){WEIR_DIMENSION_INPUT_TOKENS, window, 10000 + draw(w, 200000)};
+  w->pool.limits[0] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_REQUESTS, .window_us = window, .amount = 10 + draw(w, 300)};
+  w->pool.limits[1] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_INPUT_TOKENS,
+                                                 .window_us = window,
+                                                 .amount = 10000 + draw(w, 200000)};
   w->pool.ttl_us = 500 * MS + draw(w, 3 * SECOND);
   w->pool.jitter_us = draw(w, 200 * MS);
   w->pool.batch_floor_pm = 100;

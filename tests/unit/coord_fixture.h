@@ -40,13 +40,14 @@ static inline void fixture_step(struct fixture *f, const struct weir_coord_event
 
 static inline void fixture_pool(struct fixture *f, uint64_t rpm, uint64_t tpm)
 {
-  struct weir_pool_config pool = {.name = "flash",
-                                  .limits_count = 2,
-                                  .limits = {{WEIR_DIMENSION_REQUESTS, MINUTE, rpm},
-                                             {WEIR_DIMENSION_INPUT_TOKENS, MINUTE, tpm}},
-                                  .ttl_us = 2 * SECOND,
-                                  .jitter_us = 100 * MS,
-                                  .batch_floor_pm = 100};
+  struct weir_pool_config pool = {
+      .name = "flash",
+      .limits_count = 2,
+      .limits = {{.dimension = WEIR_DIMENSION_REQUESTS, .window_us = MINUTE, .amount = rpm},
+                 {.dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = MINUTE, .amount = tpm}},
+      .ttl_us = 2 * SECOND,
+      .jitter_us = 100 * MS,
+      .batch_floor_pm = 100};
   struct weir_name_config name = {"gemini/flash", "gemini/flash", 0};
   struct weir_name_config alias = {"fast", "gemini/flash", 0};
 

@@ -256,7 +256,13 @@ static void online_goes_before_batch(void **state)
 
 static void batch_gets_its_floor_beside_a_saturating_online_load(void **state)
 {
-  const struct weir_coord_bounds bounds = {4, 8, 8, 512, 512};
+  const struct weir_coord_bounds bounds = {.pools_max = 4,
+                                           .names_max = 8,
+                                           .sessions_max = 8,
+                                           .asks_max = 512,
+                                           .leases_max = 512,
+                                           .budgets_max = 4,
+                                           .tenants_max = 64};
   struct fixture g = fixture_of(60, 60000);
   uint64_t s, batch = 0, online = 0;
 
@@ -516,7 +522,13 @@ static void a_pool_under_another_name_gives_no_second_quota(void **state)
 /* In a full table the new name takes the very place of the old one. */
 static void a_pool_that_is_renamed_in_its_place_gives_no_second_quota(void **state)
 {
-  const struct weir_coord_bounds bounds = {1, 8, 8, 64, 64};
+  const struct weir_coord_bounds bounds = {.pools_max = 1,
+                                           .names_max = 8,
+                                           .sessions_max = 8,
+                                           .asks_max = 64,
+                                           .leases_max = 64,
+                                           .budgets_max = 4,
+                                           .tenants_max = 64};
   struct fixture f = fixture_of(2, 60000);
   uint64_t s;
 
@@ -632,7 +644,13 @@ static void what_waits_for_a_model_that_moves_away_is_not_granted_by_its_old_poo
 
 static void a_place_among_the_leases_goes_to_who_waits_in_another_pool(void **state)
 {
-  const struct weir_coord_bounds bounds = {4, 8, 8, 64, 2};
+  const struct weir_coord_bounds bounds = {.pools_max = 4,
+                                           .names_max = 8,
+                                           .sessions_max = 8,
+                                           .asks_max = 64,
+                                           .leases_max = 2,
+                                           .budgets_max = 4,
+                                           .tenants_max = 64};
   struct fixture f = fixture_of(600, 60000);
   struct weir_msg other = {.type = WEIR_MSG_ASK};
   uint64_t s;
@@ -726,7 +744,13 @@ static void rows_tell_what_the_books_hold(void **state)
 /* Far more waiters become free at once than one update holds. */
 static void a_full_update_continues_at_the_next_step(void **state)
 {
-  const struct weir_coord_bounds bounds = {4, 8, 64, 4096, 4096};
+  const struct weir_coord_bounds bounds = {.pools_max = 4,
+                                           .names_max = 8,
+                                           .sessions_max = 64,
+                                           .asks_max = 4096,
+                                           .leases_max = 4096,
+                                           .budgets_max = 4,
+                                           .tenants_max = 64};
   struct fixture f = fixture_of(2000, 1000000);
   struct weir_coord_event event = {.type = WEIR_COORD_CONFIG, .config = &f.config};
   uint64_t sessions[40];

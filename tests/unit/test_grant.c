@@ -14,12 +14,13 @@ static uint64_t slots[WEIR_LIMITS_MAX * WEIR_RING_SLOTS];
 
 static struct weir_ledger ledger_of(uint64_t rpm, uint64_t tpm, weir_tstamp now)
 {
-  const struct weir_pool_config config = {.name = "p",
-                                          .limits_count = 2,
-                                          .limits = {{WEIR_DIMENSION_REQUESTS, MINUTE, rpm},
-                                                     {WEIR_DIMENSION_INPUT_TOKENS, MINUTE, tpm}},
-                                          .ttl_us = 2 * SECOND,
-                                          .jitter_us = 100 * MS};
+  const struct weir_pool_config config = {
+      .name = "p",
+      .limits_count = 2,
+      .limits = {{.dimension = WEIR_DIMENSION_REQUESTS, .window_us = MINUTE, .amount = rpm},
+                 {.dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = MINUTE, .amount = tpm}},
+      .ttl_us = 2 * SECOND,
+      .jitter_us = 100 * MS};
   struct weir_ledger l;
 
   weir_ledger_init(&l, slots, &config, now);

@@ -16,12 +16,13 @@ static uint64_t slots[WEIR_LIMITS_MAX * WEIR_RING_SLOTS];
 
 static struct weir_pool_config pool_of(uint64_t rpm, uint64_t tpm)
 {
-  return (struct weir_pool_config){.name = "p",
-                                   .limits_count = 2,
-                                   .limits = {{WEIR_DIMENSION_REQUESTS, MINUTE, rpm},
-                                              {WEIR_DIMENSION_INPUT_TOKENS, MINUTE, tpm}},
-                                   .ttl_us = 2 * SECOND,
-                                   .jitter_us = 100 * WEIR_US_PER_MS};
+  return (struct weir_pool_config){
+      .name = "p",
+      .limits_count = 2,
+      .limits = {{.dimension = WEIR_DIMENSION_REQUESTS, .window_us = MINUTE, .amount = rpm},
+                 {.dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = MINUTE, .amount = tpm}},
+      .ttl_us = 2 * SECOND,
+      .jitter_us = 100 * WEIR_US_PER_MS};
 }
 
 static struct weir_ledger ledger_of(const struct weir_pool_config *config)
@@ -150,7 +151,8 @@ static void a_limit_added_to_a_running_pool_starts_as_spent(void **state)
   int binding;
 
   (void)state;
-  more.limits[2] = (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, 10 * SECOND, 5};
+  more.limits[2] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_REQUESTS, .window_us = 10 * SECOND, .amount = 5};
   more.limits_count = 3;
   weir_ledger_configure(&l, &more, SECOND);
   assert_true(weir_ledger_earliest(&l, &one, SECOND, SECOND, &binding) > 11 * SECOND);
@@ -186,8 +188,9 @@ static void one_limit_changed_in_a_full_pool_leaves_the_others_their_history(voi
   (void)state;
   config.limits_count = WEIR_LIMITS_MAX;
   for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++)
-    config.limits[i] =
-        (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, (i + 1) * WEIR_US_PER_HOUR, 10};
+    config.limits[i] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_REQUESTS,
+                                                  .window_us = (i + 1) * WEIR_US_PER_HOUR,
+                                                  .amount = 10};
   weir_ledger_init(&l, slots, &config, SECOND);
   take(&l, (struct weir_cost){1, 0, 0}, SECOND);
   /* Another one first, the old ones behind it but for the last. */
@@ -212,7 +215,8 @@ static void a_new_limit_waits_for_what_starts_after_the_reload(void **state)
 
   (void)state;
   take(&l, one, SECOND + 20000);
-  more.limits[2] = (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, 10 * SECOND, 5};
+  more.limits[2] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_REQUESTS, .window_us = 10 * SECOND, .amount = 5};
   more.limits_count = 3;
   weir_ledger_configure(&l, &more, SECOND);
   assert_int_equal(weir_ledger_earliest(&l, &one, SECOND, SECOND, NULL),
@@ -227,7 +231,8 @@ static void a_former_life_counts_as_spent_for_short_windows_only(void **state)
   weir_tstamp at;
 
   (void)state;
-  config.limits[2] = (struct weir_limit_config){WEIR_DIMENSION_REQUESTS, WEIR_DAY_WINDOW_US, 100};
+  config.limits[2] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_REQUESTS, .window_us = WEIR_DAY_WINDOW_US, .amount = 100};
   config.limits_count = 3;
   weir_ledger_init(&l, slots, &config, 100 * SECOND);
   weir_ledger_assume_spent(&l, 80 * SECOND);

@@ -15,7 +15,17 @@
   X(REQUESTS, 1, "requests")                                                                       \
   X(INPUT_TOKENS, 2, "input_tokens")                                                               \
   X(OUTPUT_TOKENS, 3, "output_tokens")                                                             \
-  X(TOTAL_TOKENS, 4, "total_tokens")
+  X(TOTAL_TOKENS, 4, "total_tokens")                                                               \
+  X(SPEND, 5, "spend")         /* millionths of the currency of the prices */                      \
+  X(IN_FLIGHT, 6, "in_flight") /* calls under way at the same time; has no window */
+
+/* Which gates a ledger keeps, by what is known of the provider's method (docs/LEDGER.md): each
+ * profile is stricter than the ones before it. */
+#define WEIR_PROFILE_LIST(X)                                                                       \
+  X(WINDOW, 1, "window")       /* every window: fixed windows of any phase, sliding logs */        \
+  X(BUCKET, 2, "bucket")       /* and a bucket of |burst|, refilled continuously */                \
+  X(PACED, 3, "paced")         /* and sub-windows of a second for requests */                      \
+  X(UNIVERSAL, 4, "universal") /* and sliding counters: every method that we know */
 
 /* Classes of work, the most urgent first. */
 #define WEIR_CLASS_LIST(X)                                                                         \
@@ -72,10 +82,15 @@
   X(SESSIONS_LOST, 13, "sessions_lost") /* ended by silence, not by BYE */                         \
   X(MALFORMED, 14, "malformed")         /* frames that did not decode */                           \
   X(REFUSED, 15, "refused")             /* well-formed messages without a live session */          \
-  X(UNSENT, 16, "unsent")               /* replies that a full or gone peer did not take */
+  X(UNSENT, 16, "unsent")               /* replies that a full or gone peer did not take */        \
+  X(FALLBACKS, 17, "fallbacks")         /* ledgers that fell back to the stricter profile */       \
+  X(CUTS, 18, "cuts")                   /* limits cut because somebody else spends them */
 
 #define X(name, value, text) WEIR_DIMENSION_##name = (value),
 enum weir_dimension { WEIR_DIMENSION_LIST(X) WEIR_DIMENSION_MAX };
+#undef X
+#define X(name, value, text) WEIR_PROFILE_##name = (value),
+enum weir_profile { WEIR_PROFILE_LIST(X) WEIR_PROFILE_MAX };
 #undef X
 #define X(name, value, text) WEIR_CLASS_##name = (value),
 enum weir_class { WEIR_CLASS_LIST(X) WEIR_CLASS_MAX };
@@ -93,6 +108,7 @@ enum weir_counter { WEIR_COUNTER_LIST(X) WEIR_COUNTER_MAX };
 /* weir_*_name returns the word of a value, or "?" for a number outside the vocabulary. Static
  * storage. */
 const char *weir_dimension_name(enum weir_dimension dimension);
+const char *weir_profile_name(enum weir_profile profile);
 const char *weir_class_name(enum weir_class class);
 const char *weir_denial_name(enum weir_denial denial);
 const char *weir_outcome_name(enum weir_outcome outcome);
@@ -100,6 +116,7 @@ const char *weir_counter_name(enum weir_counter counter);
 
 /* weir_*_parse returns the value of the word |text|, or 0 when the vocabulary lacks it. */
 enum weir_dimension weir_dimension_parse(const char *text);
+enum weir_profile weir_profile_parse(const char *text);
 enum weir_class weir_class_parse(const char *text);
 enum weir_outcome weir_outcome_parse(const char *text);
 

@@ -20,6 +20,7 @@
 #define WEIR_INSTANCE_SIZE  16
 #define WEIR_NAME_SIZE      64 /* instance names, model names, version texts; with the NUL */
 #define WEIR_POOL_NAME_SIZE 32
+#define WEIR_TENANT_SIZE    32   /* name of a tenant with its NUL */
 #define WEIR_LIMITS_MAX     8    /* limits of one pool */
 #define WEIR_SEQ_WINDOW     1024 /* numbers of asks that the coordinator remembers of an instance */
 #define WEIR_TOKENS_MAX     (UINT64_C(1) << 30) /* of one call; 2^33 of them still fit 63 bits */
@@ -90,10 +91,11 @@ struct weir_msg_ask {
   uint64_t seq; /* grows with every ask of the instance; names ask, lease and settle */
   char model[WEIR_NAME_SIZE]; /* pool, "provider/model" or route */
   enum weir_class class;
-  uint64_t requests;      /* 1 .. WEIR_REQUESTS_MAX */
-  uint64_t input_tokens;  /* estimate, 0 .. WEIR_TOKENS_MAX */
-  uint64_t output_tokens; /* upper bound (max_tokens) or estimate */
-  uint64_t deadline_us;   /* must be able to start within this; 0 asks for "now or never" */
+  uint64_t requests;             /* 1 .. WEIR_REQUESTS_MAX */
+  uint64_t input_tokens;         /* estimate, 0 .. WEIR_TOKENS_MAX */
+  uint64_t output_tokens;        /* upper bound (max_tokens) or estimate */
+  uint64_t deadline_us;          /* must be able to start within this; 0 asks for "now or never" */
+  char tenant[WEIR_TENANT_SIZE]; /* on whose behalf, for fair shares; "": nobody in particular */
 };
 
 struct weir_msg_grant {
@@ -104,6 +106,8 @@ struct weir_msg_grant {
                            the grant was made no earlier than sent(mark) + since */
   char pool[WEIR_POOL_NAME_SIZE];
   char model[WEIR_NAME_SIZE]; /* what the route resolved to: "provider/model" */
+  bool is_reported;           /* settle (not final) as soon as the request is written: the window
+                                 is so short that the end of the call would be late */
 };
 
 struct weir_msg_queued {
@@ -133,6 +137,10 @@ struct weir_msg_settle {
   uint64_t input_tokens, output_tokens;
   uint64_t retry_after_us; /* as stated by the provider; 0: not stated */
   uint64_t latency_us;     /* from the writing of the request to the end of the answer */
+  uint64_t stated_limit;   /* the amount that a rejection named as its limit; 0: none */
+  uint64_t stated_used;    /* what it named as used of it; 0: nothing named */
+  /* What headers said of the minute's limits; a limit of 0: nothing was said. */
+  uint64_t requests_limit, requests_left, tokens_limit, tokens_left;
 };
 
 struct weir_msg_cancel {
@@ -151,6 +159,8 @@ struct weir_msg_show {
 struct weir_msg_row_limit {
   enum weir_dimension dimension;
   uint64_t window_us, amount, used; /* used: charged in the window now, leases included */
+  uint64_t effective;               /* what is kept now: less than |amount| after a cut */
+  bool is_shadow;                   /* counted, not enforced */
 };
 
 struct weir_msg_row {
@@ -168,6 +178,7 @@ struct weir_msg_row {
   uint32_t leases;                 /* granted and not settled */
   uint64_t grants, rejected_429;   /* since start */
   uint64_t frozen_us;              /* no grant for this long, because of what upstream said */
+  enum weir_profile profile;       /* the gates that it keeps now */
 };
 
 /* A message. |session| is the token of WELCOME (0 in HELLO, and in SHOW without a session).

@@ -6,6 +6,7 @@
 #ifndef WEIR_CONFIG_H
 #define WEIR_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <weir/msg.h>
@@ -19,23 +20,67 @@
 
 #define WEIR_FLOOR_MAX_PM 900
 
-/* A calendar day lasts up to 25 hours; a sliding window of that length holds every day, whatever
- * the time zone. */
+/* A calendar day lasts up to 25 hours. Until the machine has heard of wall time (weir_wall), a
+ * day's limit is a sliding window of that length: it holds every day, whatever the time zone. */
 #define WEIR_DAY_WINDOW_US (25 * WEIR_US_PER_HOUR)
+
+#define WEIR_ZONES_MAX      8 /* time zones whose days limits follow */
+#define WEIR_ZONE_STARTS    4 /* days ahead that the machine is told */
+#define WEIR_POOL_BUDGETS   2 /* shared budgets of one pool */
+#define WEIR_WEIGHT_MAX     1000
+#define WEIR_PRICE_MAX      (UINT64_C(1) << 40) /* millionths of a currency for 10^6 tokens */
+#define WEIR_BUDGET_NONE    UINT32_MAX
+#define WEIR_POOL_ANY       UINT32_MAX
+#define WEIR_SUB_DEFAULT_US WEIR_US_PER_S
+#define WEIR_ERROR_MAX_PM   1000
 
 struct weir_limit_config {
   enum weir_dimension dimension;
-  weir_duration window_us; /* WEIR_WINDOW_MIN_US .. WEIR_WINDOW_MAX_US */
+  weir_duration window_us; /* WEIR_WINDOW_MIN_US .. WEIR_WINDOW_MAX_US; a day: WEIR_DAY_WINDOW_US;
+                              IN_FLIGHT: 0 */
   uint64_t amount;         /* 1 .. WEIR_LIMIT_MAX in every window */
+  uint64_t burst;          /* what the provider's bucket holds; 0: a twentieth of |amount| */
+  uint32_t zone;           /* is_day: whose midnight, an index into the zones of weir_wall */
+  bool is_day;             /* a calendar day of |zone| */
+  bool is_shadow;          /* counted and shown, not enforced */
+  bool is_prepaid;         /* the provider charges the estimate: settling gives nothing back */
+};
+
+/* How strictly a ledger keeps its limits. */
+struct weir_rules_config {
+  enum weir_profile profile;
+  bool is_fixed;        /* never fall back to UNIVERSAL by itself */
+  weir_duration sub_us; /* PACED: length of the provider's sub-windows; 0: a second */
+  uint32_t error_pm;    /* estimate error known at the start, thousandths (one sigma) */
 };
 
 struct weir_pool_config {
   char name[WEIR_POOL_NAME_SIZE];
   uint32_t limits_count;
   struct weir_limit_config limits[WEIR_LIMITS_MAX]; /* no two of the same dimension and window */
+  struct weir_rules_config rules;
   weir_duration ttl_us;    /* a lease must be used within this after its start */
   weir_duration jitter_us; /* spread of the delay between a shim's write and the provider's count */
   uint32_t batch_floor_pm; /* thousandths of the quota that batch gets even beside online work */
+  uint64_t price_input, price_output; /* millionths of a currency for 10^6 tokens; for SPEND */
+  uint32_t budgets_count;
+  uint32_t budgets[WEIR_POOL_BUDGETS]; /* shared budgets that its calls spend, too */
+};
+
+/* Limits over several pools (a project), or of one tenant. */
+struct weir_budget_config {
+  char name[WEIR_POOL_NAME_SIZE]; /* unique among budgets */
+  uint32_t limits_count;
+  struct weir_limit_config limits[WEIR_LIMITS_MAX];
+  struct weir_rules_config rules;
+};
+
+/* What a tenant gets in a pool. Tenants that are not configured have weight 1 and no budget. */
+struct weir_tenant_config {
+  char name[WEIR_TENANT_SIZE];
+  uint32_t pool;   /* index, or WEIR_POOL_ANY; the entry with a pool goes before the one without */
+  uint32_t weight; /* 1 .. WEIR_WEIGHT_MAX: share beside other tenants of its class */
+  uint32_t budget; /* index, or WEIR_BUDGET_NONE */
 };
 
 /* One name under which asks reach a pool: the pool's own, "provider/model", or a route. */
@@ -46,17 +91,36 @@ struct weir_name_config {
 };
 
 struct weir_coord_config {
-  uint32_t pools_count, names_count;
+  uint32_t pools_count, names_count, budgets_count, tenants_count;
   const struct weir_pool_config *pools; /* names are unique */
   const struct weir_name_config *names; /* names are unique */
-  weir_duration heartbeat_us;           /* between messages of a live shim */
-  weir_duration session_ttl_us;         /* silence that ends a session; > heartbeat_us */
-  uint32_t asks_max;                    /* asks a session may have waiting */
+  const struct weir_budget_config *budgets;
+  const struct weir_tenant_config *tenants; /* no two of the same name and pool */
+  weir_duration heartbeat_us;               /* between messages of a live shim */
+  weir_duration session_ttl_us;             /* silence that ends a session; > heartbeat_us */
+  uint32_t asks_max;                        /* asks a session may have waiting */
 };
 
 /* Sizes of all tables: storage is asked for once, at the start. */
 struct weir_coord_bounds {
   uint32_t pools_max, names_max, sessions_max, asks_max, leases_max;
+  uint32_t budgets_max; /* shared ones and those of tenants */
+  uint32_t tenants_max; /* that wait or are remembered at a time, each in each pool and class */
+};
+
+/* When days begin in one time zone. */
+struct weir_zone_days {
+  uint64_t number;                      /* of the day that begins at starts_us[0]; grows by one */
+  uint64_t starts_us[WEIR_ZONE_STARTS]; /* microseconds since 1970, growing: the day that it is,
+                                           and those that follow */
+};
+
+/* What the wall clock says: only calendar days need it, and no budget trusts it further than the
+ * monotonic clock allows (calendar.h). */
+struct weir_wall {
+  uint64_t now_us; /* microseconds since 1970 */
+  uint32_t zones_count;
+  struct weir_zone_days zones[WEIR_ZONES_MAX];
 };
 
 #endif

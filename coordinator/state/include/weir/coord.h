@@ -37,6 +37,7 @@ enum weir_coord_event_type {
   WEIR_COORD_MALFORMED,   /* a frame of |route| did not decode: counted */
   WEIR_COORD_UNSENT,      /* a message to |route| could not be delivered: counted */
   WEIR_COORD_CONFIG,      /* |config| replaces the configuration */
+  WEIR_COORD_CLOCK,       /* |wall|: every minute or so, and when the wall clock was set */
   WEIR_COORD_TIMEOUT      /* the wake instant has come */
 };
 
@@ -46,6 +47,7 @@ struct weir_coord_event {
   uint64_t route;  /* names a peer of the transport */
   const struct weir_msg *msg;
   const struct weir_coord_config *config;
+  const struct weir_wall *wall;
 };
 
 struct weir_coord_send {
