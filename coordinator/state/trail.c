@@ -1,0 +1,170 @@
+#include <weir/trail.h>
+
+#include <assert.h>
+#include <string.h>
+
+#include <weir/wide.h>
+
+/* Slots beside those of two windows and what lies ahead: the one at hand, and rounding. */
+#define SPARE 4
+
+static uint64_t *slot_of(const struct weir_trail *t, uint64_t number)
+{
+  return &t->slots[number % WEIR_TRAIL_SLOTS];
+}
+
+static weir_tstamp end_of(const struct weir_trail *t, uint64_t number)
+{
+  return (number + 1) * t->slot_us;
+}
+
+static uint64_t ceil_div(uint64_t a, uint64_t b)
+{
+  return (a + b - 1) / b;
+}
+
+/* As many slots a window as fit, so that rounding costs the least. */
+static void slots_divide(struct weir_trail *t, weir_duration window_us, weir_duration ahead_us)
+{
+  uint64_t n = (WEIR_TRAIL_SLOTS - SPARE) / 2;
+
+  while (n > 1 && 2 * n + ceil_div(ahead_us, ceil_div(window_us, n)) > WEIR_TRAIL_SLOTS - SPARE)
+    n--;
+  t->window_slots = n;
+  t->slot_us = ceil_div(window_us, n);
+}
+
+/* The oldest slot that a question at |now| may ask for. */
+static uint64_t oldest_at(const struct weir_trail *t, weir_tstamp now)
+{
+  const uint64_t number = now / t->slot_us, kept = 2 * t->window_slots + 1;
+
+  return number > kept ? number - kept : 0;
+}
+
+void weir_trail_init(struct weir_trail *t, uint64_t *slots, weir_duration window_us,
+                     weir_duration ahead_us, weir_tstamp now)
+{
+  assert(window_us > 0);
+  memset(t, 0, sizeof(*t));
+  memset(slots, 0, WEIR_TRAIL_SLOTS * sizeof(*slots));
+  t->window_us = window_us;
+  slots_divide(t, window_us, ahead_us);
+  t->slots = slots;
+  t->head = oldest_at(t, now);
+}
+
+void weir_trail_advance(struct weir_trail *t, weir_tstamp now)
+{
+  const uint64_t head = oldest_at(t, now);
+
+  if (head <= t->head)
+    return;
+  if (t->total > 0 && head - t->head >= WEIR_TRAIL_SLOTS) {
+    memset(t->slots, 0, WEIR_TRAIL_SLOTS * sizeof(*t->slots));
+    t->total = 0;
+  }
+  for (; t->total > 0 && t->head < head; t->head++) {
+    t->total -= *slot_of(t, t->head);
+    *slot_of(t, t->head) = 0;
+  }
+  t->head = head;
+}
+
+void weir_trail_add(struct weir_trail *t, weir_tstamp arrival_max, uint64_t cost)
+{
+  const uint64_t number = arrival_max / t->slot_us;
+
+  if (number < t->head)
+    return;
+  assert(number - t->head < WEIR_TRAIL_SLOTS);
+  *slot_of(t, number) += cost;
+  t->total += cost;
+  if (number > t->newest)
+    t->newest = number;
+}
+
+void weir_trail_remove(struct weir_trail *t, weir_tstamp arrival_max, uint64_t cost)
+{
+  const uint64_t number = arrival_max / t->slot_us;
+
+  if (number < t->head)
+    return;
+  assert(*slot_of(t, number) >= cost);
+  *slot_of(t, number) -= cost;
+  t->total -= cost;
+}
+
+/* Newest first. What is younger than a slot's end counts in full; every deficit takes its time to
+ * be refilled from that end on. Once everything together would be refilled, older ends ask less. */
+weir_tstamp weir_trail_bucket(const struct weir_trail *t, uint64_t cost, uint64_t burst,
+                              uint64_t amount, weir_tstamp at)
+{
+  const weir_tstamp oldest = weir_time_sub(at, t->window_slots * t->slot_us);
+  uint64_t sum = 0;
+  weir_tstamp earliest = at;
+
+  assert(amount > 0 && cost <= burst);
+  if (t->total + cost <= burst)
+    return at;
+  for (uint64_t k = t->newest; sum < t->total && end_of(t, k) > oldest; k--) {
+    const uint64_t held = *slot_of(t, k);
+    weir_tstamp refilled;
+
+    if (held == 0)
+      continue;
+    sum += held;
+    if (sum + cost <= burst)
+      continue;
+    if (end_of(t, k) <= earliest && weir_wide_mul(sum + cost - burst, t->window_us) <=
+                                        weir_wide_mul(earliest - end_of(t, k), amount))
+      continue;
+    refilled = weir_time_add(
+        end_of(t, k),
+        weir_wide_clamp((weir_wide_mul(sum + cost - burst, t->window_us) + amount - 1) / amount,
+                        WEIR_NEVER));
+    if (refilled > earliest)
+      earliest = refilled;
+  }
+  return earliest;
+}
+
+/* A slot stands at its end, so the ages of slots are a whole window of slots apart: the greatest
+ * weight of all phases is met when the age of the counter's window is that of a slot. */
+bool weir_trail_counter(const struct weir_trail *t, uint64_t cost, uint64_t amount, weir_tstamp at)
+{
+  const weir_duration window = t->window_slots * t->slot_us;
+  const uint64_t n = t->window_slots, newest = t->newest;
+  uint64_t cur = cost, prev = 0, k;
+
+  if (t->total + cost <= amount)
+    return true;
+  for (k = newest; k > newest - n && k >= t->head; k--)
+    prev += *slot_of(t, k);
+  if (cur + prev > amount)
+    return false;
+  for (k = newest; k >= t->head; k--) {
+    const weir_duration age = weir_time_sub(at, end_of(t, k));
+
+    if (age >= window)
+      break;
+    cur += *slot_of(t, k);
+    prev -= *slot_of(t, k);
+    if (k >= t->head + n)
+      prev += *slot_of(t, k - n);
+    if (cur > amount || weir_wide_mul(prev, window - age) > weir_wide_mul(amount - cur, window))
+      return false;
+    if (k == 0)
+      break;
+  }
+  return true;
+}
+
+void weir_trail_check(const struct weir_trail *t)
+{
+  uint64_t total = 0;
+
+  for (uint64_t i = 0; i < WEIR_TRAIL_SLOTS; i++)
+    total += t->slots[i];
+  assert(total == t->total);
+}
