@@ -63,7 +63,7 @@ struct weir_client *weir_client_init(void *storage, const struct weir_client_con
   c->calls = p.calls;
   c->settlements = p.settlements;
   c->calls_free = WEIR_CLIENT_NONE;
-  c->asked = c->withdrawn = empty;
+  c->asked = c->withdrawn = c->interim = empty;
   for (int class = 0; class < WEIR_CLASS_MAX; class ++)
     c->waiting[class] = empty;
   weir_table_init(&c->by_cookie, p.by_cookie, config->calls_max);
@@ -288,7 +288,7 @@ static uint32_t check_list(const struct weir_client *c, const struct weir_call_l
 
 void weir_client_check(const struct weir_client *c)
 {
-  uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0;
+  uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0, interim = 0;
 
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
     const struct weir_call *call = &c->calls[i];
@@ -301,6 +301,7 @@ void weir_client_check(const struct weir_client *c)
     assert(!has_seq || (weir_table_find(&c->by_seq, call->ask.seq, &found) && found == i));
     assert(call->state != WEIR_CALL_LEASED || call->start_at < call->expires_at);
     states[call->state]++;
+    interim += call->state == WEIR_CALL_LEASED && call->has_interim;
   }
   for (int class = WEIR_CLASS_ONLINE; class < WEIR_CLASS_MAX; class ++) {
     check_list(c, &c->waiting[class], WEIR_CALL_WAITING, NULL);
@@ -308,9 +309,11 @@ void weir_client_check(const struct weir_client *c)
   }
   check_list(c, &c->asked, WEIR_CALL_ASKED, flying);
   check_list(c, &c->withdrawn, WEIR_CALL_WITHDRAWN, NULL);
+  check_list(c, &c->interim, WEIR_CALL_LEASED, NULL);
   assert(waiting == states[WEIR_CALL_WAITING]);
   assert(c->asked.count == states[WEIR_CALL_ASKED]);
   assert(c->withdrawn.count == states[WEIR_CALL_WITHDRAWN]);
+  assert(c->interim.count == interim);
   assert(c->calls_count + states[WEIR_CALL_FREE] == c->calls_fresh);
   assert(c->calls_count <= c->config.calls_max);
   assert(c->by_cookie.count == c->calls_count - states[WEIR_CALL_WITHDRAWN]);
@@ -349,6 +352,7 @@ uint64_t weir_client_digest(const struct weir_client *c)
                             c->calls_count,
                             c->asked.count,
                             c->withdrawn.count,
+                            c->interim.count,
                             c->settlements_head,
                             c->settlements_cursor,
                             c->settlements_tail,
