@@ -72,7 +72,8 @@ static struct weir_msg answer_to_ask(const struct fake_coordinator *f, const str
 
   if (f->answer == FAKE_GRANT) {
     out.type = WEIR_MSG_GRANT;
-    out.grant = (struct weir_msg_grant){.seq = msg->ask.seq, .ttl_us = f->ttl_us, .pool = "pool"};
+    out.grant = (struct weir_msg_grant){
+        .seq = msg->ask.seq, .ttl_us = f->ttl_us, .pool = "pool", .is_reported = f->wants_reports};
     strcpy(out.grant.model, model);
   } else if (f->answer == FAKE_QUEUE) {
     out.type = WEIR_MSG_QUEUED;

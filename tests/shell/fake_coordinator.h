@@ -46,6 +46,7 @@ struct fake_coordinator {
   weir_duration ttl_us;
   char model[WEIR_NAME_SIZE]; /* in grants; "": that of the ask */
   bool talks_garbage;         /* before each answer */
+  bool wants_reports;         /* grants say is_reported */
 
   /* what was seen; under the lock, and kept over restarts */
   uint64_t epoch, token_last;
