@@ -72,6 +72,17 @@ static bool is_readable(int fd)
 
 /* ---- leases ---- */
 
+static void a_denial_of_calls_in_flight_names_no_window(void **state)
+{
+  const struct weir_denied denied = {
+      .why = WEIR_DENIAL_TOO_LARGE, .dimension = WEIR_DIMENSION_IN_FLIGHT, .cost = 9, .amount = 8};
+  char text[200];
+
+  (void)state;
+  assert_string_equal(weir_denial_text(&denied, text, sizeof(text)),
+                      "asks 9 calls in flight, the limit is 8: split it");
+}
+
 /* A program that was built before the last members of the structs were added. */
 static void the_structs_of_an_older_program_are_understood(void **state)
 {
@@ -717,6 +728,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_lease_is_acquired_and_settled),
       cmocka_unit_test(the_structs_of_an_older_program_are_understood),
+      cmocka_unit_test(a_denial_of_calls_in_flight_names_no_window),
       cmocka_unit_test(a_reported_lease_says_so_and_takes_what_upstream_states),
       cmocka_unit_test(a_result_makes_the_descriptor_readable_until_it_is_taken),
       cmocka_unit_test(a_cancelled_acquire_says_so),
