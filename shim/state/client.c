@@ -286,9 +286,22 @@ static uint32_t check_list(const struct weir_client *c, const struct weir_call_l
   return sent;
 }
 
+static void check_settlements(const struct weir_client *c)
+{
+  uint32_t interim = 0;
+
+  for (uint32_t i = 0; i < c->calls_fresh; i++)
+    interim += c->calls[i].state == WEIR_CALL_LEASED && c->calls[i].has_interim;
+  check_list(c, &c->interim, WEIR_CALL_LEASED, NULL);
+  assert(c->interim.count == interim);
+  assert(c->settlements_head <= c->settlements_cursor);
+  assert(c->settlements_cursor <= c->settlements_tail);
+  assert(c->settlements_tail - c->settlements_head <= c->config.settlements_max);
+}
+
 void weir_client_check(const struct weir_client *c)
 {
-  uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0, interim = 0;
+  uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0;
 
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
     const struct weir_call *call = &c->calls[i];
@@ -301,7 +314,6 @@ void weir_client_check(const struct weir_client *c)
     assert(!has_seq || (weir_table_find(&c->by_seq, call->ask.seq, &found) && found == i));
     assert(call->state != WEIR_CALL_LEASED || call->start_at < call->expires_at);
     states[call->state]++;
-    interim += call->state == WEIR_CALL_LEASED && call->has_interim;
   }
   for (int class = WEIR_CLASS_ONLINE; class < WEIR_CLASS_MAX; class ++) {
     check_list(c, &c->waiting[class], WEIR_CALL_WAITING, NULL);
@@ -309,11 +321,9 @@ void weir_client_check(const struct weir_client *c)
   }
   check_list(c, &c->asked, WEIR_CALL_ASKED, flying);
   check_list(c, &c->withdrawn, WEIR_CALL_WITHDRAWN, NULL);
-  check_list(c, &c->interim, WEIR_CALL_LEASED, NULL);
   assert(waiting == states[WEIR_CALL_WAITING]);
   assert(c->asked.count == states[WEIR_CALL_ASKED]);
   assert(c->withdrawn.count == states[WEIR_CALL_WITHDRAWN]);
-  assert(c->interim.count == interim);
   assert(c->calls_count + states[WEIR_CALL_FREE] == c->calls_fresh);
   assert(c->calls_count <= c->config.calls_max);
   assert(c->by_cookie.count == c->calls_count - states[WEIR_CALL_WITHDRAWN]);
@@ -323,9 +333,7 @@ void weir_client_check(const struct weir_client *c)
     assert(memcmp(flying, c->flying, sizeof(flying)) == 0);
     assert(flying[WEIR_CLASS_ONLINE] + flying[WEIR_CLASS_BATCH] <= c->credit);
   }
-  assert(c->settlements_head <= c->settlements_cursor);
-  assert(c->settlements_cursor <= c->settlements_tail);
-  assert(c->settlements_tail - c->settlements_head <= c->config.settlements_max);
+  check_settlements(c);
 }
 
 /* FNV-1a over words. */

@@ -249,12 +249,11 @@ static void shows_what_the_coordinator_holds(void **state)
   client_fini(&client);
 }
 
-/* What the tests' coordinator has no reason to say by itself. */
-static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state)
-{
-  static struct fake_coordinator fake; /* too large for a stack */
+static struct fake_coordinator fake; /* too large for a stack */
 
-  (void)state;
+/* Shows what the tests' own coordinator has no reason to say. */
+static void fake_fill(void)
+{
   fake_init(&fake, FAKE_SILENT);
   pthread_mutex_lock(&fake.lock);
   fake.answer = FAKE_GRANT;
@@ -269,6 +268,12 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
                  {WEIR_DIMENSION_SPEND, 10 * WEIR_US_PER_MIN, 10000000, 0, 0, false},
                  {WEIR_DIMENSION_IN_FLIGHT, 0, 8, 3, 8, false}}};
   pthread_mutex_unlock(&fake.lock);
+}
+
+static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state)
+{
+  (void)state;
+  fake_fill();
   assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
   assert_holds(run.out, "  PROFILE  FROZEN\n");
   assert_holds(run.out, "universal");
@@ -278,6 +283,13 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
   assert_holds(run.out, "spend/10m ");
   assert_holds(run.out, "in_flight ");
   assert_holds(run.out, "1 fallbacks, 2 cuts");
+  fake_fini(&fake);
+}
+
+static void tells_machines_of_profiles_cuts_and_shadows(void **state)
+{
+  (void)state;
+  fake_fill();
   assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint, "--json"), 0);
   assert_one_json();
   assert_holds(run.out,
@@ -326,6 +338,7 @@ int main(void)
       cmocka_unit_test(classifies_an_error),
       cmocka_unit_test(shows_what_the_coordinator_holds),
       cmocka_unit_test(shows_profiles_cuts_shadows_and_limits_without_a_window),
+      cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
       cmocka_unit_test(watches_until_it_is_interrupted),
       cmocka_unit_test(says_when_there_is_no_coordinator),
   };
