@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "fake_coordinator.h"
 #include "run.h"
 
 static struct run run; /* large; each test is done with it before the next */
@@ -138,6 +139,12 @@ static void refuses_what_it_does_not_know(void **state)
   assert_int_equal(WEIR("estimate"), 2);
   assert_int_equal(WEIR("batch", "in.jsonl"), 2);
   assert_int_equal(WEIR("batch", "in.jsonl", "-o", "out.jsonl", "--parallel", "513"), 2);
+  assert_int_equal(
+      WEIR("batch", "in.jsonl", "-o", "out.jsonl", "--tenant", "a-tenant-of-32-printable-letters"),
+      2);
+  assert_holds(run.err, "--tenant: a name has 1 to 31 characters, this one has 32");
+  assert_int_equal(WEIR("batch", "in.jsonl", "-o", "out.jsonl", "--tenant", "caf\xc3\xa9"), 2);
+  assert_holds(run.err, "printable ASCII");
   assert_string_equal(run.out, "");
 }
 
@@ -222,10 +229,11 @@ static void shows_what_the_coordinator_holds(void **state)
   assert_holds(run.out, "\"sessions\":1,");
   assert_holds(run.out,
                "{\"name\":\"p\",\"limits\":[{\"dimension\":\"requests\",\"window_s\":60.000,"
-               "\"amount\":10,\"used\":3,\"free\":7},{\"dimension\":\"input_tokens\","
-               "\"window_s\":60.000,\"amount\":1000000,\"used\":30,\"free\":999970}],"
+               "\"amount\":10,\"used\":3,\"free\":7,\"effective\":10,\"shadow\":false},"
+               "{\"dimension\":\"input_tokens\",\"window_s\":60.000,\"amount\":1000000,\"used\":30,"
+               "\"free\":999970,\"effective\":1000000,\"shadow\":false}],"
                "\"queued\":{\"online\":0,\"batch\":0},\"leases\":3,\"grants\":3,"
-               "\"rejected_429\":0,\"frozen_s\":0.000}");
+               "\"rejected_429\":0,\"frozen_s\":0.000,\"profile\":");
   assert_holds(run.out, "{\"name\":\"second\",");
   assert_holds(run.out, "\"totals\":{\"asks\":3,");
 
@@ -239,6 +247,61 @@ static void shows_what_the_coordinator_holds(void **state)
   assert_int_equal(WEIR("stats", "--pool", "secnd"), 1);
   assert_holds(run.err, "did you mean 'second'?");
   client_fini(&client);
+}
+
+static struct fake_coordinator fake; /* too large for a stack */
+
+/* Shows what the tests' own coordinator has no reason to say. */
+static void fake_fill(void)
+{
+  fake_init(&fake, FAKE_SILENT);
+  pthread_mutex_lock(&fake.lock);
+  fake.answer = FAKE_GRANT;
+  fake.totals = (struct weir_msg_row){
+      .pools = 1, .counters = {[WEIR_COUNTER_FALLBACKS] = 1, [WEIR_COUNTER_CUTS] = 2}};
+  fake.pool = (struct weir_msg_row){
+      .pool = "p",
+      .profile = WEIR_PROFILE_UNIVERSAL,
+      .limits_count = 4,
+      .limits = {{WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, 1000, 350, 700, false},
+                 {WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, 1000000, 2000000, 1000000, true},
+                 {WEIR_DIMENSION_SPEND, 10 * WEIR_US_PER_MIN, 10000000, 0, 0, false},
+                 {WEIR_DIMENSION_IN_FLIGHT, 0, 8, 3, 8, false}}};
+  pthread_mutex_unlock(&fake.lock);
+}
+
+static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state)
+{
+  (void)state;
+  fake_fill();
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
+  assert_holds(run.out, "  PROFILE  FROZEN\n");
+  assert_holds(run.out, "universal");
+  assert_holds(run.out, "requests/1m ");
+  assert_holds(run.out, "700/1,000   50.0 %");
+  assert_holds(run.out, "input_tokens/1m shadow ");
+  assert_holds(run.out, "spend/10m ");
+  assert_holds(run.out, "in_flight ");
+  assert_holds(run.out, "1 fallbacks, 2 cuts");
+  fake_fini(&fake);
+}
+
+static void tells_machines_of_profiles_cuts_and_shadows(void **state)
+{
+  (void)state;
+  fake_fill();
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint, "--json"), 0);
+  assert_one_json();
+  assert_holds(run.out,
+               "\"amount\":1000,\"used\":350,\"free\":350,\"effective\":700,\"shadow\":false}");
+  assert_holds(run.out, "\"used\":2000000,\"free\":0,\"effective\":1000000,\"shadow\":true}");
+  assert_holds(run.out,
+               "\"dimension\":\"spend\",\"window_s\":600.000,\"amount\":10000000,\"used\":0,"
+               "\"free\":10000000,\"effective\":10000000,");
+  assert_holds(run.out, "\"dimension\":\"in_flight\",\"window_s\":0.000,\"amount\":8,");
+  assert_holds(run.out, "\"profile\":\"universal\"");
+  assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2}");
+  fake_fini(&fake);
 }
 
 static void watches_until_it_is_interrupted(void **state)
@@ -274,6 +337,8 @@ int main(void)
       cmocka_unit_test(estimates_a_text),
       cmocka_unit_test(classifies_an_error),
       cmocka_unit_test(shows_what_the_coordinator_holds),
+      cmocka_unit_test(shows_profiles_cuts_shadows_and_limits_without_a_window),
+      cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
       cmocka_unit_test(watches_until_it_is_interrupted),
       cmocka_unit_test(says_when_there_is_no_coordinator),
   };
