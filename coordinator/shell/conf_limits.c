@@ -5,7 +5,7 @@
 #include "conf_build.h"
 
 #define ZONE_FOLDER "/usr/share/zoneinfo"
-#define MONTH_US    (31 * 24 * WEIR_US_PER_HOUR)
+#define MONTH_US    (UINT64_C(31) * 24 * WEIR_US_PER_HOUR)
 
 /* ---- time zones ---- */
 
@@ -102,18 +102,18 @@ static void limit_add(struct weir_conf_builder *b, const yaml_node_t *node,
 /* A short key of a map of limits. */
 static const struct form {
   const char *key;
-  enum weir_dimension dimension; /* 0: the tokens of the scope */
   weir_duration window_us;
+  enum weir_dimension dimension; /* 0: the tokens of the scope */
   bool is_day;
-} forms[] = {{"rpm", WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, false},
-             {"tpm", 0, WEIR_US_PER_MIN, false},
-             {"itpm", WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, false},
-             {"otpm", WEIR_DIMENSION_OUTPUT_TOKENS, WEIR_US_PER_MIN, false},
-             {"rpd", WEIR_DIMENSION_REQUESTS, 0, true},
+} forms[] = {{"rpm", WEIR_US_PER_MIN, WEIR_DIMENSION_REQUESTS, false},
+             {"tpm", WEIR_US_PER_MIN, 0, false},
+             {"itpm", WEIR_US_PER_MIN, WEIR_DIMENSION_INPUT_TOKENS, false},
+             {"otpm", WEIR_US_PER_MIN, WEIR_DIMENSION_OUTPUT_TOKENS, false},
+             {"rpd", 0, WEIR_DIMENSION_REQUESTS, true},
              {"tpd", 0, 0, true},
-             {"in_flight", WEIR_DIMENSION_IN_FLIGHT, 0, false},
-             {"spend_day", WEIR_DIMENSION_SPEND, 0, true},
-             {"spend_month", WEIR_DIMENSION_SPEND, MONTH_US, false}};
+             {"in_flight", 0, WEIR_DIMENSION_IN_FLIGHT, false},
+             {"spend_day", 0, WEIR_DIMENSION_SPEND, true},
+             {"spend_month", MONTH_US, WEIR_DIMENSION_SPEND, false}};
 
 static void read_map(struct weir_conf_builder *b, const yaml_node_t *node,
                      const struct weir_conf_scope *scope, struct weir_limit_config *limits,

@@ -150,7 +150,7 @@ static void reads_money_and_calls_in_flight(void **state)
   assert_int_equal(limit_of(conf, 1)->window_us, 24 * WEIR_US_PER_HOUR);
   assert_int_equal(limit_of(conf, 1)->amount, 12500000);
   assert_int_equal(limit_of(conf, 2)->dimension, WEIR_DIMENSION_SPEND);
-  assert_int_equal(limit_of(conf, 2)->window_us, 31 * 24 * WEIR_US_PER_HOUR);
+  assert_int_equal(limit_of(conf, 2)->window_us, UINT64_C(31) * 24 * WEIR_US_PER_HOUR);
   assert_int_equal(limit_of(conf, 2)->amount, 250000000);
   assert_int_equal(conf->pools[0].price_input, 300000);
   assert_int_equal(conf->pools[0].price_output, 2500000);
@@ -171,7 +171,7 @@ static void reads_all_of_a_limit_in_a_list(void **state)
   assert_int_equal(limit_of(conf, 0)->dimension, WEIR_DIMENSION_SPEND);
   assert_int_equal(limit_of(conf, 0)->amount, 500000);
   assert_int_equal(limit_of(conf, 0)->burst, 250000);
-  assert_int_equal(limit_of(conf, 0)->window_us, 31 * 24 * WEIR_US_PER_HOUR);
+  assert_int_equal(limit_of(conf, 0)->window_us, UINT64_C(31) * 24 * WEIR_US_PER_HOUR);
   assert_false(limit_of(conf, 0)->is_shadow);
   assert_int_equal(limit_of(conf, 1)->dimension, WEIR_DIMENSION_IN_FLIGHT);
   assert_int_equal(limit_of(conf, 1)->window_us, 0);
