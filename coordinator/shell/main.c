@@ -40,7 +40,9 @@ static const char help[] =
     "weir-coordinator: shares the quota of LLM providers among many instances\n"
     "\n"
     "  --config FILE   configuration to use (default " CONFIG_DEFAULT ")\n"
-    "  --check         check the configuration and exit: 0 when it is valid, 1 when not\n"
+    "  --check         check the configuration, show what it means, and exit: 0 when it is valid, "
+    "1\n"
+    "                  when not\n"
     "  --assume-spent  start although the state file is lost, damaged or restored from a\n"
     "                  backup: every window up to an hour is taken as used up\n"
     "  --version       print the version\n"
@@ -145,17 +147,15 @@ static void log_pools(struct daemon *d)
 {
   for (uint32_t i = 0; i < d->conf->coord.pools_count; i++) {
     const struct weir_pool_config *pool = &d->conf->pools[i];
-    char text[64 * WEIR_LIMITS_MAX] = "";
+    char text[(WEIR_CONF_LIMIT_SIZE + 2) * WEIR_LIMITS_MAX] = "", limit[WEIR_CONF_LIMIT_SIZE];
     size_t size = 0;
     for (uint32_t k = 0; k < pool->limits_count; k++) {
-      const struct weir_limit_config *limit = &pool->limits[k];
-      size +=
-          (size_t)snprintf(text + size, sizeof text - size, "%s%s=%llu/%llums", k == 0 ? "" : " ",
-                           weir_dimension_name(limit->dimension), (unsigned long long)limit->amount,
-                           (unsigned long long)(limit->window_us / WEIR_US_PER_MS));
+      weir_conf_limit_format(d->conf, &pool->limits[k], limit, sizeof limit);
+      size += (size_t)snprintf(text + size, sizeof text - size, "%s%s", k == 0 ? "" : "; ", limit);
     }
     weir_log_begin(&d->log, WEIR_LOG_INFO, "pool");
     weir_log_text(&d->log, "name", pool->name);
+    weir_log_text(&d->log, "profile", weir_profile_name(pool->rules.profile));
     weir_log_text(&d->log, "limits", text);
     weir_log_end(&d->log);
   }
@@ -396,9 +396,11 @@ int main(int argc, char **argv)
   if (err != WEIR_OK)
     return EXIT_FAILURE;
   if (d.options.is_check) {
-    printf("ok: %u pools, %u providers, %u routes, %u names\n", (unsigned)d.conf->coord.pools_count,
-           (unsigned)d.conf->providers_count, (unsigned)d.conf->routes_count,
-           (unsigned)d.conf->coord.names_count);
+    printf("ok: %u pools, %u providers, %u routes, %u names, %u budgets, %u tenants\n",
+           (unsigned)d.conf->coord.pools_count, (unsigned)d.conf->providers_count,
+           (unsigned)d.conf->routes_count, (unsigned)d.conf->coord.names_count,
+           (unsigned)d.conf->coord.budgets_count, (unsigned)d.conf->coord.tenants_count);
+    weir_conf_show(d.conf, stdout);
     code = EXIT_SUCCESS;
   } else {
     weir_log_init(&d.log, STDERR_FILENO);
