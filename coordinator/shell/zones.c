@@ -132,7 +132,8 @@ static int64_t this_begin(int64_t at_s)
   int64_t date = date_at(at_s), low = at_s - 6 * HOUR_S;
   while (date_at(low) >= date)
     low -= 6 * HOUR_S;
-  return first_after(date - 1, low, at_s);
+  /* It may lie between two midnights; first_after looks at the hours before. */
+  return first_after(date - 1, low - 6 * HOUR_S, at_s);
 }
 
 static void fill_days(int64_t at_s, struct weir_zone_days *ret_days)
