@@ -35,6 +35,15 @@ void weir_conf_zone_read(struct weir_conf_builder *b, const struct weir_conf_sec
     ret_zone[0] = '\0';
 }
 
+/* FNV-1a: places may change with a reload, a zone's number does not. */
+static uint64_t zone_id(const char *zone)
+{
+  uint64_t id = UINT64_C(0xcbf29ce484222325);
+  for (; *zone != '\0'; zone++)
+    id = (id ^ (uint8_t)*zone) * UINT64_C(0x100000001b3);
+  return id;
+}
+
 /* Returns the place of |zone| among those in use, where it is put if need be. */
 static uint32_t zone_place(struct weir_conf_builder *b, const yaml_node_t *node, const char *zone)
 {
@@ -68,6 +77,7 @@ static void limit_set_day(struct weir_conf_builder *b, const yaml_node_t *node,
   limit->window_us = WEIR_DAY_WINDOW_US;
   limit->is_day = true;
   limit->zone = zone_place(b, node, scope->zone);
+  limit->zone_id = zone_id(scope->zone);
 }
 
 static bool is_tokens(enum weir_dimension dimension)

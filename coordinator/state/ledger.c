@@ -200,7 +200,7 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
 static bool is_same(const struct weir_limit_config *a, const struct weir_limit_config *b)
 {
   return a->dimension == b->dimension && a->window_us == b->window_us && a->is_day == b->is_day &&
-         (!a->is_day || a->zone == b->zone) && a->is_prepaid == b->is_prepaid &&
+         (!a->is_day || a->zone_id == b->zone_id) && a->is_prepaid == b->is_prepaid &&
          (a->burst > 0) == (b->burst > 0);
 }
 

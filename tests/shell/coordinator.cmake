@@ -17,3 +17,5 @@ weir_test(unit.conf_ledger LABEL unit SOURCES shell/test_conf_ledger.c USES weir
 
 weir_test(unit.daemon_parts LABEL unit SOURCES shell/test_daemon_parts.c
           USES weir_coordinator_shell)
+
+weir_test(unit.zones LABEL unit SOURCES shell/test_zones.c USES weir_coordinator_shell)
