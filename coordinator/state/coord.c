@@ -85,6 +85,7 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   c->bounds = *bounds;
   c->epoch = start->epoch;
   c->started_at = now;
+  weir_calendar_init(&c->calendar);
   c->sessions = p.sessions;
   c->asks = p.asks;
   c->leases = p.leases;
@@ -178,6 +179,7 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
   struct weir_turn turn = {event->now, event->route, update};
 
   update->count = 0;
+  weir_calendar_advance(&c->calendar, event->now);
   switch (event->type) {
   case WEIR_COORD_MESSAGE:
     on_message(c, &turn, event->msg);
@@ -191,6 +193,7 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
   case WEIR_COORD_CONFIG:
     return weir_pools_configure(c, event->config, event->now);
   case WEIR_COORD_CLOCK:
+    weir_calendar_clock(&c->calendar, event->wall, event->now);
     return WEIR_OK;
   case WEIR_COORD_TIMEOUT:
     on_timeout(c, &turn);
@@ -204,7 +207,7 @@ weir_tstamp weir_coord_wake(const struct weir_coord *c)
 {
   const struct weir_pq *queues[] = {&c->session_timers, &c->ask_timers, &c->lease_timers,
                                     &c->pool_timers};
-  weir_tstamp wake = WEIR_NEVER;
+  weir_tstamp wake = weir_calendar_wake(&c->calendar);
 
   for (size_t i = 0; i < sizeof(queues) / sizeof(*queues); i++) {
     if (weir_pq_wake(queues[i]) < wake)

@@ -14,6 +14,7 @@
 #ifndef WEIR_COORD_MACHINE_H
 #define WEIR_COORD_MACHINE_H
 
+#include <weir/calendar.h>
 #include <weir/coord.h>
 #include <weir/ledger.h>
 #include <weir/pq.h>
@@ -112,6 +113,7 @@ struct weir_coord {
   uint32_t names_count;
   struct weir_rng rng;
   uint64_t counters[WEIR_COUNTER_MAX];
+  struct weir_calendar calendar;
 
   struct weir_session *sessions;
   struct weir_waiting *asks;

@@ -1,4 +1,4 @@
 # The coordinator's pure machine, in virtual time.
-foreach(module ring ledger coord grant)
+foreach(module ring ledger coord grant calendar day)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()
