@@ -82,6 +82,7 @@ static weir_tstamp limit_earliest(const struct weir_ledger *l,
                                   weir_tstamp at, const struct weir_instant *now)
 {
   uint64_t charge, burst;
+  weir_tstamp then;
 
   if (limit->closed_until > at)
     at = limit->closed_until;
@@ -92,8 +93,10 @@ static weir_tstamp limit_earliest(const struct weir_ledger *l,
     return at;
   charge = weir_limit_charge(limit, entry);
   burst = burst_of(limit);
-  return weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
+  then = weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
                            at);
+  /* What is smoothed only for a while after a freeze need not wait longer than that. */
+  return l->profile < WEIR_PROFILE_BUCKET && then > l->smooth_until ? l->smooth_until : then;
 }
 
 /* The tightest of the limits that are enforced in sub-windows. */

@@ -151,7 +151,7 @@ static void ceiling_lower(struct weir_ledger *l, struct weir_ledger_limit *limit
     limit->cut_from = 0;
   }
   if (counts(limit, true))
-    weir_ledger_sub_open(l, false, now);
+    weir_ledger_sub_open(l, l->sub_hold_us, false, now);
 }
 
 /* What others seem to have used of |limit|, when |used| of it is used in all. */
@@ -285,7 +285,7 @@ static enum weir_heard unexplained(struct weir_ledger *l, const struct weir_ledg
   if (l->profile < WEIR_PROFILE_UNIVERSAL && !l->rules.is_fixed) {
     l->profile = WEIR_PROFILE_UNIVERSAL;
     l->is_epoch_answered = true;
-    weir_ledger_sub_open(l, false, now);
+    weir_ledger_sub_open(l, l->sub_hold_us, false, now);
     return WEIR_HEARD_FALLBACK;
   }
   if (l->is_epoch_answered || l->epoch_count < EPOCH_CUT_COUNT)
