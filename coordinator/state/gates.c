@@ -257,9 +257,9 @@ static weir_tstamp limit_eta(const struct weir_ledger *l, const struct weir_ledg
   then = windows_later(limit, then, windows);
   if (is_smooth(l, limit, at) && total > burst_of(limit)) {
     const weir_tstamp paced = weir_time_add(
-        at, weir_wide_clamp(weir_wide_mul(total - burst_of(limit), limit->config.window_us) /
-                                limit->config.amount,
-                            WEIR_DURATION_MAX));
+        at,
+        weir_wide_clamp(weir_wide_mul(total - burst_of(limit), limit->config.window_us) / amount,
+                        WEIR_DURATION_MAX));
 
     if (ahead > 0 && paced > then)
       then = paced;

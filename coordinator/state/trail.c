@@ -166,6 +166,27 @@ bool weir_trail_counter(const struct weir_trail *t, uint64_t cost, uint64_t amou
   return true;
 }
 
+/* A window that ends within a slot reaches into one more. */
+uint64_t weir_trail_peak(const struct weir_trail *t, weir_tstamp from)
+{
+  const uint64_t n = t->window_slots, first = from / t->slot_us;
+  uint64_t sum = 0, peak;
+
+  if (t->head > 0 && first < t->head + n)
+    return UINT64_MAX;
+  for (uint64_t i = 0; i <= n && i <= first; i++)
+    sum += held_by(t, first - i);
+  peak = sum;
+  for (uint64_t k = first + 1; k <= t->newest; k++) {
+    sum += held_by(t, k);
+    if (k > n)
+      sum -= held_by(t, k - n - 1);
+    if (sum > peak)
+      peak = sum;
+  }
+  return peak;
+}
+
 void weir_trail_check(const struct weir_trail *t)
 {
   uint64_t total = 0;

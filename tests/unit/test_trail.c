@@ -171,6 +171,27 @@ static void a_counter_works_from_the_first_second_of_a_clock_on(void **state)
   assert_false(weir_trail_counter(&t, 240, 1000, 70 * SECOND));
 }
 
+static void the_peak_is_the_fullest_window_that_ended_since(void **state)
+{
+  struct weir_trail t = trail_at(MINUTE, BEGIN);
+
+  (void)state;
+  weir_trail_add(&t, BEGIN, 50);
+  weir_trail_advance(&t, BEGIN + 30 * SECOND);
+  weir_trail_add(&t, BEGIN + 30 * SECOND, 40);
+  weir_trail_advance(&t, BEGIN + 90 * SECOND);
+  weir_trail_add(&t, BEGIN + 80 * SECOND, 30);
+  assert_int_equal(weir_trail_peak(&t, BEGIN + 30 * SECOND), 90);
+  assert_int_equal(weir_trail_peak(&t, BEGIN + 59 * SECOND), 90);
+  assert_int_equal(weir_trail_peak(&t, BEGIN + 62 * SECOND), 70);
+  assert_int_equal(weir_trail_peak(&t, BEGIN + 95 * SECOND), 30);
+  /* Beyond what is kept nothing is known. */
+  assert_true(weir_trail_peak(&t, BEGIN + 20 * SECOND) == UINT64_MAX);
+  t = trail_at(MINUTE, SECOND);
+  weir_trail_add(&t, SECOND, 50);
+  assert_int_equal(weir_trail_peak(&t, SECOND), 50);
+}
+
 /* ---- against lists ---- */
 
 #define CHARGES 40
@@ -283,6 +304,7 @@ int main(void)
       cmocka_unit_test(no_debt_of_a_bucket_is_older_than_a_window),
       cmocka_unit_test(a_counter_lets_go_over_the_second_window),
       cmocka_unit_test(a_counter_works_from_the_first_second_of_a_clock_on),
+      cmocka_unit_test(the_peak_is_the_fullest_window_that_ended_since),
       cmocka_unit_test(both_questions_agree_with_a_list),
   };
 
