@@ -82,6 +82,7 @@ static weir_tstamp limit_earliest(const struct weir_ledger *l,
                                   weir_tstamp at, const struct weir_instant *now)
 {
   uint64_t charge, burst;
+  weir_tstamp then;
 
   if (limit->closed_until > at)
     at = limit->closed_until;
@@ -92,8 +93,10 @@ static weir_tstamp limit_earliest(const struct weir_ledger *l,
     return at;
   charge = weir_limit_charge(limit, entry);
   burst = burst_of(limit);
-  return weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
+  then = weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
                            at);
+  /* What is smoothed only for a while after a freeze need not wait longer than that. */
+  return l->profile < WEIR_PROFILE_BUCKET && then > l->smooth_until ? l->smooth_until : then;
 }
 
 /* The tightest of the limits that are enforced in sub-windows. */
@@ -254,9 +257,9 @@ static weir_tstamp limit_eta(const struct weir_ledger *l, const struct weir_ledg
   then = windows_later(limit, then, windows);
   if (is_smooth(l, limit, at) && total > burst_of(limit)) {
     const weir_tstamp paced = weir_time_add(
-        at, weir_wide_clamp(weir_wide_mul(total - burst_of(limit), limit->config.window_us) /
-                                limit->config.amount,
-                            WEIR_DURATION_MAX));
+        at,
+        weir_wide_clamp(weir_wide_mul(total - burst_of(limit), limit->config.window_us) / amount,
+                        WEIR_DURATION_MAX));
 
     if (ahead > 0 && paced > then)
       then = paced;

@@ -147,8 +147,10 @@ uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_l
   return weir_wide_clamp(weir_wide_mul(limit->ceiling, length) / window, WEIR_LIMIT_MAX);
 }
 
-void weir_ledger_sub_open(struct weir_ledger *l, bool is_new, const struct weir_instant *now)
+void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_new,
+                          const struct weir_instant *now)
 {
+  const bool had_sub = l->has_sub, has_room = hold_us <= l->sub_hold_us;
   weir_duration longest = 0;
 
   for (uint32_t i = 0; i < l->limits_count; i++) {
@@ -157,8 +159,10 @@ void weir_ledger_sub_open(struct weir_ledger *l, bool is_new, const struct weir_
     if (weir_ledger_sub(l, &l->limits[i], &length) > 0 && length > longest)
       longest = length;
   }
+  if (!has_room)
+    l->sub_hold_us = hold_us;
   l->has_sub = l->profile >= WEIR_PROFILE_PACED && longest > 0;
-  if (!l->has_sub)
+  if (!l->has_sub || (had_sub && has_room && longest == l->sub.window_us))
     return;
   weir_ring_init(&l->sub, l->sub.slots, longest,
                  l->sub_hold_us + WEIR_LEDGER_WIDEN_MAX_US + WEIR_LEDGER_HORIZON_US, now->at);
@@ -181,7 +185,6 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->limits_count = config->limits_count;
   l->rules = *config->rules;
   l->profile = profile_of(&l->rules);
-  l->sub_hold_us = config->hold_us;
   l->clean_at = now->at;
   /* Limits not in use keep their slots too: a reload may bring them into use. */
   for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++) {
@@ -191,7 +194,7 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->sub.slots = slots + (size_t)WEIR_LIMITS_MAX * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS);
   for (uint32_t i = 0; i < config->limits_count; i++)
     limit_open(l, &l->limits[i], &config->limits[i], now);
-  weir_ledger_sub_open(l, true, now);
+  weir_ledger_sub_open(l, config->hold_us, true, now);
 }
 
 /* ---- another configuration ---- */
@@ -280,9 +283,7 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
   l->rules = *config->rules;
   if (is_other)
     l->profile = profile_of(&l->rules);
-  if (config->hold_us > l->sub_hold_us)
-    l->sub_hold_us = config->hold_us;
-  weir_ledger_sub_open(l, false, now);
+  weir_ledger_sub_open(l, config->hold_us, false, now);
 }
 
 void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
