@@ -483,7 +483,7 @@ static void open(struct weir_sim *sim, uint64_t seed, weir_tstamp end)
   sim->use_seconds = (uint32_t)((end - WEIR_SIM_BEGIN) / WEIR_US_PER_S) + 1;
   sim->use = weir_sim_alloc(sim->use_seconds, sizeof(*sim->use));
   sim->scheme = weir_sim_scheme_of(sim->scheme_name);
-  sim->is_contended = sim->workload->streams_count > 1;
+  sim->is_contended = sim->workload->has_streams;
   workers_share(sim);
   if (sim->scheme->open)
     sim->scheme->open(sim);

@@ -89,6 +89,8 @@ void weir_simulation_text(FILE *file, const struct weir_simulation_row *row)
             s->stream->name, weir_class_name(s->stream->class), s->share * 100, s->done, s->calls,
             s->wait_p50_ms / 1000, s->wait_p99_ms / 1000);
   }
+  if (row->streams_count > 1)
+    fprintf(file, "  fairness of their shares by weight: %.3f\n", row->fairness);
   if (row->foreign_arrivals)
     fprintf(file, "  somebody else: %" PRIu64 " requests, %" PRIu64 " of them rejected\n",
             row->foreign_arrivals, row->foreign_rejected);

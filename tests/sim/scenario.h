@@ -93,6 +93,7 @@ struct weir_scenario_stream {
 
 struct weir_scenario_workload {
   char name[WEIR_SCENARIO_NAME_SIZE];
+  bool has_streams; /* they were written as a list: rows tell of each */
   uint32_t streams_count;
   struct weir_scenario_stream streams[WEIR_SCENARIO_STREAMS_MAX];
 };

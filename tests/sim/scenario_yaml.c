@@ -181,16 +181,18 @@ static void read_set(const struct weir_conf_section *section, struct weir_scenar
                {"tpm", true, WEIR_US_PER_MIN},
                {"rph", false, WEIR_US_PER_HOUR},
                {"tph", true, WEIR_US_PER_HOUR}};
+  bool has_any = false;
 
   read_name(section, "name", set->name, sizeof(set->name));
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
     const uint64_t amount = weir_conf_number(section, kinds[i].key);
 
+    has_any = has_any || has(section, kinds[i].key);
     if (amount > 0)
       set->limits[set->limits_count++] =
           (struct weir_scenario_limit){kinds[i].is_tokens, amount, kinds[i].window_us};
   }
-  if (set->limits_count == 0)
+  if (!has_any)
     COMPLAIN(section, "name", "a set of limits without a limit; add rpm, tpm, rph or tph");
 }
 
@@ -254,6 +256,7 @@ static void read_workload(const struct weir_conf_section *section,
     read_stream(section, &workload->streams[workload->streams_count++]);
     return;
   }
+  workload->has_streams = true;
   if (weir_conf_pairs(section->node) > 2)
     COMPLAIN(section, "streams",
              "a workload with streams has no other key but name; move them "

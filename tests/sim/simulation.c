@@ -99,42 +99,37 @@ static void utilisation_find(const struct weir_sim *sim, struct weir_simulation_
     row->utilisation = in_limit(limit, requests, tokens) / (end / ((double)limit->window_us / 1e6));
 }
 
-/* A stream's share is that of the limit in which it uses most of what all use. */
+/* What was used of the limit that it fills most. */
+static double dominant(const struct weir_sim *sim, double requests, double tokens)
+{
+  double most = 0;
+
+  for (uint32_t i = 0; i < sim->set->limits_count; i++)
+    most = fmax(most, in_limit(&sim->set->limits[i], requests, tokens));
+  return most;
+}
+
+/* Shares of what all streams used of the limit that they filled most; as each stream is measured by
+ * its own dominant limit, they may be more than one together. */
 static void shares_find(const struct weir_sim *sim, struct weir_simulation_row *row)
 {
-  double requests = 0, tokens = 0, sum = 0, squares = 0;
+  double requests = 0, tokens = 0, sum = 0, squares = 0, all;
 
   for (uint32_t i = 0; i < row->streams_count; i++) {
     requests += sim->stream_use[i].requests;
     tokens += (double)sim->stream_use[i].tokens;
   }
+  all = dominant(sim, requests, tokens);
   for (uint32_t i = 0; i < row->streams_count; i++) {
     struct weir_simulation_stream *s = &row->streams[i];
-    double weighted, dominant = 0;
+    const double used =
+        dominant(sim, sim->stream_use[i].requests, (double)sim->stream_use[i].tokens);
 
-    for (uint32_t l = 0; l < sim->set->limits_count; l++) {
-      const struct weir_scenario_limit *limit = &sim->set->limits[l];
-      const double used =
-          in_limit(limit, sim->stream_use[i].requests, (double)sim->stream_use[i].tokens);
-      const double all = in_limit(limit, requests, tokens);
-
-      /* Of the binding limit's scale, so that a share of a limit that nobody needs is small. */
-      if (all > 0 && used > dominant)
-        dominant = used;
-    }
-    s->share = dominant;
-    weighted = dominant / (double)s->stream->weight;
-    sum += weighted;
-    squares += weighted * weighted;
+    s->share = all > 0 ? used / all : 0;
+    sum += s->share / (double)s->stream->weight;
+    squares += s->share * s->share / (double)(s->stream->weight * s->stream->weight);
   }
   row->fairness = squares > 0 ? sum * sum / (row->streams_count * squares) : 1;
-  for (uint32_t i = 0; i < row->streams_count; i++) {
-    double fullest = 0;
-
-    for (uint32_t l = 0; l < sim->set->limits_count; l++)
-      fullest = fmax(fullest, in_limit(&sim->set->limits[l], requests, tokens));
-    row->streams[i].share = fullest > 0 ? row->streams[i].share / fullest : 0;
-  }
 }
 
 static void calls_count(const struct weir_sim *sim, struct weir_simulation_row *row)
@@ -162,7 +157,7 @@ static void figures_find(const struct weir_sim *sim, struct weir_simulation_row 
       (double)(sim->last_at > WEIR_SIM_BEGIN ? sim->last_at - WEIR_SIM_BEGIN : 0) / 1e6;
 
   row->is_bound_tokens = sim->set->limits[sim->load->bound].is_tokens;
-  row->streams_count = sim->workload->streams_count > 1 ? sim->workload->streams_count : 0;
+  row->streams_count = sim->workload->has_streams ? sim->workload->streams_count : 0;
   for (uint32_t i = 0; i < sim->workload->streams_count; i++)
     row->streams[i].stream = &sim->workload->streams[i];
   calls_count(sim, row);

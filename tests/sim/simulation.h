@@ -10,7 +10,7 @@
 
 #include "scenario.h"
 
-/* Of one stream of a workload that has several. */
+/* Of one stream of a workload. */
 struct weir_simulation_stream {
   const struct weir_scenario_stream *stream;
   uint64_t calls, done, failed, lost;
@@ -36,7 +36,7 @@ struct weir_simulation_row {
   double jitter_ms, virtual_hours;
   uint64_t events;
 
-  uint32_t streams_count; /* 0 with one stream */
+  uint32_t streams_count; /* 0 when the workload has no list of them */
   struct weir_simulation_stream streams[WEIR_SCENARIO_STREAMS_MAX];
   double fairness; /* Jain's index of the streams' shares by their weights; 1 is even */
 };
