@@ -50,7 +50,7 @@ const struct weir_sim_scheme *weir_sim_scheme_of(enum weir_scheme scheme)
   case WEIR_SCHEME_MAX:
     break;
   }
-  assert(!"a scheme of the list");
+  assert(false);
   return NULL;
 }
 

@@ -269,6 +269,27 @@ static void weir_fills_the_windows_and_is_never_rejected(void **state)
   weir_scenario_free(s);
 }
 
+/* The negative control: with delays that spread further than weir is told, it is rejected. */
+static void weir_holds_for_the_jitter_that_it_is_told_and_no_longer(void **state)
+{
+  static const char *const jitters[] = {"500ms", "0s"};
+
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    struct weir_scenario *s;
+    char text[512];
+
+    snprintf(text, sizeof(text),
+             "schemes: [weir-window]\nmethods: [log]\ninstances: [20]\n"
+             "limits: [{name: r, rpm: 1200}]\n%sprovider: {delay_spread: 500ms}\n"
+             "weir: {estimate_error: 0%%, jitter: %s}\n",
+             BACKLOG, jitters[i]);
+    run_text(&s, text);
+    assert_true((kept.rows[0].rejected > 0) == (i == 1));
+    weir_scenario_free(s);
+  }
+}
+
 static void leases_that_come_too_late_are_given_back_and_asked_for_again(void **state)
 {
   struct weir_scenario *s =
@@ -575,6 +596,7 @@ int main(void)
       cmocka_unit_test(a_static_share_is_never_over_a_window_and_leaves_quota_unused),
       cmocka_unit_test(doorman_keeps_a_hundred_instances_below_the_rate),
       cmocka_unit_test(weir_fills_the_windows_and_is_never_rejected),
+      cmocka_unit_test(weir_holds_for_the_jitter_that_it_is_told_and_no_longer),
       cmocka_unit_test(leases_that_come_too_late_are_given_back_and_asked_for_again),
       cmocka_unit_test(a_crash_costs_what_was_under_way_and_nothing_else),
       cmocka_unit_test(somebody_else_gets_what_he_takes),

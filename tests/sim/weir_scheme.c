@@ -335,7 +335,7 @@ static void weir_event(struct weir_sim *sim, const struct weir_sim_event *event)
       weir_sim_refuse(sim, event->a);
     break;
   default:
-    assert(!"an event of this scheme");
+    assert(false);
   }
 }
 
