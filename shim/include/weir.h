@@ -118,7 +118,8 @@ enum weir_denial {
   WEIR_DENIAL_DEADLINE = 3,   /* its earliest start lies past its deadline */
   WEIR_DENIAL_QUEUE_FULL = 4, /* too many wait already */
   WEIR_DENIAL_FINISHED = 5,   /* internal: never reported */
-  WEIR_DENIAL_CLOSED = 6      /* the pool takes no asks (removed, or shutting down) */
+  WEIR_DENIAL_CLOSED = 6,     /* the pool takes no asks (removed, or shutting down) */
+  WEIR_DENIAL_BUSY = 7        /* internal: never reported */
 };
 
 /* How a call ended. */
