@@ -10,10 +10,10 @@
 #include <string.h>
 
 /* Averages are plain means of their first values, and then forget with this weight. */
-#define WEIGHT 8
+#define WEIGHT 16
 
-/* Gaps between calls that must have been seen before anything is leased ahead. */
-#define GAPS_MIN 4
+/* So many values make an average that is worth something. */
+#define VALUES_MIN 4
 
 /* A lease is asked as large as the mean and so many mean deviations. */
 #define DEVIATIONS 2
@@ -35,9 +35,9 @@ static weir_duration hold_us(const struct weir_wallet *w)
 static weir_tstamp idle_at(const struct weir_wallet *w)
 {
   const weir_duration gaps = weir_time_add(w->gap_us, w->gap_us) * 2;
-  const weir_duration half = hold_us(w) / 2;
+  const weir_duration hold = hold_us(w);
 
-  return weir_time_add(w->asked_at, gaps > half ? gaps : half);
+  return weir_time_add(w->asked_at, gaps > hold ? gaps : hold);
 }
 
 static uint64_t tokens_of(const struct weir_wallet_cost *cost)
@@ -61,7 +61,7 @@ static void cost_observe(struct weir_wallet_cost *cost, uint64_t tokens, uint32_
     *cost = (struct weir_wallet_cost){.mean_8 = tokens_8};
     return;
   }
-  if (weight == WEIGHT && tokens > most)
+  if (weight > VALUES_MIN && tokens > most)
     tokens_8 = 8 * most;
   cost->deviation_8 =
       approach(cost->deviation_8,
@@ -178,11 +178,12 @@ static uint32_t target(const struct weir_client *c, const struct weir_wallet *w,
   const weir_duration hold = hold_us(w);
   uint64_t count = c->config.wallet_max;
 
-  if (c->state != WEIR_CLIENT_OPEN || now < w->quiet_until || w->gaps < GAPS_MIN ||
+  if (c->state != WEIR_CLIENT_OPEN || now < w->quiet_until || w->gaps < VALUES_MIN ||
       w->gap_us > hold)
     return 0;
-  if (w->gap_us > 0 && (hold + w->gap_us - 1) / w->gap_us < count)
-    count = (hold + w->gap_us - 1) / w->gap_us;
+  /* Rounded down: the last one would often go back unused. */
+  if (w->gap_us > 0 && hold / w->gap_us < count)
+    count = hold / w->gap_us;
   return w->is_probing ? 1 : (uint32_t)count;
 }
 
