@@ -124,6 +124,8 @@ static void read_top(struct weir_conf_builder *b, const struct weir_conf_section
     conf->bounds.sessions_max = (uint32_t)weir_conf_number(&section, "sessions");
     conf->bounds.asks_max = (uint32_t)weir_conf_number(&section, "asks");
     conf->bounds.leases_max = (uint32_t)weir_conf_number(&section, "leases");
+    conf->bounds.budgets_max = (uint32_t)weir_conf_number(&section, "budgets");
+    conf->bounds.tenants_max = (uint32_t)weir_conf_number(&section, "tenants");
   }
   conf->bounds.names_max = WEIR_CONF_NAMES_MAX;
 }
@@ -187,6 +189,8 @@ static void build(struct weir_conf_builder *b)
   weir_conf_read_pools(b, &top);
   b->conf->coord.pools = b->conf->pools;
   b->conf->coord.names = b->conf->names;
+  b->conf->coord.budgets = b->conf->budgets;
+  b->conf->coord.tenants = b->conf->tenants;
 }
 
 /* Looks at the stream before a tree is built from it: libyaml's time grows with the square of the
@@ -264,9 +268,12 @@ enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf *
   if (conf != NULL) {
     conf->pools = calloc(WEIR_CONF_POOLS_MAX, sizeof *conf->pools);
     conf->names = calloc(WEIR_CONF_NAMES_MAX, sizeof *conf->names);
+    conf->budgets = calloc(WEIR_CONF_BUDGETS_MAX, sizeof *conf->budgets);
+    conf->tenants = calloc(WEIR_CONF_TENANTS_MAX, sizeof *conf->tenants);
   }
   enum weir_err err = WEIR_ENOMEM;
-  if (b != NULL && conf != NULL && conf->pools != NULL && conf->names != NULL) {
+  if (b != NULL && conf != NULL && conf->pools != NULL && conf->names != NULL &&
+      conf->budgets != NULL && conf->tenants != NULL) {
     b->conf = conf;
     b->reader.issues = ret_issues;
     read_document(b, bytes, size);
@@ -313,6 +320,8 @@ void weir_conf_free(struct weir_conf *conf)
     return;
   free(conf->pools);
   free(conf->names);
+  free(conf->budgets);
+  free(conf->tenants);
   free(conf);
 }
 

@@ -289,33 +289,56 @@ static bool check_scalar(struct weir_conf_reader *reader, const yaml_node_t *nod
   return true;
 }
 
-uint64_t weir_conf_number(const struct weir_conf_section *section, const char *key)
+static uint64_t read_number(const struct weir_conf_section *section, const char *key,
+                            enum weir_conf_type type, const char *range)
 {
   const struct weir_conf_key *known = key_find(section->path, key);
   assert(known != NULL);
   uint64_t fallback = 0, value = 0;
   if (known->fallback != NULL && known->fallback[0] != '\0') {
-    bool is_number = weir_conf_value_parse(known->type, known->fallback, &fallback);
-    assert(is_number && weir_conf_value_in_range(known->type, known->range, fallback));
+    bool is_number = weir_conf_value_parse(type, known->fallback, &fallback);
+    assert(is_number && weir_conf_value_in_range(type, range, fallback));
     (void)is_number;
   }
   const yaml_node_t *node =
       known->fallback == NULL ? weir_conf_need(section, key) : weir_conf_find(section, key);
   if (node == NULL || !check_scalar(section->reader, node, key))
     return fallback;
-  if (!weir_conf_value_parse(known->type, scalar_text(node), &value)) {
+  if (!weir_conf_value_parse(type, scalar_text(node), &value)) {
     weir_conf_issue_add(section->reader->issues, false, node, "%s: '%.40s' is not a valid %s; %s",
-                        key, scalar_text(node), weir_conf_type_name(known->type),
-                        weir_conf_value_hint(known->type));
+                        key, scalar_text(node), weir_conf_type_name(type),
+                        weir_conf_value_hint(type));
     return fallback;
   }
-  if (!weir_conf_value_in_range(known->type, known->range, value)) {
+  if (!weir_conf_value_in_range(type, range, value)) {
     weir_conf_issue_add(section->reader->issues, false, node,
-                        "%s: %.40s is out of range; allowed is %s", key, scalar_text(node),
-                        known->range);
+                        "%s: %.40s is out of range; allowed is %s", key, scalar_text(node), range);
     return fallback;
   }
   return value;
+}
+
+uint64_t weir_conf_number(const struct weir_conf_section *section, const char *key)
+{
+  const struct weir_conf_key *known = key_find(section->path, key);
+  assert(known != NULL);
+  return read_number(section, key, known->type, known->range);
+}
+
+uint64_t weir_conf_number_like(const struct weir_conf_section *section, const char *key,
+                               const char *like)
+{
+  size_t count = 0, place = 0;
+  const struct weir_conf_key *keys = weir_conf_keys(&count);
+  while (place < count && strcmp(keys[place].path, like) != 0)
+    place++;
+  assert(place < count);
+  return read_number(section, key, keys[place].type, keys[place].range);
+}
+
+bool weir_conf_is_word(const yaml_node_t *node, const char *word)
+{
+  return node->type == YAML_SCALAR_NODE && strcmp(scalar_text(node), word) == 0;
 }
 
 bool weir_conf_bool(const struct weir_conf_section *section, const char *key)

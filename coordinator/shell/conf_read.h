@@ -44,14 +44,22 @@ const yaml_node_t *weir_conf_find(const struct weir_conf_section *section, const
 /* weir_conf_need is weir_conf_find that reports a missing key. */
 const yaml_node_t *weir_conf_need(const struct weir_conf_section *section, const char *key);
 
-/* weir_conf_number reads an AMOUNT, DURATION or PERCENT, or its fallback. */
+/* weir_conf_number reads an AMOUNT, DURATION, PERCENT or MONEY, or its fallback. */
 uint64_t weir_conf_number(const struct weir_conf_section *section, const char *key);
+
+/* weir_conf_number_like is weir_conf_number with the type and range of the key |like|, named with
+ * its whole path. */
+uint64_t weir_conf_number_like(const struct weir_conf_section *section, const char *key,
+                               const char *like);
+
+/* weir_conf_is_word tells whether |node| is the text |word|. */
+bool weir_conf_is_word(const yaml_node_t *node, const char *word);
 
 /* weir_conf_bool reads a BOOL, or its fallback. */
 bool weir_conf_bool(const struct weir_conf_section *section, const char *key);
 
 /* weir_conf_word reads a WORD and returns its place in the key's range, from 0; -1 when it is
- * missing or unknown (reported). */
+ * missing or unknown (reported), or absent without a fallback. */
 int weir_conf_word(const struct weir_conf_section *section, const char *key);
 
 /* weir_conf_text copies a text of fewer than |size| bytes, or the fallback; false when there is

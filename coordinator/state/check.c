@@ -4,26 +4,51 @@
 #include <assert.h>
 #include <string.h>
 
-static void check_queue(const struct weir_coord *c, uint32_t pool, enum weir_class class)
+static void check_tenant(const struct weir_coord *c, uint32_t index, struct weir_queue *sum)
 {
-  const struct weir_list *queue = &c->pools[pool].queue[class];
-  struct weir_cost sum = {0};
+  const struct weir_tenant *tenant = &c->tenants[index];
+  const enum weir_fair_state state = c->fair.records[index].state;
+  struct weir_cost queued = {0};
   uint32_t count = 0, prev = WEIR_NONE;
 
-  for (uint32_t i = queue->first; i != WEIR_NONE; i = c->asks[i].in_pool.next) {
+  assert(tenant->is_parked || tenant->timer.pos == 0);
+  assert(tenant->is_parked == (tenant->place.budget != WEIR_NONE));
+  assert(!tenant->is_parked || (tenant->asks.count > 0 && tenant->timer.pos != 0 &&
+                                tenant->place.budget == tenant->budget));
+  assert((state == WEIR_FAIR_READY) == (tenant->asks.count > 0 && !tenant->is_parked));
+  for (uint32_t i = tenant->asks.first; tenant->asks.count > 0 && i != WEIR_NONE;
+       i = c->asks[i].in_tenant.next) {
     const struct weir_waiting *ask = &c->asks[i];
+    const struct weir_cost cost = weir_ask_cost(ask);
 
-    assert(ask->in_pool.prev == prev && ask->pool == pool && ask->class == class);
+    assert(ask->in_tenant.prev == prev && ask->tenant == index);
     assert(c->sessions[ask->session].state == WEIR_SESSION_OPEN);
     assert(ask->timer.pos != 0);
-    sum.requests += ask->cost.requests;
-    sum.input_tokens += ask->cost.input_tokens;
-    sum.output_tokens += ask->cost.output_tokens;
+    weir_cost_add(&queued, &cost);
     prev = i;
     count++;
   }
-  assert(count == queue->count);
-  assert(memcmp(&sum, &c->pools[pool].queued[class], sizeof(sum)) == 0);
+  assert(count == tenant->asks.count && c->fair.records[index].refs >= count);
+  assert(memcmp(&queued, &tenant->queued, sizeof(queued)) == 0);
+  sum->count += count;
+  weir_cost_add(&sum->queued, &queued);
+}
+
+/* One class: the tenant without name, and those in the table. O(tenants) each, for tests. */
+static void check_queue(const struct weir_coord *c, uint32_t pool, enum weir_class class)
+{
+  const uint32_t index = weir_class_index(pool, class);
+  const struct weir_queue *queue = &c->pools[pool].queue[class];
+  struct weir_queue sum = {0};
+
+  for (uint32_t i = 0; i < c->fair.records_count; i++) {
+    if (c->fair.records[i].state != WEIR_FAIR_FREE && c->fair.records[i].class == index)
+      check_tenant(c, i, &sum);
+  }
+  assert(sum.count == queue->count);
+  assert(memcmp(&sum.queued, &queue->queued, sizeof(sum.queued)) == 0);
+  /* Whoever may be served has an instant at which somebody looks. */
+  assert(weir_fair_first(&c->fair, index) == WEIR_FAIR_NONE || c->pools[pool].timer.pos != 0);
 }
 
 static uint32_t check_pools(const struct weir_coord *c)
@@ -31,26 +56,76 @@ static uint32_t check_pools(const struct weir_coord *c)
   uint32_t leases = 0;
 
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
-    const struct weir_pool *pool = &c->pools[i];
-
-    if (pool->state == WEIR_POOL_FREE)
+    if (c->pools[i].state == WEIR_POOL_FREE)
       continue;
-    weir_ledger_check(&pool->ledger);
+    weir_ledger_check(&c->pools[i].ledger);
     check_queue(c, i, WEIR_CLASS_ONLINE);
     check_queue(c, i, WEIR_CLASS_BATCH);
-    /* Whoever waits has an instant at which somebody looks. */
-    assert(
-        (pool->queue[WEIR_CLASS_ONLINE].count == 0 && pool->queue[WEIR_CLASS_BATCH].count == 0) ||
-        pool->timer.pos != 0);
-    leases += pool->leases_count;
+    leases += c->pools[i].leases_count;
   }
   return leases;
+}
+
+static const struct weir_place *place_at(const struct weir_coord *c, uint32_t member,
+                                         uint64_t *ret_ticket)
+{
+  const uint32_t tenants = c->bounds.pools_max * WEIR_POOL_BUDGETS;
+
+  if (member >= tenants) {
+    *ret_ticket = c->tenants[member - tenants].ticket;
+    return &c->tenants[member - tenants].place;
+  }
+  *ret_ticket = c->pools[member / WEIR_POOL_BUDGETS].ticket;
+  return &c->pools[member / WEIR_POOL_BUDGETS].places[member % WEIR_POOL_BUDGETS];
+}
+
+/* Lines are in the order of tickets, so nobody waits in a circle. */
+static void check_line(const struct weir_coord *c, uint32_t budget)
+{
+  const struct weir_list *line = &c->budgets[budget].line;
+  uint64_t before = 0;
+  uint32_t count = 0, prev = WEIR_NONE;
+
+  for (uint32_t i = line->first; line->count > 0 && i != WEIR_NONE;) {
+    uint64_t ticket;
+    const struct weir_place *place = place_at(c, i, &ticket);
+
+    assert(place->budget == budget && place->link.prev == prev);
+    assert(ticket > before && ticket < c->ticket_next);
+    before = ticket;
+    prev = i;
+    count++;
+    i = place->link.next;
+  }
+  assert(count == line->count && (count == 0 || line->last == prev));
+}
+
+static void check_budgets(const struct weir_coord *c)
+{
+  uint64_t charged = 0, counted = 0;
+
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
+    if (c->budgets[i].state == WEIR_POOL_FREE)
+      continue;
+    weir_ledger_check(&c->budgets[i].ledger);
+    check_line(c, i);
+    counted += c->budgets[i].leases_count;
+  }
+  for (uint32_t i = 0; i < c->lease_timers.count; i++) {
+    const struct weir_held *lease = (const struct weir_held *)(const void *)c->lease_timers.heap[i];
+
+    charged += lease->books_count - 1u;
+    assert(lease->entry.number < c->lease_number && lease->entry.is_open);
+  }
+  assert(charged == counted);
 }
 
 void weir_coord_check(const struct weir_coord *c)
 {
   uint32_t leases = check_pools(c), of_sessions = 0, open = 0, asks = 0;
 
+  check_budgets(c);
+  weir_fair_check(&c->fair);
   for (uint32_t i = 0; i < c->bounds.sessions_max; i++) {
     const struct weir_session *s = &c->sessions[i];
 
@@ -72,12 +147,28 @@ static void mix(uint64_t *hash, uint64_t value)
   *hash ^= *hash >> 29;
 }
 
+static void mix_ledger(uint64_t *hash, const struct weir_ledger *ledger)
+{
+  mix(hash, ledger->profile);
+  mix(hash, ledger->start_last);
+  mix(hash, ledger->frozen_until);
+  mix(hash, ledger->widen_us);
+  for (uint32_t i = 0; i < ledger->limits_count; i++) {
+    mix(hash, ledger->limits[i].ring.used);
+    mix(hash, ledger->limits[i].day.used);
+    mix(hash, ledger->limits[i].flight);
+    mix(hash, ledger->limits[i].effective);
+  }
+}
+
 uint64_t weir_coord_digest(const struct weir_coord *c)
 {
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
   mix(&hash, c->rng.state);
   mix(&hash, c->arrival_max);
+  mix(&hash, c->lease_number);
+  mix(&hash, c->ticket_next);
   for (int i = 1; i < WEIR_COUNTER_MAX; i++)
     mix(&hash, c->counters[i]);
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
@@ -86,12 +177,19 @@ uint64_t weir_coord_digest(const struct weir_coord *c)
     if (pool->state == WEIR_POOL_FREE)
       continue;
     mix(&hash, pool->grants);
-    mix(&hash, pool->ledger.start_last);
-    mix(&hash, pool->frozen_until);
-    for (uint32_t k = 0; k < pool->ledger.limits_count; k++)
-      mix(&hash, pool->ledger.limits[k].ring.used);
+    mix_ledger(&hash, &pool->ledger);
     for (int class = 1; class < WEIR_CLASS_MAX; class ++)
       mix(&hash, pool->queue[class].count);
   }
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
+    if (c->budgets[i].state == WEIR_POOL_FREE)
+      continue;
+    mix_ledger(&hash, &c->budgets[i].ledger);
+    mix(&hash, c->budgets[i].line.count);
+  }
+  for (uint32_t i = 0; i < c->fair.classes_count; i++)
+    mix(&hash, c->fair.classes[i].time);
+  for (uint32_t i = 0; i < c->fair.records_count; i++)
+    mix(&hash, c->fair.records[i].time + c->fair.records[i].state);
   return hash;
 }

@@ -20,15 +20,29 @@ static void *place(struct layout *l, size_t size)
 
 struct parts {
   struct weir_coord *coord;
-  void *by_token, *by_instance, *calls, *by_name;
-  void *session_timers, *ask_timers, *lease_timers, *pool_timers;
+  void *by_token, *by_instance, *calls, *by_name, *by_share, *fair;
+  void *session_timers, *ask_timers, *lease_timers, *pool_timers, *tenant_timers;
   struct weir_session *sessions;
   struct weir_waiting *asks;
   struct weir_held *leases;
   struct weir_pool *pools;
+  struct weir_budget *budgets;
+  struct weir_tenant *tenants;
   struct weir_name *names;
+  struct weir_share *shares;
   uint64_t *slots;
 };
+
+static uint32_t classes_of(const struct weir_coord_bounds *b)
+{
+  return b->pools_max * (WEIR_CLASS_MAX - 1);
+}
+
+/* One without name for each class of each pool, whatever else the table holds. */
+static uint32_t tenants_of(const struct weir_coord_bounds *b)
+{
+  return classes_of(b) + b->tenants_max;
+}
 
 static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct parts *p)
 {
@@ -39,16 +53,23 @@ static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct p
   p->asks = place(&l, b->asks_max * sizeof(struct weir_waiting));
   p->leases = place(&l, b->leases_max * sizeof(struct weir_held));
   p->pools = place(&l, b->pools_max * sizeof(struct weir_pool));
+  p->budgets = place(&l, b->budgets_max * sizeof(struct weir_budget));
+  p->tenants = place(&l, tenants_of(b) * sizeof(struct weir_tenant));
   p->names = place(&l, b->names_max * sizeof(struct weir_name));
+  p->shares = place(&l, b->tenants_max * sizeof(struct weir_share));
+  p->fair = place(&l, weir_fair_size(classes_of(b), b->tenants_max));
   p->by_token = place(&l, weir_table_size(b->sessions_max));
   p->by_instance = place(&l, weir_table_size(b->sessions_max));
   p->calls = place(&l, weir_table_size(b->asks_max + b->leases_max));
   p->by_name = place(&l, weir_table_size(b->names_max));
+  p->by_share = place(&l, weir_table_size(b->tenants_max));
   p->session_timers = place(&l, b->sessions_max * sizeof(struct weir_pq_node *));
   p->ask_timers = place(&l, b->asks_max * sizeof(struct weir_pq_node *));
   p->lease_timers = place(&l, b->leases_max * sizeof(struct weir_pq_node *));
   p->pool_timers = place(&l, b->pools_max * sizeof(struct weir_pq_node *));
-  p->slots = place(&l, (size_t)b->pools_max * WEIR_LIMITS_MAX * WEIR_RING_SLOTS * sizeof(uint64_t));
+  p->tenant_timers = place(&l, tenants_of(b) * sizeof(struct weir_pq_node *));
+  p->slots =
+      place(&l, ((size_t)b->pools_max + b->budgets_max) * WEIR_LEDGER_SLOTS * sizeof(uint64_t));
   return l.size;
 }
 
@@ -66,9 +87,30 @@ static void free_lists_init(struct weir_coord *c)
   for (uint32_t i = 0; i < b->sessions_max; i++)
     c->sessions[i].free_next = i + 1 < b->sessions_max ? i + 1 : WEIR_NONE;
   for (uint32_t i = 0; i < b->asks_max; i++)
-    c->asks[i].in_pool.next = i + 1 < b->asks_max ? i + 1 : WEIR_NONE;
+    c->asks[i].in_tenant.next = i + 1 < b->asks_max ? i + 1 : WEIR_NONE;
   for (uint32_t i = 0; i < b->leases_max; i++)
     c->leases[i].free_next = i + 1 < b->leases_max ? i + 1 : WEIR_NONE;
+}
+
+static void tables_init(struct weir_coord *c, const struct parts *p)
+{
+  const struct weir_coord_bounds *b = &c->bounds;
+
+  weir_table_init(&c->by_token, p->by_token, b->sessions_max);
+  weir_table_init(&c->by_instance, p->by_instance, b->sessions_max);
+  weir_table_init(&c->calls, p->calls, b->asks_max + b->leases_max);
+  weir_table_init(&c->by_name, p->by_name, b->names_max);
+  weir_table_init(&c->by_share, p->by_share, b->tenants_max);
+  weir_pq_init(&c->session_timers, p->session_timers, b->sessions_max);
+  weir_pq_init(&c->ask_timers, p->ask_timers, b->asks_max);
+  weir_pq_init(&c->lease_timers, p->lease_timers, b->leases_max);
+  weir_pq_init(&c->pool_timers, p->pool_timers, b->pools_max);
+  weir_pq_init(&c->tenant_timers, p->tenant_timers, tenants_of(b));
+  weir_fair_init(&c->fair, p->fair, classes_of(b), b->tenants_max);
+  for (uint32_t i = 0; i < tenants_of(b); i++) {
+    c->tenants[i].asks = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
+    c->tenants[i].budget = c->tenants[i].place.budget = WEIR_NONE;
+  }
 }
 
 enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bounds,
@@ -76,6 +118,7 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
                               const struct weir_coord_start *start, weir_tstamp now,
                               struct weir_coord **ret_coord)
 {
+  struct weir_instant instant = {.at = now};
   struct parts p;
   struct weir_coord *c;
 
@@ -85,23 +128,22 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   c->bounds = *bounds;
   c->epoch = start->epoch;
   c->started_at = now;
+  c->ticket_next = 1;
+  weir_calendar_init(&c->calendar);
   c->sessions = p.sessions;
   c->asks = p.asks;
   c->leases = p.leases;
   c->pools = p.pools;
+  c->budgets = p.budgets;
+  c->tenants = p.tenants;
   c->names = p.names;
+  c->shares = p.shares;
   c->slots = p.slots;
   weir_rng_init(&c->rng, start->seed);
-  weir_table_init(&c->by_token, p.by_token, bounds->sessions_max);
-  weir_table_init(&c->by_instance, p.by_instance, bounds->sessions_max);
-  weir_table_init(&c->calls, p.calls, bounds->asks_max + bounds->leases_max);
-  weir_table_init(&c->by_name, p.by_name, bounds->names_max);
-  weir_pq_init(&c->session_timers, p.session_timers, bounds->sessions_max);
-  weir_pq_init(&c->ask_timers, p.ask_timers, bounds->asks_max);
-  weir_pq_init(&c->lease_timers, p.lease_timers, bounds->leases_max);
-  weir_pq_init(&c->pool_timers, p.pool_timers, bounds->pools_max);
+  tables_init(c, &p);
   free_lists_init(c);
-  if (weir_pools_configure(c, config, now) != WEIR_OK)
+  instant.calendar = &c->calendar;
+  if (weir_pools_configure(c, config, &instant) != WEIR_OK)
     return WEIR_EFULL;
   if (start->has_past)
     weir_pools_assume_spent(c, weir_time_sub(now, start->past_us));
@@ -168,16 +210,28 @@ static void on_timeout(struct weir_coord *c, struct weir_turn *turn)
     weir_session_timeout(c, turn, (struct weir_session *)(void *)due);
   while (!weir_turn_is_full(turn) && (due = weir_pq_due(&c->ask_timers, turn->now)) != NULL)
     weir_queue_deadline(c, turn, (struct weir_waiting *)(void *)due);
-  while (!weir_turn_is_full(turn) && (due = weir_pq_due(&c->pool_timers, turn->now)) != NULL)
-    weir_queue_serve(c, turn, (struct weir_pool *)(void *)due);
+  /* Serving a pool may have others looked at, and they it. */
+  while (!weir_turn_is_full(turn)) {
+    if ((due = weir_pq_due(&c->tenant_timers, turn->now)) != NULL)
+      weir_serve_parked(c, turn, (struct weir_tenant *)(void *)due);
+    else if ((due = weir_pq_due(&c->pool_timers, turn->now)) != NULL)
+      weir_serve_pool(c, turn, (struct weir_pool *)(void *)due);
+    else
+      break;
+  }
 }
 
 enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_event *event,
                               struct weir_coord_update *update)
 {
-  struct weir_turn turn = {event->now, event->route, update};
+  struct weir_turn turn = {
+      .now = event->now,
+      .route = event->route,
+      .update = update,
+      .instant = {.at = event->now, .number = c->lease_number, .calendar = &c->calendar}};
 
   update->count = 0;
+  weir_calendar_advance(&c->calendar, event->now);
   switch (event->type) {
   case WEIR_COORD_MESSAGE:
     on_message(c, &turn, event->msg);
@@ -189,8 +243,10 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
     c->counters[WEIR_COUNTER_UNSENT]++;
     return WEIR_OK;
   case WEIR_COORD_CONFIG:
-    return weir_pools_configure(c, event->config, event->now);
+    return weir_pools_configure(c, event->config, &turn.instant);
   case WEIR_COORD_CLOCK:
+    weir_calendar_clock(&c->calendar, event->wall, event->now);
+    weir_pools_look(c, event->now); /* a day may begin at another instant now */
     return WEIR_OK;
   case WEIR_COORD_TIMEOUT:
     on_timeout(c, &turn);
@@ -203,8 +259,8 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
 weir_tstamp weir_coord_wake(const struct weir_coord *c)
 {
   const struct weir_pq *queues[] = {&c->session_timers, &c->ask_timers, &c->lease_timers,
-                                    &c->pool_timers};
-  weir_tstamp wake = WEIR_NEVER;
+                                    &c->pool_timers, &c->tenant_timers};
+  weir_tstamp wake = weir_calendar_wake(&c->calendar);
 
   for (size_t i = 0; i < sizeof(queues) / sizeof(*queues); i++) {
     if (weir_pq_wake(queues[i]) < wake)

@@ -5,33 +5,47 @@
 #include <assert.h>
 #include <string.h>
 
-/* A rejection without a stated wait holds the pool this long, and no statement holds it longer. */
-#define FREEZE_DEFAULT_US (5 * WEIR_US_PER_S)
-#define FREEZE_MAX_US     (2 * WEIR_US_PER_MIN)
-
 static uint32_t index_of(const struct weir_coord *c, const struct weir_held *lease)
 {
   return (uint32_t)(lease - c->leases);
 }
 
+static void books_take(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease,
+                       const struct weir_books *books)
+{
+  lease->books_count = (uint8_t)books->count;
+  lease->books_shared = (uint8_t)books->shared;
+  for (uint32_t i = 0; i < books->count; i++) {
+    lease->budgets[i] = books->budgets[i];
+    weir_ledger_take(books->ledgers[i], &lease->entry, &turn->instant, &lease->both[i]);
+    if (i > 0)
+      c->budgets[books->budgets[i]].leases_count++;
+  }
+}
+
 struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
-                                  struct weir_waiting *ask, weir_tstamp start)
+                                  struct weir_waiting *ask, const struct weir_plan *plan)
 {
   const struct weir_waiting taken = *ask;
   struct weir_held *lease = &c->leases[c->leases_free];
-  struct weir_pool *pool = &c->pools[taken.pool];
   enum weir_err err;
 
-  /* The ask leaves the table of calls before its lease enters: one number, one entry. */
-  weir_queue_drop(c, ask);
+  /* The tenant passes from the ask to the lease. The ask leaves the table of calls before its lease
+   * enters: one number, one entry. */
+  weir_fair_hold(&c->fair, taken.tenant);
+  weir_queue_drop(c, ask, turn->now);
   c->leases_free = lease->free_next;
   lease->session = taken.session;
-  lease->pool = taken.pool;
+  lease->pool = weir_tenant_pool(c, taken.tenant);
+  lease->tenant = taken.tenant;
   lease->seq = taken.seq;
-  lease->class = taken.class;
-  lease->ttl_us = pool->config.ttl_us;
-  memcpy(lease->model, taken.model, sizeof(lease->model));
-  weir_ledger_take(&pool->ledger, &taken.cost, start, turn->now, &lease->entry);
+  lease->ttl_us = plan->ttl_us;
+  memcpy(lease->model, c->names[taken.name].name, sizeof(lease->model));
+  lease->entry = plan->entry;
+  lease->entry.number = c->lease_number;
+  lease->entry.arrival_max = lease->entry.start + plan->hold_us;
+  books_take(c, turn, lease, &plan->books);
+  turn->instant.number = ++c->lease_number;
   err = weir_table_put(&c->calls, weir_call_key(taken.session, taken.seq),
                        index_of(c, lease) | WEIR_CALL_LEASE);
   assert(err == WEIR_OK);
@@ -39,12 +53,24 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   weir_timer_set(&c->lease_timers, &lease->timer,
                  weir_time_add(lease->entry.arrival_max, WEIR_COORD_SETTLE_GRACE_US));
   c->sessions[taken.session].leases_count++;
-  pool->leases_count++;
-  pool->grants++;
+  c->pools[lease->pool].leases_count++;
+  c->pools[lease->pool].grants++;
   c->counters[WEIR_COUNTER_GRANTS]++;
   if (lease->entry.arrival_max > c->arrival_max)
     c->arrival_max = lease->entry.arrival_max;
   return lease;
+}
+
+static bool is_reported(struct weir_coord *c, const struct weir_held *lease)
+{
+  struct weir_books books;
+
+  weir_books_of_lease(c, lease, &books);
+  for (uint32_t i = 0; i < books.count; i++) {
+    if (weir_ledger_is_reported(books.ledgers[i]))
+      return true;
+  }
+  return false;
 }
 
 void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct weir_held *lease)
@@ -70,54 +96,114 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   grant->since_us = turn->now - s->mark_at;
   memcpy(grant->pool, c->pools[lease->pool].config.name, sizeof(grant->pool));
   memcpy(grant->model, lease->model, sizeof(grant->model));
+  grant->is_reported = is_reported(c, lease);
+}
+
+/* What came back may be what others wait for. */
+static void look_around(struct weir_coord *c, const struct weir_held *lease, weir_tstamp now)
+{
+  struct weir_pool *pool = &c->pools[lease->pool];
+
+  for (uint32_t i = 1; i < lease->books_count; i++)
+    weir_line_look(c, lease->budgets[i], now);
+  if (weir_pool_has_waiting(pool))
+    weir_timer_set(&c->pool_timers, &pool->timer, now);
+}
+
+/* Makes |lease| what |after| says, in all of its ledgers and in its tenant's share. */
+static void replace(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease,
+                    const struct weir_ledger_entry *after)
+{
+  struct weir_books books;
+
+  weir_books_of_lease(c, lease, &books);
+  for (uint32_t i = 0; i < books.count; i++)
+    weir_ledger_settle(books.ledgers[i], &lease->entry, after, &turn->instant, &lease->both[i]);
+  lease->entry = *after;
+  lease->charged = weir_fair_correct(&c->fair, lease->tenant, lease->charged,
+                                     after->is_void ? 0 : weir_books_pace_us(&books, &after->cost));
 }
 
 static void release(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease)
 {
-  struct weir_pool *pool = &c->pools[lease->pool];
   struct weir_session *s = &c->sessions[lease->session];
 
+  for (uint32_t i = 1; i < lease->books_count; i++)
+    c->budgets[lease->budgets[i]].leases_count--;
   weir_table_remove(&c->calls, weir_call_key(lease->session, lease->seq));
   weir_pq_remove(&c->lease_timers, &lease->timer);
   lease->free_next = c->leases_free;
   c->leases_free = index_of(c, lease);
-  pool->leases_count--;
+  c->pools[lease->pool].leases_count--;
+  weir_fair_drop(&c->fair, lease->tenant);
   s->leases_count--;
   weir_session_release(c, s);
   if (c->is_starved)
-    weir_queue_unstarve(c, turn->now);
+    weir_serve_unstarve(c, turn->now);
 }
 
+/* Charged in full, but no longer in flight. */
 void weir_lease_lose(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease)
 {
+  struct weir_ledger_entry after = lease->entry;
+
+  after.is_open = false;
+  replace(c, turn, lease, &after);
   c->counters[WEIR_COUNTER_LOST]++;
+  look_around(c, lease, turn->now);
   release(c, turn, lease);
 }
 
-/* What upstream said about the whole pool: nobody starts before the stated wait is over. */
-static void hear(struct weir_coord *c, struct weir_pool *pool, const struct weir_msg_settle *settle,
-                 weir_tstamp now)
+/* What upstream said about the pool's quota. Budgets over several pools are not told: none of them
+ * would know which of its pools it was about. */
+static void hear(struct weir_coord *c, struct weir_turn *turn, const struct weir_held *lease,
+                 const struct weir_msg_settle *settle)
 {
-  weir_duration wait = settle->retry_after_us ? settle->retry_after_us : FREEZE_DEFAULT_US;
-  weir_tstamp until = weir_time_add(now, wait < FREEZE_MAX_US ? wait : FREEZE_MAX_US);
+  struct weir_pool *pool = &c->pools[lease->pool];
+  const enum weir_heard heard =
+      weir_ledger_hear(&pool->ledger, &lease->entry, settle, &turn->instant);
 
+  c->counters[WEIR_COUNTER_FALLBACKS] += heard == WEIR_HEARD_FALLBACK;
+  c->counters[WEIR_COUNTER_CUTS] += heard == WEIR_HEARD_CUT;
   if (!weir_outcome_is_quota(settle->outcome))
     return;
   pool->rejected_429++;
   c->counters[WEIR_COUNTER_REJECTED_429]++;
-  if (until > pool->frozen_until)
-    pool->frozen_until = until;
+}
+
+/* The lease as |settle| tells it. */
+static struct weir_ledger_entry settled(struct weir_coord *c, const struct weir_held *lease,
+                                        const struct weir_msg_settle *settle, weir_tstamp now)
+{
+  const struct weir_pool *pool = &c->pools[lease->pool];
+  struct weir_ledger_entry after = lease->entry;
+  struct weir_books books;
+
+  if (!settle->is_sent) {
+    after.is_void = true;
+    after.is_open = false;
+    return after;
+  }
+  weir_books_of_lease(c, lease, &books);
+  weir_ledger_narrow(&after, weir_time_add(weir_time_sub(now, settle->sent_ago_us),
+                                           pool->config.jitter_us + weir_books_widen_us(&books)));
+  if (settle->has_usage) {
+    after.cost.input_tokens = settle->input_tokens;
+    after.cost.output_tokens = settle->output_tokens;
+    after.cost.spend = weir_price_of(&pool->config, &after.cost);
+    after.is_known = true;
+  }
+  after.is_open = !settle->is_final;
+  return after;
 }
 
 void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                        const struct weir_msg_settle *settle)
 {
-  const weir_tstamp now = turn->now;
   const bool was_starved = c->is_starved;
-  struct weir_cost actual = {0};
+  struct weir_ledger_entry after;
   struct weir_held *lease;
   struct weir_pool *pool;
-  weir_tstamp arrival_max = 0;
   uint32_t call;
 
   if (!weir_table_find(&c->calls, weir_call_key((uint32_t)(s - c->sessions), settle->seq), &call) ||
@@ -127,22 +213,17 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
   }
   lease = &c->leases[call & ~WEIR_CALL_LEASE];
   pool = &c->pools[lease->pool];
-  if (settle->is_sent) {
-    actual = lease->entry.cost;
-    if (settle->has_usage) {
-      actual.input_tokens = settle->input_tokens;
-      actual.output_tokens = settle->output_tokens;
-    }
-    arrival_max = weir_time_add(weir_time_sub(now, settle->sent_ago_us), pool->config.jitter_us);
-    hear(c, pool, settle, now);
-  }
-  weir_ledger_settle(&pool->ledger, &lease->entry, &actual, arrival_max, now);
-  if (settle->is_final || !settle->is_sent) {
+  if (settle->is_sent)
+    hear(c, turn, lease, settle);
+  after = settled(c, lease, settle, turn->now);
+  replace(c, turn, lease, &after);
+  look_around(c, lease, turn->now);
+  if (!after.is_open) {
+    if (after.is_known && !after.is_void)
+      weir_bias_learn(&pool->bias, &after.reserve, &after.cost);
     c->counters[settle->is_sent ? WEIR_COUNTER_SETTLED : WEIR_COUNTER_SETTLED_UNUSED]++;
     release(c, turn, lease);
   }
-  if (was_starved) /* the pools that waited longer for the place of a lease go first */
-    weir_timer_set(&c->pool_timers, &pool->timer, now);
-  else if (pool->state == WEIR_POOL_OPEN)
-    weir_queue_serve(c, turn, pool);
+  if (!was_starved && pool->state == WEIR_POOL_OPEN) /* else who waited longer goes first */
+    weir_serve_pool(c, turn, pool);
 }

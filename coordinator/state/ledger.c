@@ -1,28 +1,115 @@
-#include <weir/ledger.h>
+#include "ledger_machine.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* A take lies at most one horizon ahead and its arrival one hold later. */
-#define RING_AHEAD_US (WEIR_HOLD_MAX_US + WEIR_US_PER_S)
+/* ---- what a lease weighs ---- */
 
-__extension__ typedef unsigned __int128 wide;
-
-static weir_duration hold_of(const struct weir_pool_config *config)
+uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension dimension)
 {
-  weir_duration hold = config->ttl_us + config->jitter_us;
-
-  assert(hold <= WEIR_HOLD_MAX_US);
-  return hold;
+  switch (dimension) {
+  case WEIR_DIMENSION_REQUESTS:
+  case WEIR_DIMENSION_IN_FLIGHT:
+    return cost->requests;
+  case WEIR_DIMENSION_INPUT_TOKENS:
+    return cost->input_tokens;
+  case WEIR_DIMENSION_OUTPUT_TOKENS:
+    return cost->output_tokens;
+  case WEIR_DIMENSION_TOTAL_TOKENS:
+    return cost->input_tokens + cost->output_tokens;
+  case WEIR_DIMENSION_SPEND:
+    return cost->spend;
+  case WEIR_DIMENSION_MAX:
+    break;
+  }
+  assert(false);
+  return 0;
 }
 
-static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit, uint64_t *slots,
-                       const struct weir_limit_config *config, weir_tstamp now)
+bool weir_limit_is_windowed(const struct weir_ledger_limit *limit)
 {
+  return limit->config.dimension != WEIR_DIMENSION_IN_FLIGHT;
+}
+
+bool weir_limit_is_smoothable(const struct weir_ledger_limit *limit)
+{
+  return weir_limit_is_windowed(limit) && !limit->config.is_day &&
+         (limit->config.window_us <= WEIR_LEDGER_SMOOTH_MAX_US || limit->config.burst > 0);
+}
+
+uint64_t weir_limit_charge(const struct weir_ledger_limit *limit,
+                           const struct weir_ledger_entry *entry)
+{
+  const uint64_t cost = weir_ledger_cost_of(&entry->cost, limit->config.dimension);
+  uint64_t reserve;
+
+  if (entry->is_void || !weir_limit_is_windowed(limit))
+    return 0;
+  if (!limit->config.is_prepaid)
+    return cost;
+  reserve = weir_ledger_cost_of(&entry->reserve, limit->config.dimension);
+  return cost > reserve ? cost : reserve;
+}
+
+static uint64_t flight_of(const struct weir_ledger_limit *limit,
+                          const struct weir_ledger_entry *entry)
+{
+  return !weir_limit_is_windowed(limit) && entry->is_open && !entry->is_void ? entry->cost.requests
+                                                                             : 0;
+}
+
+/* Only what is estimated can be wrong: a request is one request. */
+static weir_wide variance_of(const struct weir_ledger_limit *limit,
+                             const struct weir_ledger_entry *entry)
+{
+  uint64_t sigma;
+
+  if (limit->config.dimension == WEIR_DIMENSION_REQUESTS || limit->config.is_prepaid ||
+      !entry->is_open || entry->is_known)
+    return 0;
+  sigma = weir_wide_clamp(weir_wide_mul(weir_limit_charge(limit, entry), entry->error_pm) / 1000,
+                          WEIR_LIMIT_MAX);
+  return weir_wide_mul(sigma, sigma);
+}
+
+const struct weir_calendar_zone *weir_limit_zone(const struct weir_ledger_limit *limit,
+                                                 const struct weir_calendar *calendar)
+{
+  return limit->config.is_day ? weir_calendar_zone(calendar, limit->config.zone) : NULL;
+}
+
+/* ---- opening and closing ---- */
+
+/* A bit that no other limit has. Limits change places, their bits stay. */
+static uint8_t bit_free(const struct weir_ledger *l, const struct weir_ledger_limit *self)
+{
+  uint8_t taken = 0;
+
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (&l->limits[i] != self)
+      taken |= l->limits[i].bit;
+  }
+  return (uint8_t)(~taken & (taken + 1));
+}
+
+static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit,
+                       const struct weir_limit_config *config, const struct weir_instant *now)
+{
+  uint64_t *ring = limit->ring.slots, *trail = limit->trail.slots;
+
+  memset(limit, 0, sizeof(*limit));
   limit->config = *config;
-  limit->born_number = l->number_next;
-  limit->closed_until = 0;
-  weir_ring_init(&limit->ring, slots, config->window_us, RING_AHEAD_US, now);
+  limit->bit = bit_free(l, limit);
+  assert(limit->bit != 0);
+  limit->ceiling = limit->effective = config->amount;
+  limit->born_number = now->number;
+  limit->ring.slots = ring;
+  limit->trail.slots = trail;
+  weir_day_init(&limit->day, now->number);
+  if (weir_limit_is_windowed(limit))
+    weir_ring_init(&limit->ring, ring, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
+  if (weir_limit_is_smoothable(limit))
+    weir_trail_init(&limit->trail, trail, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
 }
 
 /* Closes |limit| until leases that started by |until| can no longer be in its window, however long
@@ -30,28 +117,94 @@ static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit, u
 static void limit_close(struct weir_ledger_limit *limit, weir_tstamp until)
 {
   const weir_duration window = limit->config.window_us;
-  const weir_tstamp over_at = until + WEIR_HOLD_MAX_US + window;
+  const weir_tstamp over_at = until + WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + window;
 
-  if (window <= WEIR_LEDGER_ASSUME_MAX && over_at > limit->closed_until)
+  if (weir_limit_is_windowed(limit) && window <= WEIR_LEDGER_ASSUME_MAX &&
+      over_at > limit->closed_until)
     limit->closed_until = over_at;
 }
 
-void weir_ledger_init(struct weir_ledger *l, uint64_t *slots, const struct weir_pool_config *config,
-                      weir_tstamp now)
+static weir_duration sub_us_of(const struct weir_ledger *l)
+{
+  return l->rules.sub_us > 0 ? l->rules.sub_us : WEIR_SUB_DEFAULT_US;
+}
+
+/* A sub-window that is too short for one request is widened to the least multiple that is not. */
+uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_limit *limit,
+                         weir_duration *ret_us)
+{
+  const weir_duration sub = sub_us_of(l), window = limit->config.window_us;
+  weir_duration one, length;
+
+  if (limit->config.dimension != WEIR_DIMENSION_REQUESTS || limit->config.is_shadow ||
+      !weir_limit_is_smoothable(limit) || window <= sub)
+    return 0;
+  one = (window + limit->ceiling - 1) / limit->ceiling;
+  length = (one + sub - 1) / sub * sub;
+  if (length >= window)
+    return 0;
+  *ret_us = length;
+  return weir_wide_clamp(weir_wide_mul(limit->ceiling, length) / window, WEIR_LIMIT_MAX);
+}
+
+void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_new,
+                          const struct weir_instant *now)
+{
+  const bool had_sub = l->has_sub, has_room = hold_us <= l->sub_hold_us;
+  weir_duration longest = 0;
+
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    weir_duration length = 0;
+
+    if (weir_ledger_sub(l, &l->limits[i], &length) > 0 && length > longest)
+      longest = length;
+  }
+  if (!has_room)
+    l->sub_hold_us = hold_us;
+  l->has_sub = l->profile >= WEIR_PROFILE_PACED && longest > 0;
+  if (!l->has_sub || (had_sub && has_room && longest == l->sub.window_us))
+    return;
+  weir_ring_init(&l->sub, l->sub.slots, longest,
+                 l->sub_hold_us + WEIR_LEDGER_WIDEN_MAX_US + WEIR_LEDGER_HORIZON_US, now->at);
+  l->sub_born_number = now->number;
+  l->sub_closed_until = is_new
+                            ? 0
+                            : weir_time_add(now->at > l->start_last ? now->at : l->start_last,
+                                            WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + longest);
+}
+
+static enum weir_profile profile_of(const struct weir_rules_config *rules)
+{
+  return rules->profile > 0 ? rules->profile : WEIR_PROFILE_WINDOW;
+}
+
+void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
+                      const struct weir_ledger_config *config, const struct weir_instant *now)
 {
   memset(l, 0, sizeof(*l));
   l->limits_count = config->limits_count;
-  l->hold_us = hold_of(config);
-  /* Rings of limits not in use keep their slots too: a reload may bring limits into use. */
-  for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++)
-    l->limits[i].ring.slots = slots + (size_t)i * WEIR_RING_SLOTS;
+  l->rules = *config->rules;
+  l->profile = profile_of(&l->rules);
+  l->clean_at = now->at;
+  /* Limits not in use keep their slots too: a reload may bring them into use. */
+  for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++) {
+    l->limits[i].ring.slots = slots + (size_t)i * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS);
+    l->limits[i].trail.slots = l->limits[i].ring.slots + WEIR_RING_SLOTS;
+  }
+  l->sub.slots = slots + (size_t)WEIR_LIMITS_MAX * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS);
   for (uint32_t i = 0; i < config->limits_count; i++)
-    limit_open(l, &l->limits[i], l->limits[i].ring.slots, &config->limits[i], now);
+    limit_open(l, &l->limits[i], &config->limits[i], now);
+  weir_ledger_sub_open(l, config->hold_us, true, now);
 }
 
+/* ---- another configuration ---- */
+
+/* Limits are known by what they count and how; only their amounts, bursts and modes may change. */
 static bool is_same(const struct weir_limit_config *a, const struct weir_limit_config *b)
 {
-  return a->dimension == b->dimension && a->window_us == b->window_us;
+  return a->dimension == b->dimension && a->window_us == b->window_us && a->is_day == b->is_day &&
+         (!a->is_day || a->zone_id == b->zone_id) && a->is_prepaid == b->is_prepaid &&
+         (a->burst > 0) == (b->burst > 0);
 }
 
 static void swap(struct weir_ledger *l, uint32_t a, uint32_t b)
@@ -71,7 +224,8 @@ static uint32_t limit_find(const struct weir_ledger *l, uint32_t from,
   return from;
 }
 
-static bool is_wanted(const struct weir_pool_config *config, const struct weir_limit_config *limit)
+static bool is_wanted(const struct weir_ledger_config *config,
+                      const struct weir_limit_config *limit)
 {
   for (uint32_t i = 0; i < config->limits_count; i++) {
     if (is_same(&config->limits[i], limit))
@@ -83,7 +237,7 @@ static bool is_wanted(const struct weir_pool_config *config, const struct weir_l
 /* The place at or behind |from| of a limit that |config| does not want, or a new place behind all.
  * There always is one: those wanted and the new one are at most WEIR_LIMITS_MAX together. */
 static uint32_t limit_place(struct weir_ledger *l, uint32_t from,
-                            const struct weir_pool_config *config)
+                            const struct weir_ledger_config *config)
 {
   while (from < l->limits_count && is_wanted(config, &l->limits[from].config))
     from++;
@@ -93,26 +247,43 @@ static uint32_t limit_place(struct weir_ledger *l, uint32_t from,
   return from;
 }
 
-void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config *config,
-                           weir_tstamp now)
+/* What was learned of another amount is not true of this one. */
+static void limit_change(struct weir_ledger_limit *limit, const struct weir_limit_config *config)
 {
-  const weir_tstamp started = now > l->start_last ? now : l->start_last;
+  if (limit->config.amount != config->amount) {
+    limit->ceiling = limit->effective = config->amount;
+    limit->cut_from = 0;
+  }
+  limit->config = *config;
+}
 
-  l->hold_us = hold_of(config);
+void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_config *config,
+                           const struct weir_instant *now)
+{
+  const weir_tstamp started = now->at > l->start_last ? now->at : l->start_last;
+  const bool is_other = l->rules.profile != config->rules->profile ||
+                        l->rules.is_fixed != config->rules->is_fixed ||
+                        l->rules.sub_us != config->rules->sub_us;
+
+  weir_ledger_refresh(l, now);
   for (uint32_t i = 0; i < config->limits_count; i++) {
     const struct weir_limit_config *wanted = &config->limits[i];
     uint32_t found = limit_find(l, i, wanted);
 
     if (found < l->limits_count) {
       swap(l, i, found);
-      l->limits[i].config.amount = wanted->amount;
+      limit_change(&l->limits[i], wanted);
     } else {
       swap(l, i, limit_place(l, i, config));
-      limit_open(l, &l->limits[i], l->limits[i].ring.slots, wanted, now);
+      limit_open(l, &l->limits[i], wanted, now);
       limit_close(&l->limits[i], started);
     }
   }
   l->limits_count = config->limits_count;
+  l->rules = *config->rules;
+  if (is_other)
+    l->profile = profile_of(&l->rules);
+  weir_ledger_sub_open(l, config->hold_us, false, now);
 }
 
 void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
@@ -121,129 +292,125 @@ void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
     limit_close(&l->limits[i], until);
 }
 
-uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, weir_tstamp now)
+/* ---- the books ---- */
+
+void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
+{
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    struct weir_ledger_limit *limit = &l->limits[i];
+
+    if (weir_limit_is_windowed(limit))
+      weir_ring_advance(&limit->ring, now->at);
+    if (weir_limit_is_smoothable(limit))
+      weir_trail_advance(&limit->trail, now->at);
+    if (limit->config.is_day)
+      weir_day_advance(&limit->day, weir_limit_zone(limit, now->calendar), now->number);
+  }
+  if (l->has_sub)
+    weir_ring_advance(&l->sub, now->at);
+  weir_learn_refresh(l, now->at);
+}
+
+uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, const struct weir_instant *now)
 {
   struct weir_ledger_limit *limit = &l->limits[index];
+  uint64_t used;
 
-  weir_ring_advance(&limit->ring, now);
-  if (now < limit->closed_until && limit->ring.used < limit->config.amount)
-    return limit->config.amount;
-  return limit->ring.used;
+  weir_ledger_refresh(l, now);
+  if (!weir_limit_is_windowed(limit))
+    used = limit->flight;
+  else
+    used = weir_limit_zone(limit, now->calendar) ? limit->day.used : limit->ring.used;
+  if (now->at < limit->closed_until && used < limit->effective)
+    return limit->effective;
+  return used;
 }
 
-uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension dimension)
+void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                      const struct weir_instant *now, uint8_t *ret_both)
 {
-  switch (dimension) {
-  case WEIR_DIMENSION_REQUESTS:
-    return cost->requests;
-  case WEIR_DIMENSION_INPUT_TOKENS:
-    return cost->input_tokens;
-  case WEIR_DIMENSION_OUTPUT_TOKENS:
-    return cost->output_tokens;
-  case WEIR_DIMENSION_TOTAL_TOKENS:
-    return cost->input_tokens + cost->output_tokens;
-  case WEIR_DIMENSION_SPEND:
-  case WEIR_DIMENSION_IN_FLIGHT:
-  case WEIR_DIMENSION_MAX:
-    break;
-  }
-  assert(false);
-  return 0;
-}
-
-int weir_ledger_misfit(const struct weir_ledger *l, const struct weir_cost *cost)
-{
-  for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (weir_ledger_cost_of(cost, l->limits[i].config.dimension) > l->limits[i].config.amount)
-      return (int)i;
-  }
-  return -1;
-}
-
-weir_tstamp weir_ledger_earliest(struct weir_ledger *l, const struct weir_cost *cost,
-                                 weir_tstamp from, weir_tstamp now, int *ret_binding)
-{
-  struct weir_cost nothing = {0};
-
-  return weir_ledger_eta(l, &nothing, cost, from, now, ret_binding);
-}
-
-weir_tstamp weir_ledger_eta(struct weir_ledger *l, const struct weir_cost *ahead,
-                            const struct weir_cost *cost, weir_tstamp from, weir_tstamp now,
-                            int *ret_binding)
-{
-  weir_tstamp earliest = from > l->start_last ? from : l->start_last;
-  int binding = weir_ledger_misfit(l, cost);
-
-  if (binding >= 0) {
-    if (ret_binding)
-      *ret_binding = binding;
-    return WEIR_NEVER;
-  }
+  assert(entry->start >= now->at && entry->start >= l->start_last);
+  assert(entry->start - now->at <= WEIR_LEDGER_HORIZON_US);
+  assert(entry->arrival_max >= entry->start);
+  weir_ledger_refresh(l, now);
+  l->start_last = entry->start;
+  *ret_both = 0;
   for (uint32_t i = 0; i < l->limits_count; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
-    const uint64_t amount = limit->config.amount;
-    uint64_t total = weir_ledger_cost_of(ahead, limit->config.dimension) +
-                     weir_ledger_cost_of(cost, limit->config.dimension);
-    uint64_t windows = total > 0 ? (total - 1) / amount : 0;
-    weir_tstamp at;
+    const uint64_t charge = weir_limit_charge(limit, entry);
 
-    /* What charges are left falls with time only, so one pass over the limits finds the answer. */
-    weir_ring_advance(&limit->ring, now);
-    at = limit->closed_until > from ? limit->closed_until : from;
-    at = weir_ring_earliest(&limit->ring, amount - (total - windows * amount), at);
-    if (windows > WEIR_DURATION_MAX / limit->config.window_us)
-      at = weir_time_add(at, WEIR_DURATION_MAX);
-    else
-      at = weir_time_add(at, windows * limit->config.window_us);
-    if (at > earliest) {
-      earliest = at;
-      binding = (int)i;
-    }
+    limit->flight += flight_of(limit, entry);
+    limit->variance += variance_of(limit, entry);
+    if (!weir_limit_is_windowed(limit))
+      continue;
+    weir_ring_add(&limit->ring, entry->arrival_max, charge);
+    if (weir_limit_is_smoothable(limit))
+      weir_trail_add(&limit->trail, entry->arrival_max, charge);
+    if (limit->config.is_day && weir_day_add(&limit->day, weir_limit_zone(limit, now->calendar),
+                                             entry->arrival_max, charge))
+      *ret_both |= limit->bit;
   }
-  if (ret_binding)
-    *ret_binding = binding;
-  return earliest;
+  if (l->has_sub)
+    weir_ring_add(&l->sub, entry->arrival_max, entry->is_void ? 0 : entry->cost.requests);
 }
 
-void weir_ledger_take(struct weir_ledger *l, const struct weir_cost *cost, weir_tstamp start,
-                      weir_tstamp now, struct weir_ledger_entry *ret_entry)
-{
-  assert(start >= now && start >= l->start_last);
-  ret_entry->cost = *cost;
-  ret_entry->number = l->number_next++;
-  ret_entry->start = start;
-  ret_entry->arrival_max = start + l->hold_us;
-  l->start_last = start;
-  for (uint32_t i = 0; i < l->limits_count; i++) {
-    struct weir_ledger_limit *limit = &l->limits[i];
-
-    weir_ring_advance(&limit->ring, now);
-    weir_ring_add(&limit->ring, ret_entry->arrival_max,
-                  weir_ledger_cost_of(cost, limit->config.dimension));
-  }
-}
-
-void weir_ledger_settle(struct weir_ledger *l, struct weir_ledger_entry *entry,
-                        const struct weir_cost *actual, weir_tstamp arrival_max, weir_tstamp now)
+void weir_ledger_narrow(struct weir_ledger_entry *entry, weir_tstamp arrival_max)
 {
   if (arrival_max < entry->start)
     arrival_max = entry->start;
-  if (arrival_max > entry->arrival_max)
-    arrival_max = entry->arrival_max;
-  for (uint32_t i = 0; i < l->limits_count; i++) {
-    struct weir_ledger_limit *limit = &l->limits[i];
-    const enum weir_dimension dimension = limit->config.dimension;
+  if (arrival_max < entry->arrival_max)
+    entry->arrival_max = arrival_max;
+}
 
-    if (entry->number < limit->born_number)
-      continue;
-    weir_ring_advance(&limit->ring, now);
-    weir_ring_remove(&limit->ring, entry->arrival_max,
-                     weir_ledger_cost_of(&entry->cost, dimension));
-    weir_ring_add(&limit->ring, arrival_max, weir_ledger_cost_of(actual, dimension));
+static void limit_settle(struct weir_ledger_limit *limit, const struct weir_ledger_entry *before,
+                         const struct weir_ledger_entry *after, const struct weir_instant *now,
+                         uint8_t *both)
+{
+  const uint64_t was = weir_limit_charge(limit, before), is = weir_limit_charge(limit, after);
+  bool is_both = (*both & limit->bit) != 0;
+
+  limit->flight += flight_of(limit, after) - flight_of(limit, before);
+  limit->variance += variance_of(limit, after) - variance_of(limit, before);
+  if (!weir_limit_is_windowed(limit))
+    return;
+  weir_ring_remove(&limit->ring, before->arrival_max, was);
+  weir_ring_add(&limit->ring, after->arrival_max, is);
+  if (weir_limit_is_smoothable(limit)) {
+    weir_trail_remove(&limit->trail, before->arrival_max, was);
+    weir_trail_add(&limit->trail, after->arrival_max, is);
   }
-  entry->cost = *actual;
-  entry->arrival_max = arrival_max;
+  if (!limit->config.is_day)
+    return;
+  weir_day_replace(&limit->day, weir_limit_zone(limit, now->calendar), after->number, &is_both, was,
+                   after->arrival_max, is);
+  *both = (uint8_t)((*both & ~limit->bit) | (is_both ? limit->bit : 0));
+}
+
+/* How long calls take: what a limit of calls in flight is estimated by. */
+static void flight_learn(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                         weir_tstamp now)
+{
+  const weir_duration took = weir_time_sub(now, entry->start);
+
+  l->flight_us = l->flight_us > 0 ? (l->flight_us * 15 + took) / 16 : took;
+}
+
+void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *before,
+                        const struct weir_ledger_entry *after, const struct weir_instant *now,
+                        uint8_t *both)
+{
+  assert(before->number == after->number && after->arrival_max <= before->arrival_max);
+  weir_ledger_refresh(l, now);
+  if (before->is_open && !after->is_open && !after->is_void)
+    flight_learn(l, after, now->at);
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (after->number >= l->limits[i].born_number)
+      limit_settle(&l->limits[i], before, after, now, both);
+  }
+  if (l->has_sub && after->number >= l->sub_born_number) {
+    weir_ring_remove(&l->sub, before->arrival_max, before->is_void ? 0 : before->cost.requests);
+    weir_ring_add(&l->sub, after->arrival_max, after->is_void ? 0 : after->cost.requests);
+  }
 }
 
 weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir_cost *cost)
@@ -252,17 +419,38 @@ weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir
 
   for (uint32_t i = 0; i < l->limits_count; i++) {
     const struct weir_limit_config *limit = &l->limits[i].config;
-    wide pace =
-        (wide)weir_ledger_cost_of(cost, limit->dimension) * limit->window_us / limit->amount;
+    uint64_t pace;
 
+    if (limit->is_shadow || !weir_limit_is_windowed(&l->limits[i]))
+      continue;
+    pace = weir_wide_clamp(
+        weir_wide_mul(weir_ledger_cost_of(cost, limit->dimension), limit->window_us) /
+            limit->amount,
+        WEIR_WINDOW_MAX_US);
     if (pace > longest)
-      longest = pace < WEIR_WINDOW_MAX_US ? (weir_duration)pace : WEIR_WINDOW_MAX_US;
+      longest = pace;
   }
   return longest;
 }
 
 void weir_ledger_check(const struct weir_ledger *l)
 {
-  for (uint32_t i = 0; i < l->limits_count; i++)
-    weir_ring_check(&l->limits[i].ring);
+  uint8_t bits = 0;
+
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    const struct weir_ledger_limit *limit = &l->limits[i];
+
+    assert(limit->bit != 0 && (bits & limit->bit) == 0);
+    bits |= limit->bit;
+    assert(limit->effective > 0 && limit->effective <= limit->ceiling &&
+           limit->ceiling <= limit->config.amount);
+    if (weir_limit_is_windowed(limit))
+      weir_ring_check(&limit->ring);
+    if (weir_limit_is_smoothable(limit))
+      weir_trail_check(&limit->trail);
+    if (limit->config.is_day)
+      weir_day_check(&limit->day);
+  }
+  if (l->has_sub)
+    weir_ring_check(&l->sub);
 }

@@ -47,3 +47,37 @@ void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at
   assert(err == WEIR_OK);
   (void)err;
 }
+
+/* FNV-1a. */
+uint64_t weir_text_hash(const char *text, uint32_t seed)
+{
+  uint64_t hash = UINT64_C(0xcbf29ce484222325) + seed * UINT64_C(0x9e3779b97f4a7c15);
+
+  for (; *text; text++)
+    hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+  return hash;
+}
+
+void weir_cost_add(struct weir_cost *sum, const struct weir_cost *cost)
+{
+  sum->requests += cost->requests;
+  sum->input_tokens += cost->input_tokens;
+  sum->output_tokens += cost->output_tokens;
+  sum->spend += cost->spend;
+}
+
+void weir_cost_sub(struct weir_cost *sum, const struct weir_cost *cost)
+{
+  sum->requests -= cost->requests;
+  sum->input_tokens -= cost->input_tokens;
+  sum->output_tokens -= cost->output_tokens;
+  sum->spend -= cost->spend;
+}
+
+uint64_t weir_price_of(const struct weir_pool_config *config, const struct weir_cost *cost)
+{
+  const weir_wide price = weir_wide_mul(cost->input_tokens, config->price_input) +
+                          weir_wide_mul(cost->output_tokens, config->price_output);
+
+  return weir_wide_clamp((price + 999999) / 1000000, WEIR_AMOUNT_MAX);
+}

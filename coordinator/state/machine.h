@@ -2,8 +2,11 @@
  *
  *   coord.c    storage, dispatch from event to handler, timers
  *   pools.c    which pools there are: configuration and names
+ *   budgets.c  limits over several pools, and the lines of those who wait for one
+ *   tenants.c  who shares a pool: weights, own budgets, lists of what waits
  *   session.c  who talks: HELLO, PING, BYE, silence
- *   queue.c    who waits: ASK, CANCEL, order of service, grants
+ *   queue.c    who waits: ASK, CANCEL, ETAs, deadlines
+ *   serve.c    who is next, and when: order of service, parking, grants
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   show.c     what people see: SHOW
  *   check.c    what must hold after every event
@@ -14,7 +17,10 @@
 #ifndef WEIR_COORD_MACHINE_H
 #define WEIR_COORD_MACHINE_H
 
+#include <weir/bias.h>
+#include <weir/calendar.h>
 #include <weir/coord.h>
+#include <weir/fair.h>
 #include <weir/ledger.h>
 #include <weir/pq.h>
 #include <weir/rng.h>
@@ -55,26 +61,54 @@ struct weir_session {
   uint64_t seq_seen[WEIR_SEQ_WINDOW / 64];
 };
 
+/* A waiting ask: there may be very many. Its pool, class and tenant are those of its record. */
 struct weir_waiting {
-  struct weir_pq_node timer; /* deadline */
-  uint32_t session, pool;
+  struct weir_pq_node timer; /* at its deadline */
   uint64_t seq;
-  enum weir_class class;
-  struct weir_cost cost;
-  weir_tstamp deadline;
-  struct weir_link in_pool, in_session;
-  char model[WEIR_NAME_SIZE];
+  uint32_t requests, input_tokens, output_tokens;
+  uint32_t session, tenant;
+  uint32_t name, name_born; /* of its model: a reload may have given the place to another name */
+  struct weir_link in_tenant, in_session;
+};
+
+/* The ledgers of one lease: its pool's, those of shared budgets, and its tenant's own. */
+#define WEIR_LEASE_LEDGERS (1 + WEIR_POOL_BUDGETS + 1)
+
+struct weir_books {
+  uint32_t count, shared; /* |shared| of them others may spend, too: all but the tenant's own */
+  struct weir_ledger *ledgers[WEIR_LEASE_LEDGERS];
+  uint32_t budgets[WEIR_LEASE_LEDGERS]; /* [0], the pool's, is WEIR_NONE */
 };
 
 struct weir_held {
   struct weir_pq_node timer; /* when it is forgotten */
-  uint32_t session, pool;
+  uint32_t session, pool, tenant;
   uint64_t seq;
-  enum weir_class class;
+  uint64_t charged; /* to its tenant's virtual time */
   struct weir_ledger_entry entry;
   weir_duration ttl_us;
+  uint8_t books_count, books_shared;
+  uint8_t both[WEIR_LEASE_LEDGERS]; /* what each ledger has to remember */
+  uint32_t budgets[WEIR_LEASE_LEDGERS];
   uint32_t free_next;
   char model[WEIR_NAME_SIZE];
+};
+
+/* A place in the line for a budget. */
+struct weir_place {
+  struct weir_link link;
+  uint32_t budget; /* WEIR_NONE: in no line */
+};
+
+/* A tenant in one pool and class, beside its record in |fair| with the same index. */
+struct weir_tenant {
+  struct weir_pq_node timer; /* parked: when its own budget is to be looked at again */
+  bool is_parked;            /* its own budget blocks it, so others go first */
+  uint32_t budget;           /* its own, or WEIR_NONE */
+  uint64_t ticket;           /* its rank in lines; 0: none yet */
+  struct weir_place place;   /* in the line for |budget| */
+  struct weir_list asks;     /* first come, first served */
+  struct weir_cost queued;   /* sum over |asks|; no spend, prices may change */
 };
 
 enum weir_pool_state {
@@ -83,23 +117,48 @@ enum weir_pool_state {
   WEIR_POOL_REMOVED = 2 /* no longer configured; keeps its books until its place is needed */
 };
 
+struct weir_queue {
+  uint32_t count;
+  struct weir_cost queued; /* sum over its tenants */
+};
+
 struct weir_pool {
   struct weir_pq_node timer; /* when its queue is to be looked at again */
   enum weir_pool_state state;
-  struct weir_pool_config config;
+  struct weir_pool_config config;                   /* budgets: indices into the machine's */
+  uint32_t former_count, former[WEIR_POOL_BUDGETS]; /* budgets before the reload under way */
   struct weir_ledger ledger;
-  struct weir_list queue[WEIR_CLASS_MAX];
-  struct weir_cost queued[WEIR_CLASS_MAX]; /* sums over the queue */
-  weir_duration batch_owed_us;             /* of the whole quota, to batch, by its floor */
-  weir_tstamp frozen_until;
+  struct weir_bias bias;
+  struct weir_queue queue[WEIR_CLASS_MAX];
+  weir_duration batch_owed_us; /* of the whole quota, to batch, by its floor */
+  uint64_t ticket;             /* its rank in lines; 0: none yet */
+  struct weir_place places[WEIR_POOL_BUDGETS];
   uint32_t leases_count;
   uint64_t grants, rejected_429;
 };
 
+/* Limits over several pools, or of one tenant. */
+struct weir_budget {
+  enum weir_pool_state state;
+  struct weir_budget_config config;
+  struct weir_ledger ledger;
+  struct weir_list line; /* of those whom it blocks, by their tickets */
+  uint32_t leases_count;
+};
+
+/* A name keeps its place as long as it is configured. */
 struct weir_name {
-  char name[WEIR_NAME_SIZE];
+  char name[WEIR_NAME_SIZE]; /* "": a free place */
   char model[WEIR_NAME_SIZE];
   uint32_t pool;
+  uint32_t born; /* counts names: another one in the same place has another */
+  bool is_wanted;
+};
+
+/* What the configuration says of a tenant. */
+struct weir_share {
+  char name[WEIR_TENANT_SIZE];
+  uint32_t pool, weight, budget; /* the machine's indices, WEIR_POOL_ANY, WEIR_NONE */
 };
 
 struct weir_coord {
@@ -109,16 +168,24 @@ struct weir_coord {
   weir_tstamp started_at, configured_at, arrival_max;
   weir_duration heartbeat_us, session_ttl_us;
   uint32_t session_asks_max;
-  uint32_t names_count;
+  uint32_t names_born;
+  uint64_t lease_number; /* of the next lease, over all ledgers */
+  uint64_t ticket_next;
   struct weir_rng rng;
   uint64_t counters[WEIR_COUNTER_MAX];
+  struct weir_calendar calendar;
 
   struct weir_session *sessions;
   struct weir_waiting *asks;
   struct weir_held *leases;
   struct weir_pool *pools;
+  struct weir_budget *budgets;
+  struct weir_tenant *tenants; /* two a pool without name, then bounds.tenants_max */
   struct weir_name *names;
-  uint64_t *slots;
+  struct weir_share *shares;
+  uint32_t shares_count;
+  uint64_t *slots; /* of the pools' ledgers, then of the budgets' */
+  struct weir_fair fair;
 
   uint32_t sessions_free, asks_free, leases_free; /* heads of free lists */
   uint32_t sessions_open;
@@ -127,7 +194,8 @@ struct weir_coord {
   struct weir_table by_token, by_instance; /* -> session */
   struct weir_table calls;                 /* (session, seq) -> ask or lease */
   struct weir_table by_name;               /* hash of a name -> names */
-  struct weir_pq session_timers, ask_timers, lease_timers, pool_timers;
+  struct weir_table by_share;              /* hash of a tenant's name and pool -> shares */
+  struct weir_pq session_timers, ask_timers, lease_timers, pool_timers, tenant_timers;
 };
 
 /* What a handler works on: one event, one update. */
@@ -135,6 +203,17 @@ struct weir_turn {
   weir_tstamp now;
   uint64_t route;
   struct weir_coord_update *update;
+  struct weir_instant instant; /* |now| as ledgers see it */
+};
+
+/* What a lease would be. */
+struct weir_plan {
+  struct weir_books books;
+  struct weir_ledger_entry entry;
+  weir_duration ttl_us, hold_us;
+  /* The ledger and its limit that decide the start; NULL and -1 when none does. */
+  const struct weir_ledger *by;
+  int binding;
 };
 
 /* machine.c */
@@ -143,17 +222,78 @@ struct weir_turn {
 struct weir_msg *weir_turn_send(struct weir_turn *turn, uint64_t route, enum weir_msg_type type);
 bool weir_turn_is_full(const struct weir_turn *turn);
 uint64_t weir_call_key(uint32_t session, uint64_t seq);
+/* weir_text_hash returns a hash of |text|, another one for each |seed|. */
+uint64_t weir_text_hash(const char *text, uint32_t seed);
 void weir_list_append(struct weir_list *list, struct weir_link *link_of_last,
                       struct weir_link *link, uint32_t index);
 void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at);
+void weir_cost_add(struct weir_cost *sum, const struct weir_cost *cost);
+void weir_cost_sub(struct weir_cost *sum, const struct weir_cost *cost);
+/* weir_price_of returns the spend of |cost| by the prices of |config|, rounded up. */
+uint64_t weir_price_of(const struct weir_pool_config *config, const struct weir_cost *cost);
 
 /* pools.c */
 /* weir_pools_configure applies |config|; WEIR_EFULL, changing nothing, beyond the bounds. */
 enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord_config *config,
-                                   weir_tstamp now);
+                                   const struct weir_instant *now);
 void weir_pools_assume_spent(struct weir_coord *c, weir_tstamp until);
 /* weir_coord_name_find returns the index of |name| among the names, or WEIR_NONE. */
 uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name);
+/* weir_pool_named returns the index of the pool |name|, or WEIR_NONE. */
+uint32_t weir_pool_named(const struct weir_coord *c, const char *name);
+bool weir_pool_has_waiting(const struct weir_pool *pool);
+/* weir_pools_look has every queue looked at. */
+void weir_pools_look(struct weir_coord *c, weir_tstamp now);
+/* What was granted by |granted| starts by the returned instant. */
+weir_tstamp weir_started_until(weir_tstamp granted);
+
+/* budgets.c */
+bool weir_budgets_fit(const struct weir_coord *c, const struct weir_coord_config *config);
+void weir_budgets_configure(struct weir_coord *c, const struct weir_coord_config *config,
+                            const struct weir_instant *now);
+/* weir_budget_named returns the index of the budget |name|, or WEIR_NONE. */
+uint32_t weir_budget_named(const struct weir_coord *c, const char *name);
+/* weir_books_open fills |books| with what a lease of |pool| and of the tenant with |own| spends. */
+void weir_books_open(struct weir_coord *c, struct weir_pool *pool, uint32_t own,
+                     struct weir_books *books);
+void weir_books_of_lease(struct weir_coord *c, const struct weir_held *lease,
+                         struct weir_books *books);
+/* weir_books_pace_us is weir_ledger_pace_us over all that tenants share. */
+weir_duration weir_books_pace_us(const struct weir_books *books, const struct weir_cost *cost);
+weir_duration weir_books_widen_us(const struct weir_books *books);
+
+/* Lines. A member is a pool in the line for one of its shared budgets, or a tenant in the line for
+ * its own. They stand by their tickets, so no two wait for each other in two lines. Whoever stands
+ * first is looked at when something comes back to the budget; nobody else is. */
+uint32_t weir_member_of_pool(const struct weir_coord *c, const struct weir_pool *pool, uint32_t k);
+uint32_t weir_member_of_tenant(const struct weir_coord *c, uint32_t tenant);
+/* weir_line_join puts |member| into the line for |budget|, by its ticket, which it gets if need be;
+ * no effect when it stands there. */
+void weir_line_join(struct weir_coord *c, uint32_t budget, uint32_t member);
+/* weir_line_leave takes |member| out of its line, if any; who stands first then is looked at. */
+void weir_line_leave(struct weir_coord *c, uint32_t member, weir_tstamp now);
+/* weir_line_is_clear tells whether nobody with an earlier ticket stands in the line: |ticket| 0 is
+ * later than all. */
+bool weir_line_is_clear(const struct weir_coord *c, uint32_t budget, uint64_t ticket);
+/* weir_line_look has the first of the line looked at. */
+void weir_line_look(struct weir_coord *c, uint32_t budget, weir_tstamp now);
+
+/* tenants.c */
+/* weir_tenants_configure takes over what |config| says of tenants. Nobody is parked. */
+void weir_tenants_configure(struct weir_coord *c, const struct weir_coord_config *config);
+/* weir_tenant_enter returns the tenant |name| in |pool| and |class|, held once more, or WEIR_NONE
+ * when there is no place for one that has a budget of its own; others join the one without name. */
+uint32_t weir_tenant_enter(struct weir_coord *c, uint32_t pool, enum weir_class class,
+                           const char *name);
+uint32_t weir_class_index(uint32_t pool, enum weir_class class);
+uint32_t weir_tenant_pool(const struct weir_coord *c, uint32_t tenant);
+enum weir_class weir_tenant_class(const struct weir_coord *c, uint32_t tenant);
+void weir_tenant_push(struct weir_coord *c, struct weir_waiting *ask);
+/* weir_tenant_remove takes |ask| out of its tenant's list; the ask still holds the tenant. */
+void weir_tenant_remove(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now);
+/* weir_tenant_park lets others go before |tenant| until |at|, or until the line moves. */
+void weir_tenant_park(struct weir_coord *c, uint32_t tenant, weir_tstamp at);
+void weir_tenant_unpark(struct weir_coord *c, uint32_t tenant, weir_tstamp now);
 
 /* session.c */
 void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);
@@ -179,17 +319,31 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
 void weir_queue_cancel(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                        const struct weir_msg_cancel *cancel);
 /* weir_queue_drop takes an ask out of every list and frees it. */
-void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask);
+void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now);
 void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting *ask);
-/* weir_queue_serve grants what can start now and sets the pool's timer for the rest. */
-void weir_queue_serve(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool);
-/* weir_queue_unstarve has every queue looked at, because the place of a lease is free again. */
-void weir_queue_unstarve(struct weir_coord *c, weir_tstamp now);
+/* weir_queue_deny denies a waiting ask, because of |plan|'s limit if it names one, and drops it. A
+ * denied ask holds nothing, so its number is free to be judged afresh. */
+void weir_queue_deny(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting *ask,
+                     enum weir_denial why, weir_tstamp retry_at, const struct weir_plan *plan);
+struct weir_cost weir_ask_cost(const struct weir_waiting *ask);
+/* weir_plan_open fills |plan| for a call of |asked| in |pool|, of a tenant with budget |own|:
+ * books, costs and times, but no start. */
+void weir_plan_open(struct weir_coord *c, struct weir_pool *pool, uint32_t own,
+                    const struct weir_cost *asked, struct weir_plan *plan);
+
+/* serve.c */
+/* weir_serve_pool grants what can start now and sets the pool's timer for the rest. */
+void weir_serve_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool);
+/* weir_serve_parked looks whether the own budget of |tenant| still blocks it. */
+void weir_serve_parked(struct weir_coord *c, struct weir_turn *turn, struct weir_tenant *tenant);
+/* weir_serve_unstarve has every queue looked at, because the place of a lease is free again. */
+void weir_serve_unstarve(struct weir_coord *c, weir_tstamp now);
 
 /* lease.c */
-/* weir_lease_take turns |ask| into a lease from |start| on; |ask| is gone afterwards. */
+/* weir_lease_take turns |ask| into a lease by |plan|, which has a start; |ask| is gone afterwards.
+ */
 struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
-                                  struct weir_waiting *ask, weir_tstamp start);
+                                  struct weir_waiting *ask, const struct weir_plan *plan);
 void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct weir_held *lease);
 void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                        const struct weir_msg_settle *settle);

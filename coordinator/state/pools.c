@@ -4,19 +4,9 @@
 #include <assert.h>
 #include <string.h>
 
-/* FNV-1a. Names come from the configuration, not from peers, so nobody can aim at collisions. */
-static uint64_t name_hash(const char *name)
-{
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-  for (; *name; name++)
-    hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
 uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name)
 {
-  uint64_t key = name_hash(name);
+  uint64_t key = weir_text_hash(name, 0);
   uint32_t index;
 
   while (weir_table_find(&c->by_name, key, &index)) {
@@ -27,19 +17,33 @@ uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name)
   return WEIR_NONE;
 }
 
-static struct weir_pool *pool_named(struct weir_coord *c, const char *name)
+uint32_t weir_pool_named(const struct weir_coord *c, const char *name)
 {
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
     if (c->pools[i].state != WEIR_POOL_FREE && strcmp(c->pools[i].config.name, name) == 0)
-      return &c->pools[i];
+      return i;
   }
-  return NULL;
+  return WEIR_NONE;
+}
+
+bool weir_pool_has_waiting(const struct weir_pool *pool)
+{
+  return pool->queue[WEIR_CLASS_ONLINE].count > 0 || pool->queue[WEIR_CLASS_BATCH].count > 0;
+}
+
+void weir_pools_look(struct weir_coord *c, weir_tstamp now)
+{
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    if (weir_pool_has_waiting(&c->pools[i]))
+      weir_timer_set(&c->pool_timers, &c->pools[i].timer, now);
+  }
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++)
+    weir_line_look(c, i, now);
 }
 
 static bool is_held(const struct weir_pool *pool)
 {
-  return pool->leases_count > 0 || pool->queue[WEIR_CLASS_ONLINE].count > 0 ||
-         pool->queue[WEIR_CLASS_BATCH].count > 0;
+  return pool->leases_count > 0 || weir_pool_has_waiting(pool);
 }
 
 /* A removed pool keeps its books for the day that it comes back, until its place is needed. */
@@ -58,91 +62,154 @@ static struct weir_pool *pool_place(struct weir_coord *c)
   return place;
 }
 
-/* What was granted by |granted| starts by the returned instant. */
-static weir_tstamp started_until(weir_tstamp granted)
+weir_tstamp weir_started_until(weir_tstamp granted)
 {
   return weir_time_add(granted, WEIR_COORD_HORIZON_US);
 }
 
-static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_config *config,
-                                  weir_tstamp now)
+static struct weir_ledger_config ledger_of(const struct weir_pool_config *config)
 {
+  return (struct weir_ledger_config){.limits_count = config->limits_count,
+                                     .limits = config->limits,
+                                     .rules = &config->rules,
+                                     .hold_us = config->ttl_us + config->jitter_us};
+}
+
+static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_config *config,
+                                  const struct weir_instant *now)
+{
+  const struct weir_ledger_config ledger = ledger_of(config);
   struct weir_pool *pool = pool_place(c);
-  uint64_t *slots = c->slots + (size_t)(pool - c->pools) * WEIR_LIMITS_MAX * WEIR_RING_SLOTS;
 
   memset(pool, 0, sizeof(*pool));
-  for (int class = 0; class < WEIR_CLASS_MAX; class ++)
-    pool->queue[class] = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
-  weir_ledger_init(&pool->ledger, slots, config, now);
+  for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++)
+    pool->places[k].budget = WEIR_NONE;
+  weir_bias_init(&pool->bias);
+  weir_ledger_init(&pool->ledger, c->slots + (size_t)(pool - c->pools) * WEIR_LEDGER_SLOTS, &ledger,
+                   now);
   /* What a reload adds may be an old quota under a new name, with calls in no book of ours. */
   if (c->is_running)
-    weir_ledger_assume_spent(&pool->ledger, started_until(now));
+    weir_ledger_assume_spent(&pool->ledger, weir_started_until(now->at));
   return pool;
 }
 
 static void pool_open(struct weir_coord *c, struct weir_pool *pool,
-                      const struct weir_pool_config *config, weir_tstamp now)
+                      const struct weir_coord_config *config, uint32_t index, weir_tstamp now)
 {
-  assert(config->batch_floor_pm <= WEIR_FLOOR_MAX_PM);
-  pool->config = *config;
+  const struct weir_pool_config *from = &config->pools[index];
+
+  assert(from->batch_floor_pm <= WEIR_FLOOR_MAX_PM && from->budgets_count <= WEIR_POOL_BUDGETS);
+  assert(from->ttl_us + from->jitter_us <= WEIR_HOLD_MAX_US);
+  pool->config = *from;
+  for (uint32_t k = 0; k < from->budgets_count; k++)
+    pool->config.budgets[k] = weir_budget_named(c, config->budgets[from->budgets[k]].name);
   pool->state = WEIR_POOL_OPEN;
   weir_timer_set(&c->pool_timers, &pool->timer, now); /* its queue may fit now */
 }
 
 /* Those that are known come first: a new pool must not take the place of one that returns. */
 static void pools_open(struct weir_coord *c, const struct weir_coord_config *config,
-                       weir_tstamp now)
+                       const struct weir_instant *now)
 {
   for (uint32_t i = 0; i < config->pools_count; i++) {
-    struct weir_pool *pool = pool_named(c, config->pools[i].name);
+    const struct weir_ledger_config ledger = ledger_of(&config->pools[i]);
+    const uint32_t known = weir_pool_named(c, config->pools[i].name);
 
-    if (!pool)
+    if (known == WEIR_NONE)
       continue;
-    weir_ledger_configure(&pool->ledger, &config->pools[i], now);
-    pool_open(c, pool, &config->pools[i], now);
+    weir_ledger_configure(&c->pools[known].ledger, &ledger, now);
+    pool_open(c, &c->pools[known], config, i, now->at);
   }
   for (uint32_t i = 0; i < config->pools_count; i++) {
-    if (!pool_named(c, config->pools[i].name))
-      pool_open(c, pool_new(c, &config->pools[i], now), &config->pools[i], now);
+    if (weir_pool_named(c, config->pools[i].name) == WEIR_NONE)
+      pool_open(c, pool_new(c, &config->pools[i], now), config, i, now->at);
   }
 }
 
-/* A model that comes from another pool brings a past that is in that pool's books only; one that
- * the former configuration did not have was called before that at the latest. */
+static bool was_spent(const struct weir_pool *pool, uint32_t budget)
+{
+  for (uint32_t k = 0; k < pool->former_count; k++) {
+    if (pool->former[k] == budget)
+      return true;
+  }
+  return false;
+}
+
+/* A model that comes from another pool brings a past that is in that pool's books only, and in
+ * those of the budgets that it spent; one that the former configuration did not have was called
+ * before that at the latest. */
 static void models_move(struct weir_coord *c, const struct weir_coord_config *config,
                         weir_tstamp now)
 {
-  for (uint32_t i = 0; i < config->names_count; i++) {
+  for (uint32_t i = 0; c->is_running && i < config->names_count; i++) {
     const struct weir_name_config *to = &config->names[i];
-    struct weir_pool *pool = pool_named(c, config->pools[to->pool].name);
-    uint32_t former = weir_coord_name_find(c, to->model);
+    struct weir_pool *pool = &c->pools[weir_pool_named(c, config->pools[to->pool].name)];
+    const uint32_t name = weir_coord_name_find(c, to->model);
+    const struct weir_pool *former = name == WEIR_NONE ? NULL : &c->pools[c->names[name].pool];
+    const weir_tstamp until = weir_started_until(former ? now : c->configured_at);
 
-    if (former == WEIR_NONE && c->is_running)
-      weir_ledger_assume_spent(&pool->ledger, started_until(c->configured_at));
-    else if (former != WEIR_NONE && &c->pools[c->names[former].pool] != pool)
-      weir_ledger_assume_spent(&pool->ledger, started_until(now));
+    if (former != pool)
+      weir_ledger_assume_spent(&pool->ledger, until);
+    for (uint32_t k = 0; k < pool->config.budgets_count; k++) {
+      if (!former || !was_spent(former, pool->config.budgets[k]))
+        weir_ledger_assume_spent(&c->budgets[pool->config.budgets[k]].ledger, until);
+    }
   }
 }
 
-static void names_replace(struct weir_coord *c, const struct weir_coord_config *config,
-                          void *storage)
+static void name_set(struct weir_coord *c, uint32_t index, const struct weir_coord_config *config,
+                     const struct weir_name_config *from)
 {
-  weir_table_init(&c->by_name, storage, c->bounds.names_max);
+  struct weir_name *name = &c->names[index];
+
+  memcpy(name->name, from->name, sizeof(from->name));
+  memcpy(name->model, from->model, sizeof(from->model));
+  name->pool = weir_pool_named(c, config->pools[from->pool].name);
+  name->is_wanted = true;
+}
+
+/* Names that stay keep their places, because what waits knows them by these. */
+static void names_replace(struct weir_coord *c, const struct weir_coord_config *config)
+{
+  uint32_t place = 0;
+
+  for (uint32_t i = 0; i < c->bounds.names_max; i++)
+    c->names[i].is_wanted = false;
   for (uint32_t i = 0; i < config->names_count; i++) {
-    const struct weir_name_config *from = &config->names[i];
-    uint64_t key = name_hash(from->name);
+    uint32_t known = weir_coord_name_find(c, config->names[i].name);
+
+    if (known != WEIR_NONE)
+      name_set(c, known, config, &config->names[i]);
+  }
+  for (uint32_t i = 0; i < config->names_count; i++) {
+    uint32_t known = weir_coord_name_find(c, config->names[i].name);
+
+    if (known != WEIR_NONE && c->names[known].is_wanted)
+      continue;
+    while (c->names[place].is_wanted)
+      place++;
+    name_set(c, place, config, &config->names[i]);
+    c->names[place].born = ++c->names_born;
+  }
+}
+
+static void names_index(struct weir_coord *c)
+{
+  weir_table_init(&c->by_name, c->by_name.slots, c->bounds.names_max);
+  for (uint32_t i = 0; i < c->bounds.names_max; i++) {
+    uint64_t key = weir_text_hash(c->names[i].name, 0);
     enum weir_err err;
 
+    if (!c->names[i].is_wanted) {
+      memset(&c->names[i], 0, sizeof(c->names[i]));
+      continue;
+    }
     while (weir_table_find(&c->by_name, key, NULL))
       key++;
-    memcpy(c->names[i].name, from->name, sizeof(from->name));
-    memcpy(c->names[i].model, from->model, sizeof(from->model));
-    c->names[i].pool = (uint32_t)(pool_named(c, config->pools[from->pool].name) - c->pools);
     err = weir_table_put(&c->by_name, key, i);
     assert(err == WEIR_OK);
     (void)err;
   }
-  c->names_count = config->names_count;
 }
 
 static bool is_wanted(const struct weir_coord_config *config, const struct weir_pool *pool)
@@ -173,23 +240,46 @@ static void pools_remove(struct weir_coord *c, const struct weir_coord_config *c
     if (c->pools[i].state != WEIR_POOL_OPEN || is_wanted(config, &c->pools[i]))
       continue;
     c->pools[i].state = WEIR_POOL_REMOVED;
+    c->pools[i].config.budgets_count = 0; /* whose places may go to others */
     weir_timer_set(&c->pool_timers, &c->pools[i].timer, now);
   }
 }
 
-enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord_config *config,
-                                   weir_tstamp now)
+/* Everybody leaves the lines, which may be for other budgets now, and comes back by his ticket. */
+static void lines_leave(struct weir_coord *c, weir_tstamp now)
 {
-  if (!fits(c, config))
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[i];
+
+    if (pool->state == WEIR_POOL_FREE)
+      continue;
+    for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++)
+      weir_line_leave(c, weir_member_of_pool(c, pool, k), now);
+    pool->former_count = pool->config.budgets_count;
+    memcpy(pool->former, pool->config.budgets, sizeof(pool->former));
+  }
+  for (uint32_t i = 0; i < c->fair.records_count; i++)
+    weir_tenant_unpark(c, i, now);
+}
+
+enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord_config *config,
+                                   const struct weir_instant *now)
+{
+  if (!fits(c, config) || !weir_budgets_fit(c, config) ||
+      config->tenants_count > c->bounds.tenants_max)
     return WEIR_EFULL;
   c->heartbeat_us = config->heartbeat_us;
   c->session_ttl_us = config->session_ttl_us;
   c->session_asks_max = config->asks_max;
-  pools_remove(c, config, now);
+  lines_leave(c, now->at);
+  weir_budgets_configure(c, config, now);
+  pools_remove(c, config, now->at);
   pools_open(c, config, now);
-  models_move(c, config, now);
-  names_replace(c, config, c->by_name.slots);
-  c->configured_at = now;
+  models_move(c, config, now->at);
+  names_replace(c, config);
+  names_index(c);
+  weir_tenants_configure(c, config);
+  c->configured_at = now->at;
   return WEIR_OK;
 }
 
@@ -198,5 +288,9 @@ void weir_pools_assume_spent(struct weir_coord *c, weir_tstamp until)
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
     if (c->pools[i].state == WEIR_POOL_OPEN)
       weir_ledger_assume_spent(&c->pools[i].ledger, until);
+  }
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
+    if (c->budgets[i].state == WEIR_POOL_OPEN)
+      weir_ledger_assume_spent(&c->budgets[i].ledger, until);
   }
 }

@@ -180,9 +180,9 @@ void weir_session_end(struct weir_coord *c, struct weir_turn *turn, struct weir_
     struct weir_waiting *ask = &c->asks[s->asks.first];
 
     /* The place of a vanished ask may free its pool's queue for others. */
-    weir_timer_set(&c->pool_timers, &c->pools[ask->pool].timer, turn->now);
+    weir_timer_set(&c->pool_timers, &c->pools[weir_tenant_pool(c, ask->tenant)].timer, turn->now);
     weir_session_seq_forget(s, ask->seq);
-    weir_queue_drop(c, ask);
+    weir_queue_drop(c, ask, turn->now);
   }
   weir_table_remove(&c->by_token, s->token);
   weir_pq_remove(&c->session_timers, &s->timer);

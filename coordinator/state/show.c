@@ -12,7 +12,8 @@ static void show_totals(const struct weir_coord *c, struct weir_msg_row *row)
   memcpy(row->counters, c->counters, sizeof(row->counters));
 }
 
-static void show_pool(struct weir_pool *pool, weir_tstamp now, struct weir_msg_row *row)
+static void show_pool(struct weir_pool *pool, const struct weir_instant *now,
+                      struct weir_msg_row *row)
 {
   memcpy(row->pool, pool->config.name, sizeof(row->pool));
   row->limits_count = pool->ledger.limits_count;
@@ -23,17 +24,20 @@ static void show_pool(struct weir_pool *pool, weir_tstamp now, struct weir_msg_r
     row->limits[i].window_us = limit->window_us;
     row->limits[i].amount = limit->amount;
     row->limits[i].used = weir_ledger_used(&pool->ledger, i, now);
+    row->limits[i].effective = pool->ledger.limits[i].effective; /* of now, after the use was */
+    row->limits[i].is_shadow = limit->is_shadow;
   }
   for (int class = 1; class < WEIR_CLASS_MAX; class ++)
     row->queued[class] = pool->queue[class].count;
   row->leases = pool->leases_count;
   row->grants = pool->grants;
   row->rejected_429 = pool->rejected_429;
-  row->frozen_us = weir_time_sub(pool->frozen_until, now);
+  row->frozen_us = weir_time_sub(pool->ledger.frozen_until, now->at);
+  row->profile = pool->ledger.profile;
 }
 
 /* Row |number| of the open pools, in the order of the table; counts them all. */
-static void show_pools(struct weir_coord *c, uint32_t number, weir_tstamp now,
+static void show_pools(struct weir_coord *c, uint32_t number, const struct weir_instant *now,
                        struct weir_msg_row *row)
 {
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
@@ -57,5 +61,5 @@ void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct we
   if (row->view == WEIR_VIEW_TOTALS)
     show_totals(c, row);
   else
-    show_pools(c, row->row, turn->now, row);
+    show_pools(c, row->row, &turn->instant, row);
 }

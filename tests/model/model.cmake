@@ -1,2 +1,2 @@
 # Random operations against naive references that are obviously correct.
-weir_test(model.ledger LABEL unit SOURCES model/model_ledger.c USES weir_coord)
+weir_test(model.exact LABEL unit SOURCES model/model_exact.c USES weir_ledger)

@@ -172,13 +172,21 @@ static void checks_files_and_points_at_each_error(void **state)
   assert_int_equal(fclose(file), 0);
 
   assert_int_equal(WEIR("check", good), 0);
-  assert_holds(run.out, "ok: 3 providers, 3 pools");
+  assert_holds(run.out, "ok: 3 providers, 3 pools, 9 names, 2 routes, 3 budgets, 2 tenants\n");
+  assert_holds(run.out, "\npool gpt: bucket; budget project; requests 500/1m; ");
+  assert_holds(run.out, "\nbudget acme: window; spend 12.5/day UTC\n");
+  assert_holds(run.out, "\ntenant acme: weight 3; budget acme\n");
   assert_int_equal(WEIR("check", good, bad), 1);
   assert_holds(run.err, "other.state:5:14: ");
   assert_holds(run.err, "rpm");
   assert_int_equal(WEIR("check", "--json", good, bad), 1);
   assert_one_json();
   assert_holds(run.out, "\"ok\":false,\"issues\":[{\"severity\":\"error\",\"line\":");
+  assert_holds(run.out, "\"pools\":[{\"name\":\"gemini-flash\",\"profile\":\"window\",\"budgets\":"
+                        "[\"project\"],\"limits\":[\"requests 1000/1m\",");
+  assert_holds(run.out,
+               "{\"name\":\"project\",\"profile\":\"window\",\"limits\":[\"spend 250/31d\"]}");
+  assert_holds(run.out, "\"tenants\":2");
   assert_int_equal(WEIR("check", "/nonexistent"), 1);
   assert_holds(run.err, "/nonexistent");
 }

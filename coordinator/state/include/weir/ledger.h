@@ -1,15 +1,23 @@
-/* ledger.h - the books of one pool: what may still reach the provider in every window.
+/* ledger.h - the books of one budget: what may still reach the provider in every window.
  *
- * Each limit keeps an exact sliding window (ring.h). A taken lease may arrive upstream anywhere in
- * [start, start + hold]; it is charged from the moment it is taken until its latest possible
- * arrival plus the window. Settling narrows that arrival and replaces the reserve by the actual
- * cost. With leases taken in the order of their starts, no window of any limit ever holds more than
- * its amount, whatever the phase of the provider's window (sufficient and necessary: "Theorem 1" in
- * docs/LEDGER.md).
+ * A budget has limits; a taken lease may arrive upstream anywhere in [start, arrival_max], and each
+ * limit charges it so that no choice of arrivals gets a window over the amount. Which gates a limit
+ * keeps beside its window follows from the ledger's profile (docs/LEDGER.md has the derivation):
  *
- * Owner: the pool owns its ledger; rings live in storage that the coordinator's machine got from
- * its caller. Cost: take and settle O(limits); earliest O(limits * WEIR_RING_BLOCKS) when the
- * window is full, O(limits) when it is not.
+ *   every profile   ring.h: an exact sliding window; day.h: calendar days; calls in flight
+ *   BUCKET          trail.h: any interval x carries at most burst + x * amount / window
+ *   PACED           and a ring of |sub_us| for requests
+ *   UNIVERSAL       and trail.h: a sliding counter of any phase
+ *
+ * A lease may be in several ledgers (its pool's, a project's, its tenant's): the caller finds a
+ * start that fits all of them, then takes it in each. Leases of a ledger are taken in the order of
+ * their starts.
+ *
+ *   entry: take -> settle ... -> end
+ *
+ * Owner: the machine owns its ledgers; slots live in storage that it got from its caller.
+ * Cost: take, settle and end O(limits); earliest O(limits) while there is room, and a bounded
+ * number of slots more when there is not.
  */
 #ifndef WEIR_LEDGER_H
 #define WEIR_LEDGER_H
@@ -17,52 +25,113 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weir/calendar.h>
 #include <weir/config.h>
+#include <weir/day.h>
 #include <weir/msg.h>
 #include <weir/ring.h>
 #include <weir/time.h>
+#include <weir/trail.h>
+#include <weir/wide.h>
+
+/* 64-bit words of storage for one ledger. */
+#define WEIR_LEDGER_SLOTS                                                                          \
+  ((size_t)WEIR_LIMITS_MAX * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS) + WEIR_RING_SLOTS)
+
+/* Smoothness is asked of windows up to this length; longer ones are kept as windows only, unless
+ * their burst is configured: no provider is known that smooths an hour or a day. */
+#define WEIR_LEDGER_SMOOTH_MAX_US (10 * WEIR_US_PER_MIN)
+
+/* Spread of delays that stray rejections can add to a pool's jitter. */
+#define WEIR_LEDGER_WIDEN_MAX_US (500 * WEIR_US_PER_MS)
+
+/* Free space kept for the error of the estimates of everything unsettled, in sigmas. */
+#define WEIR_LEDGER_SIGMAS 4
 
 /* What one lease costs, before it is seen through a limit's dimension. */
 struct weir_cost {
   uint64_t requests, input_tokens, output_tokens;
+  uint64_t spend; /* millionths of the currency */
+};
+
+struct weir_ledger_config {
+  uint32_t limits_count;
+  const struct weir_limit_config *limits;
+  const struct weir_rules_config *rules;
+  weir_duration hold_us; /* longest ttl + jitter of the leases that spend it */
+};
+
+/* A lease as ledgers know it. */
+struct weir_ledger_entry {
+  struct weir_cost cost;    /* charged now */
+  struct weir_cost reserve; /* as it was asked for: what prepaid limits charge */
+  uint64_t number;          /* the machine numbers its leases, over all ledgers */
+  weir_tstamp start;        /* earliest arrival */
+  weir_tstamp arrival_max;  /* latest possible arrival known so far */
+  uint32_t error_pm;        /* of the estimate, one sigma, while |is_known| is false */
+  bool is_void;             /* never sent: charged nowhere */
+  bool is_known;            /* |cost| is what the provider reported */
+  bool is_open;             /* until weir_ledger_end */
 };
 
 struct weir_ledger_limit {
   struct weir_limit_config config;
-  uint64_t born_number;     /* leases with a smaller number are not in this ring */
-  weir_tstamp closed_until; /* what was spent before is unknown: nothing starts earlier */
-  struct weir_ring ring;
+  uint64_t ceiling;         /* config.amount, or less where upstream stated so */
+  uint64_t effective;       /* kept now: the ceiling, or less while somebody else spends */
+  uint64_t born_number;     /* leases with a smaller number are not in these books */
+  weir_tstamp closed_until; /* what was spent before is unknown, or upstream said so */
+  struct weir_ring ring;    /* window */
+  struct weir_trail trail;  /* smoothness */
+  struct weir_day day;      /* is_day */
+  uint8_t bit;              /* in what is remembered beside an entry */
+  uint64_t flight;          /* IN_FLIGHT */
+  weir_wide variance;       /* of the estimates of everything open */
+  uint64_t cut_from;        /* what was in use when the limit was cut (learn.c); 0: it was not */
+  weir_tstamp cut_at;
 };
 
 struct weir_ledger {
   uint32_t limits_count;
-  weir_duration hold_us;  /* ttl + spread of the delay between shim and provider */
-  weir_tstamp start_last; /* leases start in the order in which they are taken */
-  uint64_t number_next;
+  enum weir_profile profile; /* now: at least as strict as the configured one */
+  struct weir_rules_config rules;
+  weir_tstamp start_last;                 /* leases start in the order in which they are taken */
+  weir_tstamp frozen_until, smooth_until; /* nothing starts; what starts is smoothed */
+  weir_duration widen_us;                 /* added to the spread of delays after stray rejections */
+  weir_duration flight_us;                /* how long a call is in flight, a running mean */
+  /* PACED: requests in sub-windows. */
+  struct weir_ring sub;
+  uint64_t sub_born_number;
+  weir_duration sub_hold_us; /* that the ring has room for */
+  weir_tstamp sub_closed_until;
+  bool has_sub;
+  /* Rejections that our own books cannot explain (learn.c). */
+  uint64_t epoch_number; /* leases from this number on belong to the next epoch of rejections */
+  uint32_t epoch_count;
+  bool is_epoch_answered;
+  weir_tstamp epoch_at, clean_at, tick_at;
   struct weir_ledger_limit limits[WEIR_LIMITS_MAX];
 };
 
-/* A lease as the ledger knows it. */
-struct weir_ledger_entry {
-  struct weir_cost cost;   /* charged now */
-  uint64_t number;         /* takes of a ledger are numbered */
-  weir_tstamp start;       /* earliest arrival */
-  weir_tstamp arrival_max; /* latest possible arrival known so far */
+/* An instant as ledgers see it. */
+struct weir_instant {
+  weir_tstamp at;
+  uint64_t number; /* of the next lease */
+  const struct weir_calendar *calendar;
 };
 
-/* weir_ledger_init makes an empty ledger of |config| whose rings are WEIR_LIMITS_MAX slot arrays of
- * WEIR_RING_SLOTS each at |slots|, kept by the caller. */
-void weir_ledger_init(struct weir_ledger *l, uint64_t *slots, const struct weir_pool_config *config,
-                      weir_tstamp now);
+/* weir_ledger_init makes an empty ledger of |config| on |slots|, WEIR_LEDGER_SLOTS words that the
+ * caller keeps. */
+void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
+                      const struct weir_ledger_config *config, const struct weir_instant *now);
 
 /* weir_ledger_configure applies another configuration while leases are out. A limit known by
- * dimension and window keeps its history and only changes its amount: after a cut it shrinks by
- * expiry. A limit that is new to a running pool is closed for one window and the longest hold,
- * because what was sent before is in no ring; only windows longer than WEIR_LEDGER_ASSUME_MAX start
- * empty.
- */
-void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config *config,
-                           weir_tstamp now);
+ * dimension and window keeps its history and changes its amount: after a cut it shrinks by expiry.
+ * A limit that is new to a running ledger is closed for one window and the longest hold, because
+ * what was sent before is in no book of ours; only windows longer than WEIR_LEDGER_ASSUME_MAX start
+ * empty. What was learned from upstream is forgotten where the configured amount or profile
+ * changed. */
+void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_config *config,
+                           const struct weir_instant *now);
 
 /* weir_ledger_assume_spent closes every limit until what started by |until| can no longer matter:
  * what a coordinator must assume of its own former life, and of what a reload may have renamed.
@@ -72,45 +141,81 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_pool_config 
 #define WEIR_LEDGER_ASSUME_MAX WEIR_US_PER_HOUR
 void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until);
 
-/* weir_ledger_used returns what is charged in limit |index| at |now|; the whole amount, at least,
- * while it is closed. */
-uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, weir_tstamp now);
+/* weir_ledger_used returns what is charged in limit |index| now; the whole amount, at least, while
+ * it is closed. */
+uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, const struct weir_instant *now);
 
 /* weir_ledger_cost_of returns what |cost| weighs in |dimension|. */
 uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension dimension);
 
-/* weir_ledger_misfit returns the index of the first limit that |cost| exceeds even when it is
- * empty, or -1. */
+/* weir_ledger_misfit returns the index of the first enforced limit whose amount |cost| exceeds even
+ * when it is empty, or -1. */
 int weir_ledger_misfit(const struct weir_ledger *l, const struct weir_cost *cost);
 
-/* weir_ledger_earliest returns the first instant at or after |from| at which |cost| fits every
- * limit, as far as the books show now; WEIR_NEVER when it can never fit. |ret_binding|, if not
- * NULL, gets the index of the limit that decided, or -1 when none did. */
-weir_tstamp weir_ledger_earliest(struct weir_ledger *l, const struct weir_cost *cost,
-                                 weir_tstamp from, weir_tstamp now, int *ret_binding);
+/* weir_ledger_earliest returns the first instant at or after |from| at which |entry| (its costs and
+ * error; nothing else is read) fits every enforced limit and gate, as far as the books show now;
+ * WEIR_NEVER when it can never fit. An answer more than WEIR_LEDGER_HORIZON_US ahead may be early:
+ * ask again then. |ret_binding|, if not NULL, gets the index of the limit that decided, or -1 when
+ * none did. */
+#define WEIR_LEDGER_HORIZON_US (20 * WEIR_US_PER_MS)
+weir_tstamp weir_ledger_earliest(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                                 weir_duration hold_us, weir_tstamp from,
+                                 const struct weir_instant *now, int *ret_binding);
 
 /* weir_ledger_eta returns when |cost| could start behind |ahead|, which may span many windows: an
  * estimate from today's books, for ETAs and early denials. */
 weir_tstamp weir_ledger_eta(struct weir_ledger *l, const struct weir_cost *ahead,
-                            const struct weir_cost *cost, weir_tstamp from, weir_tstamp now,
-                            int *ret_binding);
+                            const struct weir_cost *cost, weir_tstamp from,
+                            const struct weir_instant *now, int *ret_binding);
 
-/* weir_ledger_take charges |cost| from |start| on and fills |ret_entry|. Precondition: |start| is
- * weir_ledger_earliest for that cost, and not before an earlier take's start. */
-void weir_ledger_take(struct weir_ledger *l, const struct weir_cost *cost, weir_tstamp start,
-                      weir_tstamp now, struct weir_ledger_entry *ret_entry);
+/* weir_ledger_take charges |entry|, whose fields the caller has filled. |ret_both| gets what this
+ * ledger has to remember of it (the bits of limits that charge two days); the caller keeps it
+ * beside the entry, one for each ledger. Preconditions: its start is weir_ledger_earliest for it,
+ * not before that of an earlier take, at most WEIR_LEDGER_HORIZON_US ahead, and arrival_max - start
+ * is at most WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US. */
+void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                      const struct weir_instant *now, uint8_t *ret_both);
 
-/* weir_ledger_settle replaces the charge of |entry| by |actual| with |arrival_max| as the latest
- * possible arrival (clamped to what |entry| allows) and updates |entry|. A zero |actual| gives
- * everything back. A cost above the reserve is debt: the window stays full until it has drained. */
-void weir_ledger_settle(struct weir_ledger *l, struct weir_ledger_entry *entry,
-                        const struct weir_cost *actual, weir_tstamp arrival_max, weir_tstamp now);
+/* weir_ledger_settle replaces the charge of |before| by that of |after|, the same lease: another
+ * cost, an earlier latest arrival (weir_ledger_narrow), never sent, or ended. A cost above the
+ * reserve is debt: the window stays full until it has drained. */
+void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *before,
+                        const struct weir_ledger_entry *after, const struct weir_instant *now,
+                        uint8_t *both);
+
+/* weir_ledger_narrow gives |entry| the latest arrival |arrival_max|, clamped to what it allows. */
+void weir_ledger_narrow(struct weir_ledger_entry *entry, weir_tstamp arrival_max);
+
+/* Windows up to this length want to hear of a writing at once. */
+#define WEIR_LEDGER_REPORT_MAX_US (15 * WEIR_US_PER_S)
+
+/* weir_ledger_is_reported tells whether leases are to be settled as soon as they are written: a
+ * gate's window is too short to wait for the end of the call. */
+bool weir_ledger_is_reported(const struct weir_ledger *l);
 
 /* weir_ledger_pace_us returns how long the whole quota takes to produce |cost|: the largest
- * cost * window / amount over the limits, at least 1. The unit of class floors. */
+ * cost * window / amount over the limits, at least 1. The unit of class floors and fair shares. */
 weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir_cost *cost);
 
-/* weir_ledger_check asserts that every ring's sum is its slots' sum. */
+/* weir_ledger_wake returns when the ledger changes by itself next (a cut limit grows back), or
+ * WEIR_NEVER: whoever waits looks again then. */
+weir_tstamp weir_ledger_wake(const struct weir_ledger *l, weir_tstamp now);
+
+/* What upstream said of a call, and what became of it (learn.c). */
+enum weir_heard {
+  WEIR_HEARD_NOTHING = 0,
+  WEIR_HEARD_REJECTION, /* nothing starts for a while */
+  WEIR_HEARD_FALLBACK,  /* and the ledger keeps the universal gates from now on */
+  WEIR_HEARD_CUT        /* and limits were cut: somebody else spends */
+};
+
+/* weir_ledger_hear takes in the outcome of the lease |entry|: freezes, learns the limit that a
+ * rejection named, closes a day, falls back, cuts. */
+enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                                 const struct weir_msg_settle *settle,
+                                 const struct weir_instant *now);
+
+/* weir_ledger_check asserts that every sum is the sum of its parts. */
 void weir_ledger_check(const struct weir_ledger *l);
 
 #endif

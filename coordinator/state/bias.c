@@ -1,0 +1,97 @@
+#include <weir/bias.h>
+
+#include <string.h>
+
+/* Sums lose 1 / KEEP of themselves with each call. */
+#define KEEP 200
+
+/* Fractions of a token: sums of small calls decay exactly enough. */
+#define SCALE_BITS 8
+
+void weir_bias_init(struct weir_bias *b)
+{
+  memset(b, 0, sizeof(*b));
+}
+
+static uint64_t corrected(const struct weir_bias_ratio *r, uint64_t asked)
+{
+  const uint64_t least = (asked + WEIR_BIAS_FACTOR_MAX - 1) / WEIR_BIAS_FACTOR_MAX;
+  uint64_t tokens;
+
+  if (r->asked == 0)
+    return asked;
+  tokens = weir_wide_clamp((weir_wide_mul(asked, r->used) + r->asked - 1) / r->asked,
+                           asked * WEIR_BIAS_FACTOR_MAX);
+  return tokens > least ? tokens : least;
+}
+
+static void ratio_learn(struct weir_bias_ratio *r, uint64_t asked, uint64_t used)
+{
+  r->asked += (asked << SCALE_BITS) - r->asked / KEEP;
+  r->used += (used << SCALE_BITS) - r->used / KEEP;
+}
+
+static uint32_t sigma_pm(const struct weir_bias_error *e)
+{
+  if (e->errors == 0)
+    return 0;
+  if (e->errors >= e->estimates)
+    return WEIR_ERROR_MAX_PM;
+  return (uint32_t)weir_wide_sqrt(e->errors * 1000000 / e->estimates);
+}
+
+static void error_learn(struct weir_bias_error *e, uint64_t estimate, uint64_t used)
+{
+  const uint64_t error = estimate > used ? estimate - used : used - estimate;
+
+  e->estimates += (weir_wide_mul(estimate, estimate) << SCALE_BITS) - e->estimates / KEEP;
+  e->errors += (weir_wide_mul(error, error) << SCALE_BITS) - e->errors / KEEP;
+  e->error_pm = sigma_pm(e);
+}
+
+void weir_bias_learn(struct weir_bias *b, const struct weir_cost *asked,
+                     const struct weir_cost *used)
+{
+  const uint64_t input = corrected(&b->input, asked->input_tokens);
+  const uint64_t output = corrected(&b->output, asked->output_tokens);
+
+  /* The first call's estimate was corrected by nothing: its error says nothing of later ones. */
+  if (b->samples > 0) {
+    error_learn(&b->input_error, input, used->input_tokens);
+    error_learn(&b->output_error, output, used->output_tokens);
+    error_learn(&b->total_error, input + output, used->input_tokens + used->output_tokens);
+  }
+  ratio_learn(&b->input, asked->input_tokens, used->input_tokens);
+  ratio_learn(&b->output, asked->output_tokens, used->output_tokens);
+  if (b->samples < WEIR_BIAS_SAMPLES_MIN)
+    b->samples++;
+}
+
+struct weir_cost weir_bias_correct(const struct weir_bias *b, const struct weir_cost *asked)
+{
+  struct weir_cost cost = *asked;
+
+  if (b->samples >= WEIR_BIAS_SAMPLES_MIN) {
+    cost.input_tokens = corrected(&b->input, asked->input_tokens);
+    cost.output_tokens = corrected(&b->output, asked->output_tokens);
+  }
+  return cost;
+}
+
+uint32_t weir_bias_error_pm(const struct weir_bias *b, enum weir_dimension dimension,
+                            uint32_t start_pm)
+{
+  const uint32_t input = b->input_error.error_pm, output = b->output_error.error_pm;
+
+  if (dimension == WEIR_DIMENSION_REQUESTS || dimension == WEIR_DIMENSION_IN_FLIGHT)
+    return 0;
+  if (b->samples < WEIR_BIAS_SAMPLES_MIN)
+    return start_pm;
+  if (dimension == WEIR_DIMENSION_INPUT_TOKENS)
+    return input;
+  if (dimension == WEIR_DIMENSION_OUTPUT_TOKENS)
+    return output;
+  if (dimension == WEIR_DIMENSION_TOTAL_TOKENS)
+    return b->total_error.error_pm;
+  return input > output ? input : output; /* prices may weigh either */
+}

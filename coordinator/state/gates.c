@@ -1,0 +1,314 @@
+/* gates.c - when a lease fits: every gate of every limit, the latest decides. */
+#include "ledger_machine.h"
+
+#include <assert.h>
+
+/* Gates answer in turn until none moves the start any more; each round moves it, and within the
+ * horizon there are few instants to move to. */
+#define ROUNDS_MAX 64
+
+/* A guess for calls in flight: somebody looks again then, or when one ends. */
+#define FLIGHT_MIN_US (100 * WEIR_US_PER_MS)
+
+/* A bucket whose size nobody stated holds this part of a window's amount. */
+#define BURST_PART 20
+
+static bool is_smooth(const struct weir_ledger *l, const struct weir_ledger_limit *limit,
+                      weir_tstamp at)
+{
+  return weir_limit_is_smoothable(limit) &&
+         (l->profile >= WEIR_PROFILE_BUCKET || at < l->smooth_until);
+}
+
+static uint64_t burst_of(const struct weir_ledger_limit *limit)
+{
+  const uint64_t assumed = limit->effective / BURST_PART;
+
+  if (limit->config.burst > 0)
+    return limit->config.burst;
+  return assumed > 0 ? assumed : 1;
+}
+
+/* Space that the errors of everything open, and of |entry|, may need. */
+static uint64_t head_room(const struct weir_ledger_limit *limit,
+                          const struct weir_ledger_entry *entry, uint64_t charge)
+{
+  weir_wide variance = limit->variance;
+  uint64_t sigma;
+
+  if (limit->config.dimension != WEIR_DIMENSION_REQUESTS && !limit->config.is_prepaid) {
+    sigma = weir_wide_clamp(weir_wide_mul(charge, entry->error_pm) / 1000, WEIR_LIMIT_MAX);
+    variance += weir_wide_mul(sigma, sigma);
+  }
+  if (variance == 0)
+    return 0;
+  return weir_wide_clamp(weir_wide_mul(weir_wide_sqrt(variance), WEIR_LEDGER_SIGMAS),
+                         WEIR_LIMIT_MAX);
+}
+
+/* When the window has room. What is larger than a cut limit, or together with its head-room, takes
+ * the whole of it. */
+static weir_tstamp window_earliest(const struct weir_ledger_limit *limit,
+                                   const struct weir_calendar_zone *zone,
+                                   const struct weir_ledger_entry *entry, weir_duration hold_us,
+                                   weir_tstamp at)
+{
+  const uint64_t charge = weir_limit_charge(limit, entry);
+  uint64_t needed = charge + head_room(limit, entry, charge);
+
+  if (needed > limit->effective)
+    needed = limit->effective;
+  if (zone)
+    return weir_day_earliest(&limit->day, zone, limit->effective - needed, hold_us, at);
+  return weir_ring_earliest(&limit->ring, limit->effective - needed, at);
+}
+
+static weir_tstamp flight_earliest(const struct weir_ledger *l,
+                                   const struct weir_ledger_limit *limit,
+                                   const struct weir_ledger_entry *entry, weir_tstamp now,
+                                   weir_tstamp at)
+{
+  const weir_duration guess = l->flight_us > FLIGHT_MIN_US ? l->flight_us : FLIGHT_MIN_US;
+  weir_tstamp later = weir_time_add(now, guess);
+
+  if (limit->flight + entry->cost.requests <= limit->effective || later < at)
+    return at;
+  return later;
+}
+
+static weir_tstamp limit_earliest(const struct weir_ledger *l,
+                                  const struct weir_ledger_limit *limit,
+                                  const struct weir_ledger_entry *entry, weir_duration hold_us,
+                                  weir_tstamp at, const struct weir_instant *now)
+{
+  uint64_t charge, burst;
+  weir_tstamp then;
+
+  if (limit->closed_until > at)
+    at = limit->closed_until;
+  if (!weir_limit_is_windowed(limit))
+    return flight_earliest(l, limit, entry, now->at, at);
+  at = window_earliest(limit, weir_limit_zone(limit, now->calendar), entry, hold_us, at);
+  if (!is_smooth(l, limit, at))
+    return at;
+  charge = weir_limit_charge(limit, entry);
+  burst = burst_of(limit);
+  then = weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
+                           at);
+  /* What is smoothed only for a while after a freeze need not wait longer than that. */
+  return l->profile < WEIR_PROFILE_BUCKET && then > l->smooth_until ? l->smooth_until : then;
+}
+
+/* The tightest of the limits that are enforced in sub-windows. */
+static weir_tstamp sub_earliest(const struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                                weir_tstamp at, int *ret_binding)
+{
+  uint64_t room = UINT64_MAX, cost = entry->cost.requests;
+
+  if (!l->has_sub)
+    return at;
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    const struct weir_ledger_limit *limit = &l->limits[i];
+    weir_duration length = 0;
+    uint64_t amount;
+
+    if (weir_ledger_sub(l, limit, &length) == 0)
+      continue;
+    amount =
+        weir_wide_clamp(weir_wide_mul(limit->effective, l->sub.window_us) / limit->config.window_us,
+                        WEIR_LIMIT_MAX);
+    if (amount < room) {
+      room = amount > 0 ? amount : 1;
+      *ret_binding = (int)i;
+    }
+  }
+  if (l->sub_closed_until > at)
+    at = l->sub_closed_until;
+  return weir_ring_earliest(&l->sub, cost < room ? room - cost : 0, at);
+}
+
+/* The index of a limit whose sliding counter would reject it at |at|, or -1. */
+static int counter_binding(const struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                           weir_tstamp at)
+{
+  if (l->profile < WEIR_PROFILE_UNIVERSAL)
+    return -1;
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    const struct weir_ledger_limit *limit = &l->limits[i];
+    uint64_t charge = weir_limit_charge(limit, entry);
+
+    if (limit->config.is_shadow || !weir_limit_is_smoothable(limit))
+      continue;
+    if (charge > limit->effective)
+      charge = limit->effective;
+    if (!weir_trail_counter(&limit->trail, charge, limit->effective, at))
+      return (int)i;
+  }
+  return -1;
+}
+
+static weir_tstamp round_earliest(const struct weir_ledger *l,
+                                  const struct weir_ledger_entry *entry, weir_duration hold_us,
+                                  weir_tstamp at, const struct weir_instant *now, int *binding)
+{
+  weir_tstamp then;
+  int sub_binding = -1;
+
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (l->limits[i].config.is_shadow)
+      continue;
+    then = limit_earliest(l, &l->limits[i], entry, hold_us, at, now);
+    if (then > at) {
+      at = then;
+      *binding = (int)i;
+    }
+  }
+  then = sub_earliest(l, entry, at, &sub_binding);
+  if (then > at) {
+    at = then;
+    *binding = sub_binding;
+  }
+  return at;
+}
+
+int weir_ledger_misfit(const struct weir_ledger *l, const struct weir_cost *cost)
+{
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    const struct weir_ledger_limit *limit = &l->limits[i];
+
+    if (!limit->config.is_shadow &&
+        weir_ledger_cost_of(cost, limit->config.dimension) > limit->ceiling)
+      return (int)i;
+  }
+  return -1;
+}
+
+weir_tstamp weir_ledger_earliest(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                                 weir_duration hold_us, weir_tstamp from,
+                                 const struct weir_instant *now, int *ret_binding)
+{
+  const weir_tstamp horizon = weir_time_add(now->at, WEIR_LEDGER_HORIZON_US);
+  weir_tstamp at = from > l->start_last ? from : l->start_last;
+  int binding = weir_ledger_misfit(l, &entry->cost);
+
+  if (binding >= 0) {
+    if (ret_binding)
+      *ret_binding = binding;
+    return WEIR_NEVER;
+  }
+  weir_ledger_refresh(l, now);
+  if (l->frozen_until > at)
+    at = l->frozen_until;
+  for (int round = 0; round < ROUNDS_MAX; round++) {
+    weir_tstamp before = at;
+    int counter;
+
+    at = round_earliest(l, entry, hold_us, at, now, &binding);
+    if (at > horizon)
+      break;
+    counter = counter_binding(l, entry, at);
+    if (counter >= 0) { /* its weights fall as time goes by: a part of a slot later, again */
+      at += l->limits[counter].trail.slot_us / 8 + 1;
+      binding = counter;
+    } else if (at == before) {
+      break;
+    }
+    if (round == ROUNDS_MAX - 1)
+      at = horizon + 1;
+  }
+  if (ret_binding)
+    *ret_binding = binding;
+  return at;
+}
+
+/* ---- an estimate of when ---- */
+
+static weir_tstamp windows_later(const struct weir_ledger_limit *limit, weir_tstamp at,
+                                 uint64_t windows)
+{
+  const weir_duration window =
+      limit->config.is_day ? 24 * WEIR_US_PER_HOUR : limit->config.window_us;
+
+  if (windows > WEIR_DURATION_MAX / window)
+    return weir_time_add(at, WEIR_DURATION_MAX);
+  return weir_time_add(at, windows * window);
+}
+
+static weir_tstamp limit_eta(const struct weir_ledger *l, const struct weir_ledger_limit *limit,
+                             uint64_t ahead, uint64_t cost, weir_tstamp at,
+                             const struct weir_instant *now)
+{
+  const struct weir_calendar_zone *zone = weir_limit_zone(limit, now->calendar);
+  const uint64_t amount = limit->effective, total = ahead + cost;
+  const uint64_t windows = total > 0 ? (total - 1) / amount : 0, rest = total - windows * amount;
+  weir_tstamp then;
+
+  if (!weir_limit_is_windowed(limit))
+    return limit->flight + total <= amount
+               ? at
+               : weir_time_add(at, weir_wide_clamp(weir_wide_mul(l->flight_us, total) / amount,
+                                                   WEIR_DURATION_MAX));
+  if (limit->closed_until > at)
+    at = limit->closed_until;
+  if (zone)
+    then = weir_day_earliest(&limit->day, zone, amount - rest, 0, at);
+  else
+    then = weir_ring_earliest(&limit->ring, amount - rest, at);
+  then = windows_later(limit, then, windows);
+  if (is_smooth(l, limit, at) && total > burst_of(limit)) {
+    const weir_tstamp paced = weir_time_add(
+        at,
+        weir_wide_clamp(weir_wide_mul(total - burst_of(limit), limit->config.window_us) / amount,
+                        WEIR_DURATION_MAX));
+
+    if (ahead > 0 && paced > then)
+      then = paced;
+  }
+  return then;
+}
+
+weir_tstamp weir_ledger_eta(struct weir_ledger *l, const struct weir_cost *ahead,
+                            const struct weir_cost *cost, weir_tstamp from,
+                            const struct weir_instant *now, int *ret_binding)
+{
+  weir_tstamp begin = from > l->frozen_until ? from : l->frozen_until;
+  weir_tstamp eta = begin > l->start_last ? begin : l->start_last;
+  int binding = weir_ledger_misfit(l, cost);
+
+  if (binding >= 0) {
+    if (ret_binding)
+      *ret_binding = binding;
+    return WEIR_NEVER;
+  }
+  weir_ledger_refresh(l, now);
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    const struct weir_ledger_limit *limit = &l->limits[i];
+    const enum weir_dimension dimension = limit->config.dimension;
+    weir_tstamp at;
+
+    if (limit->config.is_shadow)
+      continue;
+    at = limit_eta(l, limit, weir_ledger_cost_of(ahead, dimension),
+                   weir_ledger_cost_of(cost, dimension), begin, now);
+    if (at > eta) {
+      eta = at;
+      binding = (int)i;
+    }
+  }
+  if (ret_binding)
+    *ret_binding = binding;
+  return eta;
+}
+
+/* A window about as short as calls are must hear of a writing before their end. */
+bool weir_ledger_is_reported(const struct weir_ledger *l)
+{
+  if (l->has_sub)
+    return true;
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (weir_limit_is_windowed(&l->limits[i]) &&
+        l->limits[i].config.window_us <= WEIR_LEDGER_REPORT_MAX_US)
+      return true;
+  }
+  return false;
+}

@@ -1,0 +1,282 @@
+/* serve.c - who is next, and when. Online before batch, but for batch's floor; in a class the
+ * tenant whose virtual time is least; in a tenant the first. A head that does not fit yet keeps its
+ * place, and nothing passes it (no backfill: a small call's grant holds its budget for a whole
+ * window, longer than the head would wait). Two things make way for others: a tenant that its own
+ * budget blocks is parked, and a pool waits in line for budgets that it shares. */
+#include "machine.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Ledgers answer in turn until none moves the start any more. */
+#define ROUNDS_MAX 16
+
+/* A place in a line is kept while something else blocks for no longer than this. */
+#define PLACE_KEEP_US WEIR_US_PER_MIN
+
+/* ---- when ---- */
+
+/* When |plan| fits each of its ledgers by itself, and the latest of these. */
+static weir_tstamp plan_times(struct weir_turn *turn, struct weir_plan *plan,
+                              weir_tstamp times[WEIR_LEASE_LEDGERS])
+{
+  weir_tstamp latest = turn->now;
+
+  for (uint32_t i = 0; i < plan->books.count; i++) {
+    int binding;
+
+    times[i] = weir_ledger_earliest(plan->books.ledgers[i], &plan->entry, plan->hold_us, turn->now,
+                                    &turn->instant, &binding);
+    if (times[i] > latest) {
+      latest = times[i];
+      plan->by = plan->books.ledgers[i];
+      plan->binding = binding;
+    }
+  }
+  return latest;
+}
+
+/* When |plan| fits all of its ledgers at the same time, at or after |at|. */
+static weir_tstamp plan_start(struct weir_turn *turn, struct weir_plan *plan, weir_tstamp at)
+{
+  const weir_tstamp horizon = turn->now + WEIR_COORD_HORIZON_US;
+
+  for (int round = 0; round < ROUNDS_MAX && at <= horizon; round++) {
+    const weir_tstamp before = at;
+
+    for (uint32_t i = 0; i < plan->books.count; i++) {
+      int binding;
+      weir_tstamp then = weir_ledger_earliest(plan->books.ledgers[i], &plan->entry, plan->hold_us,
+                                              at, &turn->instant, &binding);
+
+      if (then > at) {
+        at = then;
+        plan->by = plan->books.ledgers[i];
+        plan->binding = binding;
+      }
+    }
+    if (at == before)
+      return at;
+  }
+  return at > horizon ? at : horizon + 1;
+}
+
+/* When somebody who waits for |start| is to be looked at again. */
+static weir_tstamp look_at(const struct weir_turn *turn, const struct weir_plan *plan,
+                           weir_tstamp start)
+{
+  weir_tstamp at = weir_time_sub(start, WEIR_COORD_HORIZON_US);
+
+  for (uint32_t i = 0; i < plan->books.count; i++) {
+    const weir_tstamp wake = weir_ledger_wake(plan->books.ledgers[i], turn->now);
+
+    at = wake < at ? wake : at;
+  }
+  return at > turn->now ? at : turn->now + 1;
+}
+
+/* ---- who ---- */
+
+static struct weir_waiting *first_of(struct weir_coord *c, uint32_t tenant)
+{
+  return &c->asks[c->tenants[tenant].asks.first];
+}
+
+/* Online before batch, but while batch waits, each online grant makes the pool owe batch its
+ * floor's share of it, and batch goes first as soon as its head is covered. Counted in quota, not
+ * in time: a saturated window returns its budget in bursts, and a share of each burst is what a
+ * floor means.
+ */
+static uint32_t head(struct weir_coord *c, const struct weir_pool *pool)
+{
+  const uint32_t index = (uint32_t)(pool - c->pools);
+  const uint32_t online = weir_fair_first(&c->fair, weir_class_index(index, WEIR_CLASS_ONLINE));
+  const uint32_t batch = weir_fair_first(&c->fair, weir_class_index(index, WEIR_CLASS_BATCH));
+  struct weir_cost next;
+
+  if (batch == WEIR_FAIR_NONE || online == WEIR_FAIR_NONE)
+    return batch == WEIR_FAIR_NONE ? online : batch;
+  next = weir_ask_cost(first_of(c, batch));
+  if (pool->config.batch_floor_pm > 0 &&
+      pool->batch_owed_us >= weir_ledger_pace_us(&pool->ledger, &next))
+    return batch;
+  return online;
+}
+
+static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
+                         const struct weir_waiting *ask)
+{
+  const uint32_t batch =
+      weir_fair_first(&c->fair, weir_class_index((uint32_t)(pool - c->pools), WEIR_CLASS_BATCH));
+  const struct weir_cost cost = weir_ask_cost(ask);
+  const weir_duration pace = weir_ledger_pace_us(&pool->ledger, &cost);
+  const uint32_t floor = pool->config.batch_floor_pm;
+
+  if (weir_tenant_class(c, ask->tenant) == WEIR_CLASS_BATCH)
+    pool->batch_owed_us = weir_time_sub(pool->batch_owed_us, pace);
+  else if (batch != WEIR_FAIR_NONE)
+    pool->batch_owed_us = weir_time_add(pool->batch_owed_us, pace * floor / (1000 - floor));
+  else
+    pool->batch_owed_us = 0; /* nobody collects a floor while nobody waits for it */
+}
+
+/* A reload may have moved the model to another pool, whose books would miss the call. */
+static bool is_of_pool(const struct weir_coord *c, const struct weir_waiting *ask)
+{
+  const struct weir_name *name = &c->names[ask->name];
+
+  return name->born == ask->name_born && name->pool == weir_tenant_pool(c, ask->tenant);
+}
+
+/* ---- lines ---- */
+
+static void leave_lines(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
+{
+  pool->ticket = 0;
+  for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++)
+    weir_line_leave(c, weir_member_of_pool(c, pool, k), now);
+}
+
+/* Joins the lines for the shared budgets that block |plan|, because they are used up or others
+ * stand before the pool. It keeps its place in others while all that blocks is soon over, for it
+ * needs all of them at the same time; for longer it would only stand in the way. Returns whether
+ * anybody stands before it. */
+static bool stand_in_lines(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                           const struct weir_plan *plan,
+                           const weir_tstamp times[WEIR_LEASE_LEDGERS], weir_tstamp start)
+{
+  bool is_behind = false;
+
+  for (uint32_t i = 1; i < plan->books.shared; i++)
+    is_behind = is_behind || !weir_line_is_clear(c, plan->books.budgets[i], pool->ticket);
+  if (!is_behind && start <= turn->now + WEIR_COORD_HORIZON_US)
+    return false;
+  for (uint32_t i = 1; i < plan->books.shared; i++) {
+    const uint32_t member = weir_member_of_pool(c, pool, i - 1);
+
+    if (times[i] > turn->now + WEIR_COORD_HORIZON_US ||
+        !weir_line_is_clear(c, plan->books.budgets[i], pool->ticket))
+      weir_line_join(c, plan->books.budgets[i], member);
+    else if (is_behind || start > weir_time_add(turn->now, PLACE_KEEP_US))
+      weir_line_leave(c, member, turn->now);
+  }
+  return is_behind;
+}
+
+/* ---- serving ---- */
+
+/* Whether the own budget of |tenant| blocks |plan| for now, but not for ever; it is parked then. */
+static bool park(struct weir_coord *c, struct weir_turn *turn, uint32_t tenant,
+                 const struct weir_waiting *ask, const struct weir_plan *plan, weir_tstamp own)
+{
+  const struct weir_tenant *t = &c->tenants[tenant];
+
+  if (t->budget == WEIR_NONE || own > ask->timer.at ||
+      (own <= turn->now + WEIR_COORD_HORIZON_US && weir_line_is_clear(c, t->budget, t->ticket)))
+    return false;
+  weir_tenant_park(c, tenant, look_at(turn, plan, own));
+  return true;
+}
+
+static void grant(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                  uint32_t tenant, struct weir_waiting *ask, struct weir_plan *plan)
+{
+  struct weir_held *lease;
+  uint64_t charged;
+
+  charge_floor(c, pool, ask);
+  charged = weir_fair_charge(&c->fair, tenant, weir_books_pace_us(&plan->books, &plan->entry.cost));
+  lease = weir_lease_take(c, turn, ask, plan);
+  lease->charged = charged;
+  c->tenants[tenant].ticket = 0;
+  leave_lines(c, pool, turn->now);
+  weir_lease_send(c, turn, lease);
+}
+
+/* Decides about the first ask of |tenant|; false when the pool has to wait, and its timer is set.
+ */
+static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                       uint32_t tenant)
+{
+  struct weir_waiting *ask = first_of(c, tenant);
+  const struct weir_cost asked = weir_ask_cost(ask);
+  weir_tstamp times[WEIR_LEASE_LEDGERS], start;
+  struct weir_plan plan;
+  bool is_behind;
+
+  if (pool->state != WEIR_POOL_OPEN || !is_of_pool(c, ask)) {
+    weir_queue_deny(c, turn, ask, WEIR_DENIAL_CLOSED, WEIR_NEVER, NULL);
+    return true;
+  }
+  weir_plan_open(c, pool, c->tenants[tenant].budget, &asked, &plan);
+  start = plan_times(turn, &plan, times);
+  if (start != WEIR_NEVER && park(c, turn, tenant, ask, &plan, times[plan.books.count - 1]))
+    return true;
+  if (start <= turn->now + WEIR_COORD_HORIZON_US)
+    start = plan_start(turn, &plan, start);
+  if (start == WEIR_NEVER || start > ask->timer.at) {
+    weir_queue_deny(c, turn, ask,
+                    start == WEIR_NEVER ? WEIR_DENIAL_TOO_LARGE : WEIR_DENIAL_DEADLINE, start,
+                    &plan);
+    return true;
+  }
+  is_behind = stand_in_lines(c, turn, pool, &plan, times, start);
+  if (is_behind || start > turn->now + WEIR_COORD_HORIZON_US) {
+    weir_timer_set(&c->pool_timers, &pool->timer,
+                   is_behind ? WEIR_NEVER : look_at(turn, &plan, start));
+    return false;
+  }
+  if (c->leases_free == WEIR_NONE) {
+    c->is_starved = true;
+    weir_timer_set(&c->pool_timers, &pool->timer, weir_pq_wake(&c->lease_timers));
+    return false;
+  }
+  plan.entry.start = start;
+  grant(c, turn, pool, tenant, ask, &plan);
+  return true;
+}
+
+void weir_serve_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool)
+{
+  uint32_t tenant;
+
+  weir_pq_remove(&c->pool_timers, &pool->timer);
+  while ((tenant = head(c, pool)) != WEIR_FAIR_NONE) {
+    /* A full update leaves the rest for the next step. */
+    if (weir_turn_is_full(turn)) {
+      weir_timer_set(&c->pool_timers, &pool->timer, turn->now);
+      return;
+    }
+    if (!serve_head(c, turn, pool, tenant))
+      return;
+  }
+  weir_pq_remove(&c->pool_timers, &pool->timer); /* set by who was served */
+  leave_lines(c, pool, turn->now);
+}
+
+void weir_serve_parked(struct weir_coord *c, struct weir_turn *turn, struct weir_tenant *tenant)
+{
+  const uint32_t index = (uint32_t)(tenant - c->tenants);
+  const struct weir_waiting *ask = first_of(c, index);
+  struct weir_pool *pool = &c->pools[weir_tenant_pool(c, index)];
+  const struct weir_cost asked = weir_ask_cost(ask);
+  weir_tstamp times[WEIR_LEASE_LEDGERS];
+  struct weir_plan plan;
+
+  weir_plan_open(c, pool, tenant->budget, &asked, &plan);
+  plan_times(turn, &plan, times);
+  if (!park(c, turn, index, ask, &plan, times[plan.books.count - 1]))
+    weir_tenant_unpark(c, index, turn->now);
+}
+
+void weir_serve_unstarve(struct weir_coord *c, weir_tstamp now)
+{
+  c->is_starved = false;
+  c->starved_first = (c->starved_first + 1) % c->bounds.pools_max;
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[(c->starved_first + i) % c->bounds.pools_max];
+
+    if (weir_pool_has_waiting(pool))
+      weir_timer_set(&c->pool_timers, &pool->timer, now);
+  }
+}

@@ -1,0 +1,25 @@
+#include <weir/wide.h>
+
+/* Bit by bit, from the highest: no division, and the same steps whatever the value. */
+static uint64_t root_floor(weir_wide w)
+{
+  uint64_t root = 0;
+  int bits = 0;
+
+  for (weir_wide rest = w; rest > 0; rest >>= 2)
+    bits++;
+  for (int bit = bits - 1; bit >= 0; bit--) {
+    uint64_t tried = root | UINT64_C(1) << bit;
+
+    if (weir_wide_mul(tried, tried) <= w)
+      root = tried;
+  }
+  return root;
+}
+
+uint64_t weir_wide_sqrt(weir_wide w)
+{
+  uint64_t root = root_floor(w);
+
+  return weir_wide_mul(root, root) < w && root < UINT64_MAX ? root + 1 : root;
+}
