@@ -314,23 +314,30 @@ static void check_settlements(const struct weir_client *c)
   assert(c->settlements_tail - c->settlements_head <= c->config.settlements_max);
 }
 
+/* Returns whether it has a cookie. */
+static bool check_call(const struct weir_client *c, const struct weir_call *call)
+{
+  const bool has_timer = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WITHDRAWN;
+  const bool has_seq = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WAITING;
+  const bool has_cookie = has_timer && !call->ask.is_standing;
+  const uint32_t index = weir_call_index(c, call);
+  uint32_t found;
+
+  assert((call->timer.pos != 0) == has_timer);
+  assert(!has_cookie || (weir_table_find(&c->by_cookie, call->cookie, &found) && found == index));
+  assert(!has_seq || (weir_table_find(&c->by_seq, call->ask.seq, &found) && found == index));
+  assert(call->state != WEIR_CALL_LEASED || call->start_at < call->expires_at);
+  assert(call->state != WEIR_CALL_STANDING || call->ask.is_standing);
+  return has_cookie;
+}
+
 void weir_client_check(const struct weir_client *c)
 {
   uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0, cookies = 0;
 
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
-    const struct weir_call *call = &c->calls[i];
-    const bool has_timer = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WITHDRAWN;
-    const bool has_seq = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WAITING;
-    const bool has_cookie = has_timer && !call->ask.is_standing;
-    uint32_t found;
-
-    assert((call->timer.pos != 0) == has_timer);
-    cookies += has_cookie;
-    assert(!has_cookie || (weir_table_find(&c->by_cookie, call->cookie, &found) && found == i));
-    assert(!has_seq || (weir_table_find(&c->by_seq, call->ask.seq, &found) && found == i));
-    assert(call->state != WEIR_CALL_LEASED || call->start_at < call->expires_at);
-    states[call->state]++;
+    cookies += check_call(c, &c->calls[i]);
+    states[c->calls[i].state]++;
   }
   for (int class = WEIR_CLASS_ONLINE; class < WEIR_CLASS_MAX; class ++) {
     check_list(c, &c->waiting[class], WEIR_CALL_WAITING, NULL);

@@ -321,33 +321,35 @@ static uint32_t check_held(const struct weir_client *c, uint32_t wallet)
   return count;
 }
 
+static void check_wallet(const struct weir_client *c, uint32_t wallet, uint32_t asked)
+{
+  const struct weir_wallet *w = &c->wallets[wallet];
+
+  assert(w->asked == asked);
+  assert(wallet < c->wallets_count || w->asked + w->held.count == 0);
+  assert(w->held.count + w->asked + w->wanted <= c->config.wallet_max);
+  assert(c->state == WEIR_CLIENT_OPEN || w->asked + w->wanted == 0);
+}
+
 void weir_wallet_check(const struct weir_client *c)
 {
-  uint32_t standing = 0, held = 0, asked[WEIR_CLIENT_WALLETS] = {0};
+  uint32_t states[WEIR_CALL_MAX] = {0}, held = 0, asked[WEIR_CLIENT_WALLETS] = {0};
 
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
     const struct weir_call *call = &c->calls[i];
 
-    if (call->state == WEIR_CALL_FREE || !call->ask.is_standing) {
-      assert(call->state != WEIR_CALL_STANDING);
+    if (call->state == WEIR_CALL_FREE || !call->ask.is_standing)
       continue;
-    }
-    assert(call->state == WEIR_CALL_ASKED || call->state == WEIR_CALL_STANDING ||
-           call->state == WEIR_CALL_WITHDRAWN);
-    standing++;
-    held += call->state == WEIR_CALL_STANDING;
+    states[call->state]++;
     if (call->state == WEIR_CALL_ASKED)
       asked[call->wallet]++;
   }
-  assert(standing == c->standing_count);
-  assert(standing <= WEIR_CLIENT_WALLETS * c->config.wallet_max);
   for (uint32_t i = 0; i < WEIR_CLIENT_WALLETS; i++) {
-    const struct weir_wallet *w = &c->wallets[i];
-
-    held -= check_held(c, i);
-    assert(w->asked == asked[i] && (i < c->wallets_count || w->asked + w->held.count == 0));
-    assert(w->held.count + w->asked + w->wanted <= c->config.wallet_max);
-    assert(c->state == WEIR_CLIENT_OPEN || w->asked + w->wanted == 0);
+    held += check_held(c, i);
+    check_wallet(c, i, asked[i]);
   }
-  assert(held == 0);
+  assert(held == states[WEIR_CALL_STANDING]);
+  assert(states[WEIR_CALL_ASKED] + states[WEIR_CALL_STANDING] + states[WEIR_CALL_WITHDRAWN] ==
+         c->standing_count);
+  assert(c->standing_count <= WEIR_CLIENT_WALLETS * c->config.wallet_max);
 }
