@@ -250,6 +250,27 @@ static void a_lease_that_is_handed_out_has_time_left_for_the_request(void **stat
   talk_free(&t);
 }
 
+static void a_lease_that_is_too_old_for_a_call_goes_back_although_calls_come(void **state)
+{
+  struct talk t = talk_warm();
+  const uint32_t before = returned(t.f);
+
+  (void)state;
+  for (int i = 0; i < 4; i++) { /* the fourth of the wallet would be 1.8 s old */
+    const uint32_t results = t.f->results_count;
+
+    call(&t, 100);
+    if (t.f->results_count > results)
+      assert_true(t.f->results[results].expires_at >= t.f->now + TTL / 4);
+    fixture_run_to(t.f, t.f->now + RTT);
+    grant_all(&t);
+    settle_last(&t);
+    pass(&t, 6 * GAP - RTT);
+  }
+  assert_true(returned(t.f) > before);
+  talk_free(&t);
+}
+
 static void a_call_larger_than_the_lease_asks_as_ever(void **state)
 {
   struct talk t = talk_warm();
@@ -500,18 +521,30 @@ static void closing_returns_everything_before_goodbye(void **state)
 
 static void returns_push_out_no_settlement_of_a_call(void **state)
 {
-  struct talk t = talk_warm();
+  struct weir_client_config own = config;
+  struct talk t;
+  uint64_t first;
 
   (void)state;
-  fixture_link(t.f, false);
-  while (fixture_status(t.f).settlements < 64) {
+  own.settlements_max = 8;
+  t = (struct talk){.f = fixture_make(&own)};
+  fixture_link(t.f, true);
+  fixture_welcome(t.f, TOKEN, 16);
+  call_steadily(&t, WARM_UP);
+  first = t.cookie + 1;
+  for (int i = 0; i < 8; i++) {
     call(&t, 100);
-    fixture_run_to(t.f, t.f->now + 1);
-    if (fixture_settle(t.f, t.cookie, true) == WEIR_ENOENT)
-      break;
+    fixture_run_to(t.f, t.f->now + RTT);
+    grant_all(&t);
   }
+  assert_int_equal(fixture_status(t.f).settlements, 0);
+  assert_true(fixture_status(t.f).standing > 0);
+  fixture_link(t.f, false);
+  for (uint64_t cookie = first; cookie <= t.cookie; cookie++)
+    assert_int_equal(fixture_settle(t.f, cookie, true), WEIR_OK);
   fixture_run_to(t.f, t.f->now + TTL);
   assert_int_equal(fixture_status(t.f).standing, 0);
+  assert_int_equal(fixture_status(t.f).settlements, 8);
   assert_int_equal(fixture_status(t.f).settlements_dropped, 0);
   talk_free(&t);
 }
@@ -786,6 +819,7 @@ int main(void)
       cmocka_unit_test(a_standing_ask_is_now_or_never_and_for_one_call),
       cmocka_unit_test(no_lease_serves_two_calls),
       cmocka_unit_test(a_lease_that_is_handed_out_has_time_left_for_the_request),
+      cmocka_unit_test(a_lease_that_is_too_old_for_a_call_goes_back_although_calls_come),
       cmocka_unit_test(a_call_larger_than_the_lease_asks_as_ever),
       cmocka_unit_test(calls_of_varying_size_mostly_fit),
       cmocka_unit_test(one_huge_call_does_not_make_leases_huge),
