@@ -1,4 +1,5 @@
-/* conf_read.h - walks a YAML document by the table of keys and collects issues; used by conf.c.
+/* conf_read.h - walks a YAML document by the table of keys and collects issues; used by conf.c and,
+ * with a table of its own, by the simulator's scenarios.
  *
  * A section is a map of the file together with its place in the table. Opening it reports every
  * unknown and repeated key; reading a value reports what is wrong with it and goes on with the
@@ -15,6 +16,8 @@
 struct weir_conf_reader {
   yaml_document_t document;
   struct weir_conf_issues *issues;
+  const struct weir_conf_key *keys; /* the table of the file's keys; NULL: weir_conf_keys */
+  size_t keys_count;
 };
 
 struct weir_conf_section {
@@ -32,6 +35,16 @@ __attribute__((format(printf, 4, 5))) void weir_conf_issue_add(struct weir_conf_
 __attribute__((format(printf, 4, 5))) void weir_conf_issue_at(struct weir_conf_issues *issues,
                                                               uint32_t line, uint32_t column,
                                                               const char *format, ...);
+
+/* What is made of a document: |root| is NULL when the file is empty. */
+typedef void weir_conf_document_fn(struct weir_conf_reader *reader, const yaml_node_t *root,
+                                   void *context);
+
+/* weir_conf_document_read reads the |size| |bytes| of a file into |reader|, whose |issues| and
+ * |keys| are set, and has |build| go through it; the tree is gone when it returns. What is not one
+ * document of valid YAML is an issue, and |build| is not called. */
+void weir_conf_document_read(struct weir_conf_reader *reader, const char *bytes, size_t size,
+                             weir_conf_document_fn *build, void *context);
 
 /* weir_conf_section_open fills |ret_section| for the map |node| at |path| of the table; false, and
  * an issue, when it is no map. */

@@ -58,17 +58,18 @@ static uint64_t flight_of(const struct weir_ledger_limit *limit,
                                                                              : 0;
 }
 
-/* Only what is estimated can be wrong: a request is one request. */
+/* Only what is estimated can be wrong: a request is one request. What is known before the end is
+ * the input; the output has yet to come. */
 static weir_wide variance_of(const struct weir_ledger_limit *limit,
                              const struct weir_ledger_entry *entry)
 {
   uint64_t sigma;
 
   if (limit->config.dimension == WEIR_DIMENSION_REQUESTS || limit->config.is_prepaid ||
-      !entry->is_open || entry->is_known)
+      !entry->is_open ||
+      (entry->is_known && limit->config.dimension == WEIR_DIMENSION_INPUT_TOKENS))
     return 0;
-  sigma = weir_wide_clamp(weir_wide_mul(weir_limit_charge(limit, entry), entry->error_pm) / 1000,
-                          WEIR_LIMIT_MAX);
+  sigma = weir_wide_scale(weir_limit_charge(limit, entry), entry->error_pm, 1000, WEIR_LIMIT_MAX);
   return weir_wide_mul(sigma, sigma);
 }
 
@@ -423,10 +424,8 @@ weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir
 
     if (limit->is_shadow || !weir_limit_is_windowed(&l->limits[i]))
       continue;
-    pace = weir_wide_clamp(
-        weir_wide_mul(weir_ledger_cost_of(cost, limit->dimension), limit->window_us) /
-            limit->amount,
-        WEIR_WINDOW_MAX_US);
+    pace = weir_wide_scale(weir_ledger_cost_of(cost, limit->dimension), limit->window_us,
+                           limit->amount, WEIR_WINDOW_MAX_US);
     if (pace > longest)
       longest = pace;
   }

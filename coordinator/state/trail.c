@@ -42,6 +42,12 @@ static uint64_t oldest_at(const struct weir_trail *t, weir_tstamp now)
   return number > kept ? number - kept : 0;
 }
 
+/* The end of the slot at hand: then another one becomes the oldest. */
+static weir_tstamp turn_of(const struct weir_trail *t, weir_tstamp now)
+{
+  return (now / t->slot_us + 1) * t->slot_us;
+}
+
 void weir_trail_init(struct weir_trail *t, uint64_t *slots, weir_duration window_us,
                      weir_duration ahead_us, weir_tstamp now)
 {
@@ -52,12 +58,17 @@ void weir_trail_init(struct weir_trail *t, uint64_t *slots, weir_duration window
   slots_divide(t, window_us, ahead_us);
   t->slots = slots;
   t->head = oldest_at(t, now);
+  t->turn_at = turn_of(t, now);
 }
 
 void weir_trail_advance(struct weir_trail *t, weir_tstamp now)
 {
-  const uint64_t head = oldest_at(t, now);
+  uint64_t head;
 
+  if (now < t->turn_at)
+    return;
+  t->turn_at = turn_of(t, now);
+  head = oldest_at(t, now);
   if (head <= t->head)
     return;
   if (t->total > 0 && head - t->head >= WEIR_TRAIL_SLOTS) {

@@ -104,8 +104,9 @@ static uint64_t in_flight(const struct world *w, uint32_t i)
 
 static double sigma_of(const struct rule *rule, const struct weir_ledger_entry *e)
 {
-  if (rule->config.dimension == WEIR_DIMENSION_REQUESTS || rule->config.is_prepaid || e->is_known ||
-      !e->is_open)
+  if (rule->config.dimension == WEIR_DIMENSION_REQUESTS || rule->config.is_prepaid || !e->is_open)
+    return 0;
+  if (e->is_known && rule->config.dimension == WEIR_DIMENSION_INPUT_TOKENS)
     return 0;
   return (double)(weight(rule, e) * e->error_pm / 1000);
 }

@@ -60,7 +60,8 @@ static int tear_down(void **state)
 
 static void explains_itself(void **state)
 {
-  static const char *const names[] = {"stats", "batch", "classify", "estimate", "check"};
+  static const char *const names[] = {"stats",    "batch", "classify",
+                                      "estimate", "check", "simulate"};
 
   (void)state;
   assert_int_equal(WEIR("help"), 0);
@@ -101,7 +102,7 @@ static const char *source_read(const char *name)
 
 static void documents_every_option_it_has(void **state)
 {
-  static const char *const names[] = {"stats", "batch", "estimate", "check"};
+  static const char *const names[] = {"stats", "batch", "estimate", "check", "simulate"};
   static const char *const documents[] = {"docs/CLI.md", "docs/man/weir.1.scd"};
 
   (void)state;
@@ -334,6 +335,72 @@ static void says_when_there_is_no_coordinator(void **state)
   assert_string_equal(run.out, "");
 }
 
+/* Writes |text| to the daemon's folder, under a name that its teardown removes. */
+static void scenario_write(char ret_path[128], const char *text, int size)
+{
+  FILE *file;
+
+  snprintf(ret_path, 128, "%s/other.state", coordinator.folder);
+  file = fopen(ret_path, "w");
+  assert_non_null(file);
+  fprintf(file, "%.*s", size, text);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void simulates_the_example_of_its_document(void **state)
+{
+  const char *example = strstr(source_read("docs/SIMULATE.md"), "```yaml\n"), *end;
+  char path[128], other[1024];
+  size_t count;
+
+  (void)state;
+  assert_non_null(example);
+  example += strlen("```yaml\n");
+  end = strstr(example, "```");
+  assert_non_null(end);
+  scenario_write(path, example, (int)(end - example));
+
+  assert_int_equal(WEIR("simulate", path), 0);
+  assert_holds(run.out, "4 runs; weir is told of 24 ms");
+  assert_holds(run.out, "backlog, limits small (requests bind), 50 instances");
+  assert_holds(run.out, "weir-window    log            0   0.0%");
+  assert_holds(run.out, "virtual hours per minute");
+  assert_holds(run.out, "all is as the scenario expects");
+  assert_int_equal(WEIR("simulate", "--json", "--seed", "1", path), 0);
+  assert_true(run_is_json(run.out, &count));
+  assert_int_equal(count, 4);
+  assert_true(strlen(run.out) > sizeof(other));
+  memcpy(other, run.out, sizeof(other));
+  assert_int_equal(WEIR("simulate", "--json", path), 0); /* 1 is the default */
+  assert_memory_equal(run.out, other, sizeof(other));
+  assert_int_equal(WEIR("simulate", "--json", "--seed=2", path), 0);
+  assert_memory_not_equal(run.out, other, sizeof(other));
+}
+
+static void says_what_is_wrong_with_a_scenario_and_with_what_came_of_it(void **state)
+{
+  static const char wrong[] = "schemes: [naive]\nlimits: [{name: r, rpm: 10x}]\n"
+                              "workloads: [{name: w, calls: 10}]\n";
+  static const char broken[] = "schemes: [naive]\nlimits: [{name: r, rpm: 60}]\n"
+                               "workloads: [{name: w, calls: 100}]\n"
+                               "expect:\n  - {failed: 0}\n";
+  char path[128];
+
+  (void)state;
+  scenario_write(path, wrong, (int)sizeof(wrong) - 1);
+  assert_int_equal(WEIR("simulate", path), 1);
+  assert_holds(run.err, "other.state:2:25: rpm: '10x' is not a valid amount; write ");
+  assert_string_equal(run.out, "");
+  scenario_write(path, broken, (int)sizeof(broken) - 1);
+  assert_int_equal(WEIR("simulate", path), 1);
+  assert_holds(run.err, "other.state:5: not as expected: naive on log, 100 instances, w, ");
+  assert_int_equal(WEIR("simulate", "/nonexistent"), 1);
+  assert_holds(run.err, "/nonexistent: cannot be opened");
+  assert_int_equal(WEIR("simulate"), 2);
+  assert_int_equal(WEIR("simulate", path, path), 2);
+  assert_int_equal(WEIR("simulate", "--seed", "x", path), 2);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -349,6 +416,8 @@ int main(void)
       cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
       cmocka_unit_test(watches_until_it_is_interrupted),
       cmocka_unit_test(says_when_there_is_no_coordinator),
+      cmocka_unit_test(simulates_the_example_of_its_document),
+      cmocka_unit_test(says_what_is_wrong_with_a_scenario_and_with_what_came_of_it),
   };
 
   return cmocka_run_group_tests_name("cli", tests, set_up, tear_down);

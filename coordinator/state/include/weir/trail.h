@@ -28,6 +28,7 @@ struct weir_trail {
   weir_duration window_us, slot_us;
   uint64_t window_slots; /* window_slots * slot_us >= window_us */
   uint64_t head;         /* number of the oldest slot that is kept */
+  weir_tstamp turn_at;   /* when it is forgotten: nothing changes before */
   uint64_t newest;       /* of the slots that were ever charged */
   uint64_t total;        /* sum of all slots */
   uint64_t *slots;       /* WEIR_TRAIL_SLOTS, owned by the caller */
