@@ -4,6 +4,6 @@ foreach(module ring trail day ledger gates learn)
 endforeach()
 # The coordinator's pure machine, in virtual time.
 weir_test(unit.calendar LABEL unit SOURCES unit/test_calendar.c USES weir_coord)
-foreach(module coord grant)
+foreach(module coord coord_standing grant)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()
