@@ -170,12 +170,20 @@ static void weights_divide_the_quota(void **state)
   fill(f, s, "before");
   run_loads(f, s, loads, 2, 1000, NULL);
   assert_in_range(loads[0].grants, 740, 760);
-  /* The entry with the pool goes before the one for any. */
-  tenant_set(f, "three", 0, 1, WEIR_BUDGET_NONE);
+}
+
+static void an_entry_for_the_pool_goes_before_one_for_any(void **state)
+{
+  struct fixture *f = *state;
+  struct load loads[2] = {{"two", 100, 100, 0}, {"one", 100, 100, 0}};
+  uint64_t s = fixture_hello(f, 9, 1, 1);
+
+  tenant_set(f, "two", WEIR_POOL_ANY, 9, WEIR_BUDGET_NONE);
+  tenant_set(f, "two", 0, 2, WEIR_BUDGET_NONE);
   reload(f);
-  loads[0].grants = loads[1].grants = 0;
-  run_loads(f, s, loads, 2, 1000, NULL);
-  assert_in_range(loads[0].grants, 480, 520);
+  fill(f, s, "before");
+  run_loads(f, s, loads, 2, 900, NULL);
+  assert_in_range(loads[0].grants, 590, 610);
 }
 
 static void idle_time_is_not_saved_up(void **state)
@@ -433,6 +441,7 @@ int main(void)
       TEST(opposite_shapes_get_equal_dominant_shares),
       TEST(shares_are_of_what_was_used_not_of_what_was_asked),
       TEST(weights_divide_the_quota),
+      TEST(an_entry_for_the_pool_goes_before_one_for_any),
       TEST(idle_time_is_not_saved_up),
       TEST(a_light_tenant_waits_for_one_call_of_others_at_most),
       TEST(a_light_tenant_is_not_denied_for_what_others_have_waiting),
