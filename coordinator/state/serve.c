@@ -209,7 +209,7 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
 {
   struct weir_waiting *ask = first_of(c, tenant);
   const struct weir_cost asked = weir_ask_cost(ask);
-  weir_tstamp times[WEIR_LEASE_LEDGERS], start;
+  weir_tstamp times[WEIR_LEASE_LEDGERS] = {0}, start;
   struct weir_plan plan;
   bool is_behind;
 
@@ -269,7 +269,7 @@ void weir_serve_parked(struct weir_coord *c, struct weir_turn *turn, struct weir
   const struct weir_waiting *ask = first_of(c, index);
   struct weir_pool *pool = &c->pools[weir_tenant_pool(c, index)];
   const struct weir_cost asked = weir_ask_cost(ask);
-  weir_tstamp times[WEIR_LEASE_LEDGERS];
+  weir_tstamp times[WEIR_LEASE_LEDGERS] = {0};
   struct weir_plan plan;
 
   weir_plan_open(c, pool, tenant->budget, &asked, &plan);

@@ -152,11 +152,12 @@ static void a_large_ask_of_one_pool_is_not_starved_by_small_ones_of_another(void
 
   budget_set(f, "project", WEIR_DIMENSION_INPUT_TOKENS, 1000);
   s = start(f);
-  /* Small ones that never stop, a new one for each that is granted. */
-  for (seq = 1; seq <= 30; seq++)
+  /* Small ones that never stop, spread over the window: a new one for each that is granted. */
+  for (seq = 1; seq <= 30; seq++) {
     fixture_ask_as(f, s, seq, "", FLASH, 100, 60 * MINUTE);
-  for (uint32_t i = 0; i < 5; i++) /* spread over the window */
-    fixture_run(f, f->now + 10 * SECOND);
+    if (seq < 10)
+      f->now += 5 * SECOND;
+  }
   began = f->now;
   fixture_ask_as(f, s, 1000, "", OTHER, 800, 60 * MINUTE);
   for (uint32_t i = 0; !is_served; i++) {
@@ -166,7 +167,7 @@ static void a_large_ask_of_one_pool_is_not_starved_by_small_ones_of_another(void
     if (seq < 500)
       fixture_ask_as(f, s, seq++, "", FLASH, 100, 60 * MINUTE);
   }
-  assert_true(f->now - began < 2 * MINUTE + 10 * SECOND);
+  assert_true(f->now - began < MINUTE + 10 * SECOND);
   /* And the small ones go on. */
   grant_await(f, f->granted_count + 5);
 }
