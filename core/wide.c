@@ -4,12 +4,9 @@
 static uint64_t root_floor(weir_wide w)
 {
   uint64_t root = 0;
-  int bits = 0;
 
-  for (weir_wide rest = w; rest > 0; rest >>= 2)
-    bits++;
-  for (int bit = bits - 1; bit >= 0; bit--) {
-    uint64_t tried = root | UINT64_C(1) << bit;
+  for (uint64_t bit = weir_wide_sqrt_max(w); bit > 0; bit >>= 1) {
+    const uint64_t tried = root | bit;
 
     if (weir_wide_mul(tried, tried) <= w)
       root = tried;

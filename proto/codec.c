@@ -97,6 +97,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [6] = TOKENS(ask.input_tokens),
                 [7] = TOKENS(ask.output_tokens),
                 [8] = DURATION(ask.deadline_us),
+                [9] = TEXT(ask.tenant),
             },
         [WEIR_MSG_GRANT] =
             {
@@ -107,6 +108,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [5] = DURATION(grant.since_us),
                 [6] = NAME(grant.pool),
                 [7] = NAME(grant.model),
+                [8] = BOOL(grant.is_reported),
             },
         [WEIR_MSG_QUEUED] =
             {
@@ -141,6 +143,12 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [10] = TOKENS(settle.output_tokens),
                 [11] = DURATION(settle.retry_after_us),
                 [12] = DURATION(settle.latency_us),
+                [13] = AMOUNT(settle.stated_limit),
+                [14] = AMOUNT(settle.stated_used),
+                [15] = AMOUNT(settle.requests_limit),
+                [16] = AMOUNT(settle.requests_left),
+                [17] = AMOUNT(settle.tokens_limit),
+                [18] = AMOUNT(settle.tokens_left),
             },
         [WEIR_MSG_CANCEL] =
             {
@@ -178,17 +186,20 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [14] = ANY64(row.grants),
                 [15] = ANY64(row.rejected_429),
                 [16] = DURATION(row.frozen_us),
+                [17] = UINT(row.profile, 0, WEIR_PROFILE_MAX - 1),
             },
 };
 
-#define LIMIT_UINT(member, min, max)                                                               \
-  FIELD_IN(struct weir_msg_row_limit, KIND_UINT, 0, member, min, max)
+#define LIMIT(kind, member, min, max) FIELD_IN(struct weir_msg_row_limit, kind, 0, member, min, max)
+#define LIMIT_UINT(member, min, max)  LIMIT(KIND_UINT, member, min, max)
 
 static const struct field limit_layout[KEYS_MAX] = {
     [0] = LIMIT_UINT(dimension, 1, WEIR_DIMENSION_MAX - 1),
     [1] = LIMIT_UINT(window_us, 0, WEIR_DURATION_MAX),
     [2] = LIMIT_UINT(amount, 0, WEIR_AMOUNT_MAX),
     [3] = LIMIT_UINT(used, 0, WEIR_AMOUNT_MAX),
+    [4] = LIMIT_UINT(effective, 0, WEIR_AMOUNT_MAX),
+    [5] = LIMIT(KIND_BOOL, is_shadow, 0, 1),
 };
 
 static_assert(sizeof(enum weir_outcome) == sizeof(uint32_t), "enums are read as uint32_t");

@@ -8,7 +8,6 @@
 #include "conf_build.h"
 
 #define IPC_PATH_MAX 107 /* sun_path, less the NUL */
-#define DEPTH_MAX    32
 
 /* ---- top level ---- */
 
@@ -124,57 +123,19 @@ static void read_top(struct weir_conf_builder *b, const struct weir_conf_section
     conf->bounds.sessions_max = (uint32_t)weir_conf_number(&section, "sessions");
     conf->bounds.asks_max = (uint32_t)weir_conf_number(&section, "asks");
     conf->bounds.leases_max = (uint32_t)weir_conf_number(&section, "leases");
+    conf->bounds.budgets_max = (uint32_t)weir_conf_number(&section, "budgets");
+    conf->bounds.tenants_max = (uint32_t)weir_conf_number(&section, "tenants");
   }
   conf->bounds.names_max = WEIR_CONF_NAMES_MAX;
 }
 
 /* ---- the file ---- */
 
-/* libyaml's own words for a tab in the indentation help nobody. */
-static bool find_tab(const char *bytes, size_t size, size_t line, uint32_t *ret_column)
+static void build(struct weir_conf_reader *reader, const yaml_node_t *root, void *context)
 {
-  size_t at = 0;
-  for (size_t i = 0; i < line; i++) {
-    const char *end = memchr(bytes + at, '\n', size - at);
-    if (end == NULL)
-      return false;
-    at = (size_t)(end - bytes) + 1;
-  }
-  for (size_t i = at; i < size && (bytes[i] == ' ' || bytes[i] == '\t'); i++) {
-    if (bytes[i] == '\t') {
-      *ret_column = (uint32_t)(i - at) + 1;
-      return true;
-    }
-  }
-  return false;
-}
-
-static void report_syntax(struct weir_conf_issues *issues, const yaml_parser_t *parser,
-                          const char *bytes, size_t size)
-{
-  const char *problem = parser->problem != NULL ? parser->problem : "unknown";
-  uint32_t line = (uint32_t)parser->problem_mark.line + 1, column = 0;
-  if (parser->error == YAML_READER_ERROR) {
-    weir_conf_issue_at(issues, 0, 0, "byte %zu: %s; save the file as UTF-8 text",
-                       parser->problem_offset, problem);
-    return;
-  }
-  if (find_tab(bytes, size, parser->problem_mark.line, &column)) {
-    weir_conf_issue_at(issues, line, column,
-                       "a tab stands in the indentation, which YAML forbids; use spaces");
-    return;
-  }
-  weir_conf_issue_at(issues, line, (uint32_t)parser->problem_mark.column + 1,
-                     "this is not valid YAML (%s%s%s); check indentation, brackets and quotes here "
-                     "and in the line before",
-                     parser->context != NULL ? parser->context : "",
-                     parser->context != NULL ? ": " : "", problem);
-}
-
-static void build(struct weir_conf_builder *b)
-{
-  const yaml_node_t *root = yaml_document_get_root_node(&b->reader.document);
+  struct weir_conf_builder *b = context;
   struct weir_conf_section top;
+  (void)reader;
   if (root == NULL) {
     weir_conf_issue_at(b->reader.issues, 1, 1,
                        "the file is empty; begin with providers and pools, see "
@@ -187,65 +148,8 @@ static void build(struct weir_conf_builder *b)
   weir_conf_read_pools(b, &top);
   b->conf->coord.pools = b->conf->pools;
   b->conf->coord.names = b->conf->names;
-}
-
-/* Looks at the stream before a tree is built from it: libyaml's time grows with the square of the
- * nesting. False, and an issue, when it is not one document of valid YAML. */
-static bool check_stream(struct weir_conf_issues *issues, yaml_parser_t *parser, const char *bytes,
-                         size_t size)
-{
-  uint32_t depth = 0, documents = 0;
-  yaml_event_t event;
-  for (;;) {
-    if (!yaml_parser_parse(parser, &event)) {
-      report_syntax(issues, parser, bytes, size);
-      return false;
-    }
-    yaml_event_type_t type = event.type;
-    uint32_t line = (uint32_t)event.start_mark.line + 1;
-    uint32_t column = (uint32_t)event.start_mark.column + 1;
-    yaml_event_delete(&event);
-    if (type == YAML_STREAM_END_EVENT)
-      return true;
-    if (type == YAML_DOCUMENT_START_EVENT && ++documents > 1) {
-      weir_conf_issue_at(issues, line, column,
-                         "a second document begins; keep one and remove this '---'");
-      return false;
-    }
-    if (type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT)
-      depth--;
-    if (type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT)
-      depth++;
-    if (depth > DEPTH_MAX) {
-      weir_conf_issue_at(issues, line, column,
-                         "lists and maps are nested deeper than %d; no key needs that", DEPTH_MAX);
-      return false;
-    }
-  }
-}
-
-static void read_document(struct weir_conf_builder *b, const char *bytes, size_t size)
-{
-  for (int pass = 0; pass < 2; pass++) {
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser)) {
-      weir_conf_issue_at(b->reader.issues, 0, 0, "out of memory; nothing was read");
-      return;
-    }
-    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, size);
-    bool is_valid = true;
-    if (pass == 0) {
-      is_valid = check_stream(b->reader.issues, &parser, bytes, size);
-    } else if (!yaml_parser_load(&parser, &b->reader.document)) {
-      report_syntax(b->reader.issues, &parser, bytes, size);
-    } else {
-      build(b);
-      yaml_document_delete(&b->reader.document);
-    }
-    yaml_parser_delete(&parser);
-    if (!is_valid)
-      return;
-  }
+  b->conf->coord.budgets = b->conf->budgets;
+  b->conf->coord.tenants = b->conf->tenants;
 }
 
 enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf **ret_conf,
@@ -264,12 +168,15 @@ enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf *
   if (conf != NULL) {
     conf->pools = calloc(WEIR_CONF_POOLS_MAX, sizeof *conf->pools);
     conf->names = calloc(WEIR_CONF_NAMES_MAX, sizeof *conf->names);
+    conf->budgets = calloc(WEIR_CONF_BUDGETS_MAX, sizeof *conf->budgets);
+    conf->tenants = calloc(WEIR_CONF_TENANTS_MAX, sizeof *conf->tenants);
   }
   enum weir_err err = WEIR_ENOMEM;
-  if (b != NULL && conf != NULL && conf->pools != NULL && conf->names != NULL) {
+  if (b != NULL && conf != NULL && conf->pools != NULL && conf->names != NULL &&
+      conf->budgets != NULL && conf->tenants != NULL) {
     b->conf = conf;
     b->reader.issues = ret_issues;
-    read_document(b, bytes, size);
+    weir_conf_document_read(&b->reader, bytes, size, build, b);
     err = ret_issues->errors > 0 ? WEIR_ECONFIG : WEIR_OK;
   }
   free(b);
@@ -313,6 +220,8 @@ void weir_conf_free(struct weir_conf *conf)
     return;
   free(conf->pools);
   free(conf->names);
+  free(conf->budgets);
+  free(conf->tenants);
   free(conf);
 }
 

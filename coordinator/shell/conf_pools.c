@@ -4,10 +4,10 @@
 #include "conf_build.h"
 
 #define ROUTE_ENTRIES_MAX 32
+#define SHORT_WINDOW_US   (10 * WEIR_US_PER_S)
 
-/* |what| names the thing in messages; |extra| are the marks allowed beside letters and digits. */
-static bool check_name(struct weir_conf_builder *b, const yaml_node_t *node, const char *what,
-                       const char *name, const char *extra)
+bool weir_conf_name_check(struct weir_conf_builder *b, const yaml_node_t *node, const char *what,
+                          const char *name, const char *extra)
 {
   for (const char *at = name; *at != '\0'; at++) {
     bool is_letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
@@ -42,7 +42,7 @@ static void read_provider(struct weir_conf_builder *b, const yaml_node_t *key,
   struct weir_conf_section section;
   if (!weir_conf_node_text(&b->reader, key, "a provider's name", provider->name,
                            sizeof provider->name) ||
-      !check_name(b, key, "the provider's name", provider->name, "._-"))
+      !weir_conf_name_check(b, key, "the provider's name", provider->name, "._-"))
     return;
   b->conf->providers_count++;
   provider->kind = WEIR_CONF_KIND_UNKNOWN;
@@ -51,9 +51,7 @@ static void read_provider(struct weir_conf_builder *b, const yaml_node_t *key,
   int kind = weir_conf_word(&section, "kind");
   if (kind >= 0)
     provider->kind = (enum weir_conf_kind)kind;
-  char zone[WEIR_NAME_SIZE];
-  if (weir_conf_text(&section, "day_reset", zone, sizeof zone))
-    check_name(b, weir_conf_find(&section, "day_reset"), "the time zone", zone, "/_+-");
+  weir_conf_zone_read(b, &section, "day_reset", provider->zone);
 }
 
 static void read_providers(struct weir_conf_builder *b, const struct weir_conf_section *top)
@@ -112,97 +110,78 @@ static struct weir_name_config *name_add(struct weir_conf_builder *b, const yaml
   return entry;
 }
 
-/* ---- limits ---- */
-
-static void limit_add(struct weir_conf_builder *b, struct weir_pool_config *pool,
-                      const yaml_node_t *node, const struct weir_limit_config *limit)
-{
-  for (uint32_t i = 0; i < pool->limits_count; i++) {
-    if (pool->limits[i].dimension == limit->dimension &&
-        pool->limits[i].window_us == limit->window_us) {
-      weir_conf_issue_add(b->reader.issues, false, node,
-                          "%s are limited twice over the same window; keep the smaller amount",
-                          weir_dimension_name(limit->dimension));
-      return;
-    }
-  }
-  if (pool->limits_count == WEIR_LIMITS_MAX) {
-    weir_conf_issue_add(b->reader.issues, false, node, "a pool has at most %d limits; remove some",
-                        WEIR_LIMITS_MAX);
-    return;
-  }
-  pool->limits[pool->limits_count++] = *limit;
-}
-
-/* What "tokens" means to a provider (docs/PROVIDERS.md). */
-static enum weir_dimension tokens_of(enum weir_conf_kind kind)
-{
-  return kind == WEIR_CONF_KIND_GEMINI || kind == WEIR_CONF_KIND_VERTEX
-             ? WEIR_DIMENSION_INPUT_TOKENS
-             : WEIR_DIMENSION_TOTAL_TOKENS;
-}
-
-static void read_short_limits(struct weir_conf_builder *b, const yaml_node_t *node,
-                              enum weir_conf_kind kind, struct weir_pool_config *pool)
-{
-  const struct {
-    const char *key;
-    enum weir_dimension dimension;
-    weir_duration window_us;
-  } forms[] = {{"rpm", WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN},
-               {"tpm", tokens_of(kind), WEIR_US_PER_MIN},
-               {"itpm", WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN},
-               {"otpm", WEIR_DIMENSION_OUTPUT_TOKENS, WEIR_US_PER_MIN},
-               {"rpd", WEIR_DIMENSION_REQUESTS, WEIR_DAY_WINDOW_US},
-               {"tpd", tokens_of(kind), WEIR_DAY_WINDOW_US}};
-  struct weir_conf_section section;
-  if (!weir_conf_section_open(&b->reader, node, "pools[].limits", &section))
-    return;
-  for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-    const yaml_node_t *value = weir_conf_find(&section, forms[i].key);
-    if (value == NULL)
-      continue;
-    if (kind == WEIR_CONF_KIND_ANTHROPIC && forms[i].key[0] == 't') {
-      weir_conf_issue_add(b->reader.issues, false, value,
-                          "%s: anthropic limits input and output tokens apart; write itpm and otpm",
-                          forms[i].key);
-      continue;
-    }
-    struct weir_limit_config limit = {.dimension = forms[i].dimension,
-                                      .window_us = forms[i].window_us,
-                                      .amount = weir_conf_number(&section, forms[i].key)};
-    limit_add(b, pool, value, &limit);
-  }
-}
-
-static void read_limits(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
-                        enum weir_conf_kind kind, struct weir_pool_config *pool)
-{
-  const yaml_node_t *node = weir_conf_need(pool_section, "limits");
-  if (node == NULL)
-    return;
-  uint32_t errors = b->reader.issues->errors;
-  if (node->type != YAML_SEQUENCE_NODE) {
-    read_short_limits(b, node, kind, pool);
-  } else {
-    for (size_t i = 0; i < weir_conf_items(node); i++) {
-      const yaml_node_t *item = weir_conf_item(&b->reader, node, i);
-      struct weir_conf_section section;
-      if (!weir_conf_section_open(&b->reader, item, "pools[].limits[]", &section))
-        continue;
-      struct weir_limit_config limit = {
-          .dimension = (enum weir_dimension)(weir_conf_word(&section, "dimension") + 1),
-          .window_us = weir_conf_number(&section, "window"),
-          .amount = weir_conf_number(&section, "amount")};
-      limit_add(b, pool, item, &limit);
-    }
-  }
-  if (pool->limits_count == 0 && b->reader.issues->errors == errors)
-    weir_conf_issue_add(b->reader.issues, false, node,
-                        "limits is empty; write at least one, such as {rpm: 1000}");
-}
-
 /* ---- pools ---- */
+
+/* What "tokens", "a day" and "charged" mean to each kind, and which method it counts by. A day is a
+ * calendar day only where the provider says so; where nothing is known, 25 hours hold every day of
+ * every zone. Buckets that are refilled continuously know no midnight: any 24 hours. */
+static const struct kind_rules {
+  enum weir_profile profile;
+  enum weir_dimension tokens;
+  const char *zone;
+  weir_duration day_us;
+  bool is_prepaid;
+} kind_rules[] = {
+    [WEIR_CONF_KIND_GEMINI] = {WEIR_PROFILE_WINDOW, WEIR_DIMENSION_INPUT_TOKENS,
+                               "America/Los_Angeles", WEIR_DAY_WINDOW_US, false},
+    [WEIR_CONF_KIND_OPENAI] = {WEIR_PROFILE_BUCKET, WEIR_DIMENSION_TOTAL_TOKENS, "",
+                               24 * WEIR_US_PER_HOUR, true},
+    [WEIR_CONF_KIND_ANTHROPIC] = {WEIR_PROFILE_BUCKET, 0, "", 24 * WEIR_US_PER_HOUR, false},
+    [WEIR_CONF_KIND_VERTEX] = {WEIR_PROFILE_WINDOW, WEIR_DIMENSION_INPUT_TOKENS, "",
+                               WEIR_DAY_WINDOW_US, false},
+    [WEIR_CONF_KIND_COMPATIBLE] = {WEIR_PROFILE_UNIVERSAL, WEIR_DIMENSION_TOTAL_TOKENS, "",
+                                   WEIR_DAY_WINDOW_US, true},
+    [WEIR_CONF_KIND_UNKNOWN] = {WEIR_PROFILE_UNIVERSAL, WEIR_DIMENSION_TOTAL_TOKENS, "",
+                                WEIR_DAY_WINDOW_US, true},
+};
+
+static void read_rules(const struct weir_conf_section *section, enum weir_profile fallback,
+                       struct weir_rules_config *rules)
+{
+  int profile = weir_conf_word(section, "profile");
+  rules->profile = profile < 0 ? fallback : (enum weir_profile)(profile + 1);
+  rules->is_fixed = !weir_conf_bool(section, "fall_back");
+  rules->sub_us = weir_conf_number(section, "sub_window");
+  rules->error_pm = (uint32_t)weir_conf_number(section, "estimate_error");
+}
+
+static void read_price(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
+                       struct weir_pool_config *pool)
+{
+  const yaml_node_t *node = weir_conf_find(pool_section, "price");
+  struct weir_conf_section price;
+  if (node == NULL || !weir_conf_section_open(&b->reader, node, "pools[].price", &price))
+    return;
+  pool->price_input = weir_conf_number(&price, "input");
+  pool->price_output = weir_conf_number(&price, "output");
+}
+
+/* Limits, and what counts beside them. */
+static void read_quota(struct weir_conf_builder *b, const struct weir_conf_section *section,
+                       const struct weir_conf_provider *provider, uint32_t place)
+{
+  struct weir_pool_config *pool = &b->conf->pools[place];
+  enum weir_conf_kind kind = provider == NULL ? WEIR_CONF_KIND_UNKNOWN : provider->kind;
+  const struct kind_rules *rules = &kind_rules[kind];
+  int charge = weir_conf_word(section, "charge");
+  struct weir_conf_scope scope = {
+      .owner = "a pool",
+      .tokens = rules->tokens,
+      .zone = provider != NULL && provider->zone[0] != '\0' ? provider->zone : rules->zone,
+      .day_us = rules->day_us,
+      .is_prepaid = charge < 0 ? rules->is_prepaid : charge == 0};
+  read_rules(section, rules->profile, &pool->rules);
+  read_price(b, section, pool);
+  const yaml_node_t *node = weir_conf_need(section, "limits");
+  if (node != NULL)
+    weir_conf_limits_read(b, node, &scope, pool->limits, &pool->limits_count);
+  if (weir_conf_limits_spend(pool->limits, pool->limits_count) &&
+      pool->price_input + pool->price_output == 0)
+    weir_conf_issue_add(b->reader.issues, false, node,
+                        "spend is limited, but the pool has no price; add price: {input: ..., "
+                        "output: ...} for a million tokens");
+  weir_conf_read_pool_budgets(b, section, &scope, place);
+}
 
 static void read_classes(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
                          struct weir_pool_config *pool)
@@ -242,7 +221,7 @@ static void read_models(struct weir_conf_builder *b, const struct weir_conf_sect
     const yaml_node_t *item = weir_conf_item(&b->reader, node, i);
     char model[WEIR_NAME_SIZE], full[2 * WEIR_NAME_SIZE];
     if (!weir_conf_node_text(&b->reader, item, "models", model, sizeof model) ||
-        !check_name(b, item, "the model", model, "._-/:@+"))
+        !weir_conf_name_check(b, item, "the model", model, "._-/:@+"))
       continue;
     int size = snprintf(full, sizeof full, "%s/%s", provider, model);
     if (size >= WEIR_NAME_SIZE) {
@@ -258,6 +237,41 @@ static void read_models(struct weir_conf_builder *b, const struct weir_conf_sect
   }
 }
 
+/* Every limit is held for up to lease_ttl longer than its window, which short ones feel. */
+static void warn_times(struct weir_conf_builder *b, const struct weir_conf_section *section,
+                       const struct weir_pool_config *pool)
+{
+  weir_duration shortest = SHORT_WINDOW_US;
+  for (uint32_t i = 0; i < pool->limits_count; i++) {
+    if (pool->limits[i].window_us > 0 && pool->limits[i].window_us < shortest)
+      shortest = pool->limits[i].window_us;
+  }
+  if (shortest == SHORT_WINDOW_US || pool->ttl_us <= shortest / 4)
+    return;
+  const yaml_node_t *node = weir_conf_find(section, "lease_ttl");
+  weir_conf_issue_add(b->reader.issues, true, node != NULL ? node : section->node,
+                      "lease_ttl (%llums) is long beside a window of %llums, so calls that do not "
+                      "settle at once hold most of that limit; set lease_ttl to %llums or less",
+                      (unsigned long long)(pool->ttl_us / WEIR_US_PER_MS),
+                      (unsigned long long)(shortest / WEIR_US_PER_MS),
+                      (unsigned long long)(shortest / 4 / WEIR_US_PER_MS));
+}
+
+static void read_times(struct weir_conf_builder *b, const struct weir_conf_section *section,
+                       struct weir_pool_config *pool)
+{
+  pool->ttl_us = weir_conf_number(section, "lease_ttl");
+  pool->jitter_us = weir_conf_number(section, "jitter");
+  if (pool->ttl_us + pool->jitter_us > WEIR_HOLD_MAX_US) {
+    const yaml_node_t *ttl = weir_conf_find(section, "lease_ttl");
+    weir_conf_issue_add(b->reader.issues, false,
+                        ttl != NULL ? ttl : weir_conf_find(section, "jitter"),
+                        "lease_ttl and jitter are more than %llus together; shorten one",
+                        (unsigned long long)(WEIR_HOLD_MAX_US / WEIR_US_PER_S));
+  }
+  warn_times(b, section, pool);
+}
+
 static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
 {
   struct weir_conf_section section;
@@ -266,30 +280,20 @@ static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
   uint32_t place = b->conf->coord.pools_count++;
   struct weir_pool_config *pool = &b->conf->pools[place];
   if (weir_conf_text(&section, "name", pool->name, sizeof pool->name))
-    check_name(b, weir_conf_find(&section, "name"), "the pool's name", pool->name, "._-");
+    weir_conf_name_check(b, weir_conf_find(&section, "name"), "the pool's name", pool->name, "._-");
 
   char name[WEIR_POOL_NAME_SIZE] = "";
-  enum weir_conf_kind kind = WEIR_CONF_KIND_UNKNOWN;
+  const struct weir_conf_provider *provider = NULL;
   if (weir_conf_text(&section, "provider", name, sizeof name)) {
-    const struct weir_conf_provider *provider = provider_find(b, name, strlen(name));
+    provider = provider_find(b, name, strlen(name));
     if (provider == NULL)
       weir_conf_issue_add(b->reader.issues, false, weir_conf_find(&section, "provider"),
                           "unknown provider '%s'; add it under providers: %s: {kind: ...}", name,
                           name);
-    else
-      kind = provider->kind;
   }
   read_models(b, &section, name, place);
-  read_limits(b, &section, kind, pool);
-  pool->ttl_us = weir_conf_number(&section, "lease_ttl");
-  pool->jitter_us = weir_conf_number(&section, "jitter");
-  if (pool->ttl_us + pool->jitter_us > WEIR_HOLD_MAX_US) {
-    const yaml_node_t *ttl = weir_conf_find(&section, "lease_ttl");
-    weir_conf_issue_add(b->reader.issues, false,
-                        ttl != NULL ? ttl : weir_conf_find(&section, "jitter"),
-                        "lease_ttl and jitter are more than %llus together; shorten one",
-                        (unsigned long long)(WEIR_HOLD_MAX_US / WEIR_US_PER_S));
-  }
+  read_quota(b, &section, provider, place);
+  read_times(b, &section, pool);
   read_classes(b, &section, pool);
 }
 
@@ -329,7 +333,7 @@ static void read_route(struct weir_conf_builder *b, const yaml_node_t *key,
   struct weir_conf_issues *issues = b->reader.issues;
   char alias[WEIR_NAME_SIZE], entry[WEIR_NAME_SIZE];
   if (!weir_conf_node_text(&b->reader, key, "a route's name", alias, sizeof alias) ||
-      !check_name(b, key, "the route's name", alias, "._-"))
+      !weir_conf_name_check(b, key, "the route's name", alias, "._-"))
     return;
   if (weir_conf_items(value) > ROUTE_ENTRIES_MAX) {
     weir_conf_issue_add(issues, false, value, "a route has at most %d entries; remove some",
@@ -383,6 +387,8 @@ static void read_routes(struct weir_conf_builder *b, const struct weir_conf_sect
 void weir_conf_read_pools(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   read_providers(b, top);
+  weir_conf_read_budgets(b, top);
   read_pools(b, top);
+  weir_conf_finish_budgets(b);
   read_routes(b, top);
 }

@@ -79,10 +79,19 @@ static bool child_of(const char *path, const char *prefix, char *ret_child)
   return true;
 }
 
-static const struct weir_conf_key *key_find(const char *prefix, const char *name)
+static const struct weir_conf_key *keys_of(const struct weir_conf_reader *reader, size_t *ret_count)
+{
+  if (reader->keys == NULL)
+    return weir_conf_keys(ret_count);
+  *ret_count = reader->keys_count;
+  return reader->keys;
+}
+
+static const struct weir_conf_key *key_find(const struct weir_conf_reader *reader,
+                                            const char *prefix, const char *name)
 {
   size_t count = 0;
-  const struct weir_conf_key *keys = weir_conf_keys(&count);
+  const struct weir_conf_key *keys = keys_of(reader, &count);
   char child[KEY_SIZE];
   for (size_t i = 0; i < count; i++) {
     if (child_of(keys[i].path, prefix, child) && strcmp(child, name) == 0)
@@ -92,10 +101,11 @@ static const struct weir_conf_key *key_find(const char *prefix, const char *name
 }
 
 /* The key that |name| is probably meant to be, or NULL. */
-static const struct weir_conf_key *key_guess(const char *prefix, const char *name, char *ret_child)
+static const struct weir_conf_key *key_guess(const struct weir_conf_reader *reader,
+                                             const char *prefix, const char *name, char *ret_child)
 {
   size_t count = 0, best = TYPO_DISTANCE + 1;
-  const struct weir_conf_key *keys = weir_conf_keys(&count), *guess = NULL;
+  const struct weir_conf_key *keys = keys_of(reader, &count), *guess = NULL;
   char child[KEY_SIZE];
   for (size_t i = 0; i < count; i++) {
     if (!child_of(keys[i].path, prefix, child))
@@ -114,13 +124,13 @@ static void report_unknown(struct weir_conf_reader *reader, const yaml_node_t *n
                            const char *prefix, const char *name)
 {
   char list[200] = "", child[KEY_SIZE];
-  if (key_guess(prefix, name, child) != NULL) {
+  if (key_guess(reader, prefix, name, child) != NULL) {
     weir_conf_issue_add(reader->issues, false, node, "unknown key '%.40s'; did you mean '%s'?",
                         name, child);
     return;
   }
   size_t count = 0, used = 0;
-  const struct weir_conf_key *keys = weir_conf_keys(&count);
+  const struct weir_conf_key *keys = keys_of(reader, &count);
   for (size_t i = 0; i < count; i++) {
     if (child_of(keys[i].path, prefix, child) && used + strlen(child) + 3 < sizeof list)
       used +=
@@ -197,11 +207,12 @@ bool weir_conf_section_open(struct weir_conf_reader *reader, const yaml_node_t *
     return false;
   }
   ret_section->node = node;
-  if (key_find(path, "*") != NULL)
+  if (key_find(reader, path, "*") != NULL)
     return true; /* names of the file's own choice: its reader goes through them */
   for (size_t i = 0; i < weir_conf_pairs(node); i++) {
     const yaml_node_t *key = NULL, *value = NULL;
-    if (weir_conf_pair(reader, node, i, &key, &value) && key_find(path, scalar_text(key)) == NULL)
+    if (weir_conf_pair(reader, node, i, &key, &value) &&
+        key_find(reader, path, scalar_text(key)) == NULL)
       report_unknown(reader, key, path, scalar_text(key));
   }
   return true;
@@ -222,7 +233,7 @@ const yaml_node_t *weir_conf_need(const struct weir_conf_section *section, const
 {
   const yaml_node_t *node = weir_conf_find(section, key);
   if (node == NULL) {
-    const struct weir_conf_key *known = key_find(section->path, key);
+    const struct weir_conf_key *known = key_find(section->reader, section->path, key);
     assert(known != NULL);
     weir_conf_issue_add(section->reader->issues, false, section->node,
                         "'%s' is missing; add it: %s", key, known->help);
@@ -289,38 +300,61 @@ static bool check_scalar(struct weir_conf_reader *reader, const yaml_node_t *nod
   return true;
 }
 
-uint64_t weir_conf_number(const struct weir_conf_section *section, const char *key)
+static uint64_t read_number(const struct weir_conf_section *section, const char *key,
+                            enum weir_conf_type type, const char *range)
 {
-  const struct weir_conf_key *known = key_find(section->path, key);
+  const struct weir_conf_key *known = key_find(section->reader, section->path, key);
   assert(known != NULL);
   uint64_t fallback = 0, value = 0;
   if (known->fallback != NULL && known->fallback[0] != '\0') {
-    bool is_number = weir_conf_value_parse(known->type, known->fallback, &fallback);
-    assert(is_number && weir_conf_value_in_range(known->type, known->range, fallback));
+    bool is_number = weir_conf_value_parse(type, known->fallback, &fallback);
+    assert(is_number && weir_conf_value_in_range(type, range, fallback));
     (void)is_number;
   }
   const yaml_node_t *node =
       known->fallback == NULL ? weir_conf_need(section, key) : weir_conf_find(section, key);
   if (node == NULL || !check_scalar(section->reader, node, key))
     return fallback;
-  if (!weir_conf_value_parse(known->type, scalar_text(node), &value)) {
+  if (!weir_conf_value_parse(type, scalar_text(node), &value)) {
     weir_conf_issue_add(section->reader->issues, false, node, "%s: '%.40s' is not a valid %s; %s",
-                        key, scalar_text(node), weir_conf_type_name(known->type),
-                        weir_conf_value_hint(known->type));
+                        key, scalar_text(node), weir_conf_type_name(type),
+                        weir_conf_value_hint(type));
     return fallback;
   }
-  if (!weir_conf_value_in_range(known->type, known->range, value)) {
+  if (!weir_conf_value_in_range(type, range, value)) {
     weir_conf_issue_add(section->reader->issues, false, node,
-                        "%s: %.40s is out of range; allowed is %s", key, scalar_text(node),
-                        known->range);
+                        "%s: %.40s is out of range; allowed is %s", key, scalar_text(node), range);
     return fallback;
   }
   return value;
 }
 
-bool weir_conf_bool(const struct weir_conf_section *section, const char *key)
+uint64_t weir_conf_number(const struct weir_conf_section *section, const char *key)
 {
   const struct weir_conf_key *known = key_find(section->path, key);
+  assert(known != NULL);
+  return read_number(section, key, known->type, known->range);
+}
+
+uint64_t weir_conf_number_like(const struct weir_conf_section *section, const char *key,
+                               const char *like)
+{
+  size_t count = 0, place = 0;
+  const struct weir_conf_key *keys = weir_conf_keys(&count);
+  while (place < count && strcmp(keys[place].path, like) != 0)
+    place++;
+  assert(place < count);
+  return read_number(section, key, keys[place].type, keys[place].range);
+}
+
+bool weir_conf_is_word(const yaml_node_t *node, const char *word)
+{
+  return node->type == YAML_SCALAR_NODE && strcmp(scalar_text(node), word) == 0;
+}
+
+bool weir_conf_bool(const struct weir_conf_section *section, const char *key)
+{
+  const struct weir_conf_key *known = key_find(section->reader, section->path, key);
   assert(known != NULL && known->type == WEIR_CONF_BOOL);
   bool fallback = strcmp(known->fallback, "true") == 0;
   const yaml_node_t *node = weir_conf_find(section, key);
@@ -362,7 +396,7 @@ static void report_word(const struct weir_conf_section *section, const yaml_node
 
 int weir_conf_word(const struct weir_conf_section *section, const char *key)
 {
-  const struct weir_conf_key *known = key_find(section->path, key);
+  const struct weir_conf_key *known = key_find(section->reader, section->path, key);
   assert(known != NULL && known->type == WEIR_CONF_WORD);
   if (known->fallback == NULL && weir_conf_need(section, key) == NULL)
     return -1;
@@ -402,7 +436,7 @@ bool weir_conf_node_text(struct weir_conf_reader *reader, const yaml_node_t *nod
 bool weir_conf_text(const struct weir_conf_section *section, const char *key, char *ret_text,
                     size_t size)
 {
-  const struct weir_conf_key *known = key_find(section->path, key);
+  const struct weir_conf_key *known = key_find(section->reader, section->path, key);
   assert(known != NULL);
   const yaml_node_t *node =
       known->fallback == NULL ? weir_conf_need(section, key) : weir_conf_find(section, key);

@@ -1,4 +1,5 @@
-/* conf_read.h - walks a YAML document by the table of keys and collects issues; used by conf.c.
+/* conf_read.h - walks a YAML document by the table of keys and collects issues; used by conf.c and,
+ * with a table of its own, by the simulator's scenarios.
  *
  * A section is a map of the file together with its place in the table. Opening it reports every
  * unknown and repeated key; reading a value reports what is wrong with it and goes on with the
@@ -15,6 +16,8 @@
 struct weir_conf_reader {
   yaml_document_t document;
   struct weir_conf_issues *issues;
+  const struct weir_conf_key *keys; /* the table of the file's keys; NULL: weir_conf_keys */
+  size_t keys_count;
 };
 
 struct weir_conf_section {
@@ -33,6 +36,16 @@ __attribute__((format(printf, 4, 5))) void weir_conf_issue_at(struct weir_conf_i
                                                               uint32_t line, uint32_t column,
                                                               const char *format, ...);
 
+/* What is made of a document: |root| is NULL when the file is empty. */
+typedef void weir_conf_document_fn(struct weir_conf_reader *reader, const yaml_node_t *root,
+                                   void *context);
+
+/* weir_conf_document_read reads the |size| |bytes| of a file into |reader|, whose |issues| and
+ * |keys| are set, and has |build| go through it; the tree is gone when it returns. What is not one
+ * document of valid YAML is an issue, and |build| is not called. */
+void weir_conf_document_read(struct weir_conf_reader *reader, const char *bytes, size_t size,
+                             weir_conf_document_fn *build, void *context);
+
 /* weir_conf_section_open fills |ret_section| for the map |node| at |path| of the table; false, and
  * an issue, when it is no map. */
 bool weir_conf_section_open(struct weir_conf_reader *reader, const yaml_node_t *node,
@@ -44,14 +57,22 @@ const yaml_node_t *weir_conf_find(const struct weir_conf_section *section, const
 /* weir_conf_need is weir_conf_find that reports a missing key. */
 const yaml_node_t *weir_conf_need(const struct weir_conf_section *section, const char *key);
 
-/* weir_conf_number reads an AMOUNT, DURATION or PERCENT, or its fallback. */
+/* weir_conf_number reads an AMOUNT, DURATION, PERCENT or MONEY, or its fallback. */
 uint64_t weir_conf_number(const struct weir_conf_section *section, const char *key);
+
+/* weir_conf_number_like is weir_conf_number with the type and range of the key |like|, named with
+ * its whole path. */
+uint64_t weir_conf_number_like(const struct weir_conf_section *section, const char *key,
+                               const char *like);
+
+/* weir_conf_is_word tells whether |node| is the text |word|. */
+bool weir_conf_is_word(const yaml_node_t *node, const char *word);
 
 /* weir_conf_bool reads a BOOL, or its fallback. */
 bool weir_conf_bool(const struct weir_conf_section *section, const char *key);
 
 /* weir_conf_word reads a WORD and returns its place in the key's range, from 0; -1 when it is
- * missing or unknown (reported). */
+ * missing or unknown (reported), or absent without a fallback. */
 int weir_conf_word(const struct weir_conf_section *section, const char *key);
 
 /* weir_conf_text copies a text of fewer than |size| bytes, or the fallback; false when there is

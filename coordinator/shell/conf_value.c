@@ -17,6 +17,7 @@ static const struct unit duration_units[] = {{"ms", WEIR_US_PER_MS},       {"s",
                                              {"m", WEIR_US_PER_MIN},       {"h", WEIR_US_PER_HOUR},
                                              {"d", 24 * WEIR_US_PER_HOUR}, {NULL, 0}};
 static const struct unit percent_units[] = {{"%", 10}, {NULL, 0}};
+static const struct unit money_units[] = {{"", 1000000}, {NULL, 0}};
 
 static const struct unit *units_of(enum weir_conf_type type)
 {
@@ -24,6 +25,8 @@ static const struct unit *units_of(enum weir_conf_type type)
     return amount_units;
   if (type == WEIR_CONF_DURATION)
     return duration_units;
+  if (type == WEIR_CONF_MONEY)
+    return money_units;
   assert(type == WEIR_CONF_PERCENT);
   return percent_units;
 }
@@ -59,11 +62,15 @@ bool weir_conf_value_parse(enum weir_conf_type type, const char *text, uint64_t 
   const struct unit *unit = units_of(type);
   while (unit->text != NULL && strcmp(unit->text, at) != 0)
     unit++;
-  if (unit->text == NULL || value > VALUE_MAX / unit->factor)
+  if (unit->text == NULL)
     return false;
-  if (value * unit->factor % scale != 0)
+  /* Decimals that the unit swallows must not cost range. */
+  uint64_t factor = unit->factor;
+  for (; factor % 10 == 0 && scale % 10 == 0; factor /= 10)
+    scale /= 10;
+  if (value > VALUE_MAX / factor || value * factor % scale != 0)
     return false;
-  *ret_value = value * unit->factor / scale;
+  *ret_value = value * factor / scale;
   return true;
 }
 
@@ -73,6 +80,8 @@ const char *weir_conf_value_hint(enum weir_conf_type type)
     return "write a whole number such as 1000, 1_000, 10k or 2.5M";
   if (type == WEIR_CONF_DURATION)
     return "write a number with its unit such as 250ms, 2s, 1m, 1h or 1d";
+  if (type == WEIR_CONF_MONEY)
+    return "write an amount of money such as 25, 12.50 or 0.075, with six decimals at most";
   assert(type == WEIR_CONF_PERCENT);
   return "write a percentage such as 10% or 12.5%";
 }

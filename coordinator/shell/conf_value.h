@@ -9,8 +9,9 @@
 
 #include <weir/conf.h>
 
-/* weir_conf_value_parse reads |text| as an AMOUNT, a DURATION (microseconds) or a PERCENT
- * (thousandths). False when it is not of that form, not a whole number of units, or above 2^62. */
+/* weir_conf_value_parse reads |text| as an AMOUNT, a DURATION (microseconds), a PERCENT
+ * (thousandths) or MONEY (millionths). False when it is not of that form, not a whole number of
+ * units, or above 2^62. */
 bool weir_conf_value_parse(enum weir_conf_type type, const char *text, uint64_t *ret_value);
 
 /* weir_conf_value_hint returns how a value of |type| is to be written. Static storage. */

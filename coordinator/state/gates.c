@@ -29,21 +29,24 @@ static uint64_t burst_of(const struct weir_ledger_limit *limit)
   return assumed > 0 ? assumed : 1;
 }
 
-/* Space that the errors of everything open, and of |entry|, may need. */
-static uint64_t head_room(const struct weir_ledger_limit *limit,
-                          const struct weir_ledger_entry *entry, uint64_t charge)
+/* Variance of everything open, and of |entry|. */
+static weir_wide variance_with(const struct weir_ledger_limit *limit,
+                               const struct weir_ledger_entry *entry, uint64_t charge)
 {
   weir_wide variance = limit->variance;
   uint64_t sigma;
 
   if (limit->config.dimension != WEIR_DIMENSION_REQUESTS && !limit->config.is_prepaid) {
-    sigma = weir_wide_clamp(weir_wide_mul(charge, entry->error_pm) / 1000, WEIR_LIMIT_MAX);
+    sigma = weir_wide_scale(charge, entry->error_pm, 1000, WEIR_LIMIT_MAX);
     variance += weir_wide_mul(sigma, sigma);
   }
-  if (variance == 0)
-    return 0;
-  return weir_wide_clamp(weir_wide_mul(weir_wide_sqrt(variance), WEIR_LEDGER_SIGMAS),
-                         WEIR_LIMIT_MAX);
+  return variance;
+}
+
+/* Space that errors of one |sigma| may need. */
+static uint64_t head_room(uint64_t sigma)
+{
+  return weir_wide_clamp(weir_wide_mul(sigma, WEIR_LEDGER_SIGMAS), WEIR_LIMIT_MAX);
 }
 
 /* When the window has room. What is larger than a cut limit, or together with its head-room, takes
@@ -54,8 +57,13 @@ static weir_tstamp window_earliest(const struct weir_ledger_limit *limit,
                                    weir_tstamp at)
 {
   const uint64_t charge = weir_limit_charge(limit, entry);
-  uint64_t needed = charge + head_room(limit, entry, charge);
+  const weir_wide variance = variance_with(limit, entry, charge);
+  uint64_t needed = charge + head_room(weir_wide_sqrt_max(variance));
 
+  /* Mostly there is room even for more than it needs. */
+  if (!zone && needed <= limit->effective && limit->ring.used <= limit->effective - needed)
+    return at;
+  needed = charge + head_room(weir_wide_sqrt(variance));
   if (needed > limit->effective)
     needed = limit->effective;
   if (zone)
@@ -82,6 +90,7 @@ static weir_tstamp limit_earliest(const struct weir_ledger *l,
                                   weir_tstamp at, const struct weir_instant *now)
 {
   uint64_t charge, burst;
+  weir_tstamp then;
 
   if (limit->closed_until > at)
     at = limit->closed_until;
@@ -92,8 +101,10 @@ static weir_tstamp limit_earliest(const struct weir_ledger *l,
     return at;
   charge = weir_limit_charge(limit, entry);
   burst = burst_of(limit);
-  return weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
+  then = weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
                            at);
+  /* What is smoothed only for a while after a freeze need not wait longer than that. */
+  return l->profile < WEIR_PROFILE_BUCKET && then > l->smooth_until ? l->smooth_until : then;
 }
 
 /* The tightest of the limits that are enforced in sub-windows. */
@@ -254,9 +265,9 @@ static weir_tstamp limit_eta(const struct weir_ledger *l, const struct weir_ledg
   then = windows_later(limit, then, windows);
   if (is_smooth(l, limit, at) && total > burst_of(limit)) {
     const weir_tstamp paced = weir_time_add(
-        at, weir_wide_clamp(weir_wide_mul(total - burst_of(limit), limit->config.window_us) /
-                                limit->config.amount,
-                            WEIR_DURATION_MAX));
+        at,
+        weir_wide_clamp(weir_wide_mul(total - burst_of(limit), limit->config.window_us) / amount,
+                        WEIR_DURATION_MAX));
 
     if (ahead > 0 && paced > then)
       then = paced;

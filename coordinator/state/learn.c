@@ -104,11 +104,14 @@ static uint64_t least_of(const struct weir_ledger_limit *limit)
 
 static void cut_to(struct weir_ledger_limit *limit, uint64_t from, uint64_t amount, weir_tstamp now)
 {
-  if (amount < least_of(limit))
-    amount = least_of(limit);
+  const uint64_t least = least_of(limit);
+
+  if (amount < least)
+    amount = least;
   if (amount >= limit->effective)
     return;
-  limit->cut_from = from > 0 ? from : 1;
+  /* From less than that, growing would end before the ceiling. */
+  limit->cut_from = from > least ? from : least;
   limit->cut_at = now;
   limit->effective = amount;
 }
@@ -151,19 +154,30 @@ static void ceiling_lower(struct weir_ledger *l, struct weir_ledger_limit *limit
     limit->cut_from = 0;
   }
   if (counts(limit, true))
-    weir_ledger_sub_open(l, false, now);
+    weir_ledger_sub_open(l, l->sub_hold_us, false, now);
+}
+
+/* What of |limit| was ours when upstream spoke about the call |entry|, or later: what came back
+ * since then was not somebody else's. UINT64_MAX when the books do not reach back that far. */
+static uint64_t ours_of(const struct weir_ledger_limit *limit,
+                        const struct weir_ledger_entry *entry, const struct weir_instant *now)
+{
+  if (weir_limit_zone(limit, now->calendar))
+    return entry->number < limit->day.number_today ? UINT64_MAX : limit->day.used;
+  return weir_limit_is_smoothable(limit) ? weir_trail_peak(&limit->trail, entry->start)
+                                         : limit->ring.used;
 }
 
 /* What others seem to have used of |limit|, when |used| of it is used in all. */
-static void foreign_cut(struct weir_ledger_limit *limit, uint64_t used, weir_tstamp now)
+static void foreign_cut(struct weir_ledger_limit *limit, uint64_t used,
+                        const struct weir_ledger_entry *entry, const struct weir_instant *now)
 {
-  const uint64_t ours = limit->ring.used;
+  const uint64_t ours = ours_of(limit, entry, now);
   const uint64_t foreign = used > ours ? used - ours : 0;
+  const uint64_t left = limit->ceiling > foreign ? limit->ceiling - foreign : 0;
 
-  if (foreign <= limit->ceiling / FOREIGN_PART)
-    return;
-  cut_to(limit, limit->ceiling > foreign ? limit->ceiling - foreign : 1,
-         limit->ceiling > foreign ? limit->ceiling - foreign : 1, now);
+  if (foreign > limit->ceiling / FOREIGN_PART)
+    cut_to(limit, left, left, now->at);
 }
 
 /* ---- time ---- */
@@ -285,7 +299,7 @@ static enum weir_heard unexplained(struct weir_ledger *l, const struct weir_ledg
   if (l->profile < WEIR_PROFILE_UNIVERSAL && !l->rules.is_fixed) {
     l->profile = WEIR_PROFILE_UNIVERSAL;
     l->is_epoch_answered = true;
-    weir_ledger_sub_open(l, false, now);
+    weir_ledger_sub_open(l, l->sub_hold_us, false, now);
     return WEIR_HEARD_FALLBACK;
   }
   if (l->is_epoch_answered || l->epoch_count < EPOCH_CUT_COUNT)
@@ -297,8 +311,8 @@ static enum weir_heard unexplained(struct weir_ledger *l, const struct weir_ledg
 
 /* Numbers beside the answer: a limit below ours is the truth, and what is left of it less than what
  * we left of it is somebody else's use. */
-static void numbers_learn(struct weir_ledger *l, const struct weir_msg_settle *settle,
-                          const struct weir_instant *now)
+static void numbers_learn(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                          const struct weir_msg_settle *settle, const struct weir_instant *now)
 {
   const bool is_day = is_day_outcome(settle->outcome);
   struct weir_ledger_limit *limit;
@@ -308,19 +322,19 @@ static void numbers_learn(struct weir_ledger *l, const struct weir_msg_settle *s
     if (limit)
       ceiling_lower(l, limit, settle->stated_limit, now);
     if (limit && settle->stated_used > 0)
-      foreign_cut(limit, settle->stated_used, now->at);
+      foreign_cut(limit, settle->stated_used, entry, now);
   }
   limit = only_meant(l, true, false);
   if (settle->requests_limit > 0 && limit) {
     ceiling_lower(l, limit, settle->requests_limit, now);
     if (settle->requests_left <= settle->requests_limit)
-      foreign_cut(limit, settle->requests_limit - settle->requests_left, now->at);
+      foreign_cut(limit, settle->requests_limit - settle->requests_left, entry, now);
   }
   limit = only_meant(l, false, false);
   if (settle->tokens_limit > 0 && limit) {
     ceiling_lower(l, limit, settle->tokens_limit, now);
     if (settle->tokens_left <= settle->tokens_limit)
-      foreign_cut(limit, settle->tokens_limit - settle->tokens_left, now->at);
+      foreign_cut(limit, settle->tokens_limit - settle->tokens_left, entry, now);
   }
 }
 
@@ -334,7 +348,7 @@ enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger
 
   weir_ledger_refresh(l, now);
   is_ours = is_explained(l, settle, now->at);
-  numbers_learn(l, settle, now);
+  numbers_learn(l, entry, settle, now);
   if (!weir_outcome_is_quota(settle->outcome))
     return WEIR_HEARD_NOTHING;
   if (is_day_outcome(settle->outcome)) {

@@ -58,17 +58,18 @@ static uint64_t flight_of(const struct weir_ledger_limit *limit,
                                                                              : 0;
 }
 
-/* Only what is estimated can be wrong: a request is one request. */
+/* Only what is estimated can be wrong: a request is one request. What is known before the end is
+ * the input; the output has yet to come. */
 static weir_wide variance_of(const struct weir_ledger_limit *limit,
                              const struct weir_ledger_entry *entry)
 {
   uint64_t sigma;
 
   if (limit->config.dimension == WEIR_DIMENSION_REQUESTS || limit->config.is_prepaid ||
-      !entry->is_open || entry->is_known)
+      !entry->is_open ||
+      (entry->is_known && limit->config.dimension == WEIR_DIMENSION_INPUT_TOKENS))
     return 0;
-  sigma = weir_wide_clamp(weir_wide_mul(weir_limit_charge(limit, entry), entry->error_pm) / 1000,
-                          WEIR_LIMIT_MAX);
+  sigma = weir_wide_scale(weir_limit_charge(limit, entry), entry->error_pm, 1000, WEIR_LIMIT_MAX);
   return weir_wide_mul(sigma, sigma);
 }
 
@@ -147,8 +148,10 @@ uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_l
   return weir_wide_clamp(weir_wide_mul(limit->ceiling, length) / window, WEIR_LIMIT_MAX);
 }
 
-void weir_ledger_sub_open(struct weir_ledger *l, bool is_new, const struct weir_instant *now)
+void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_new,
+                          const struct weir_instant *now)
 {
+  const bool had_sub = l->has_sub, has_room = hold_us <= l->sub_hold_us;
   weir_duration longest = 0;
 
   for (uint32_t i = 0; i < l->limits_count; i++) {
@@ -157,8 +160,10 @@ void weir_ledger_sub_open(struct weir_ledger *l, bool is_new, const struct weir_
     if (weir_ledger_sub(l, &l->limits[i], &length) > 0 && length > longest)
       longest = length;
   }
+  if (!has_room)
+    l->sub_hold_us = hold_us;
   l->has_sub = l->profile >= WEIR_PROFILE_PACED && longest > 0;
-  if (!l->has_sub)
+  if (!l->has_sub || (had_sub && has_room && longest == l->sub.window_us))
     return;
   weir_ring_init(&l->sub, l->sub.slots, longest,
                  l->sub_hold_us + WEIR_LEDGER_WIDEN_MAX_US + WEIR_LEDGER_HORIZON_US, now->at);
@@ -181,7 +186,6 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->limits_count = config->limits_count;
   l->rules = *config->rules;
   l->profile = profile_of(&l->rules);
-  l->sub_hold_us = config->hold_us;
   l->clean_at = now->at;
   /* Limits not in use keep their slots too: a reload may bring them into use. */
   for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++) {
@@ -191,7 +195,7 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->sub.slots = slots + (size_t)WEIR_LIMITS_MAX * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS);
   for (uint32_t i = 0; i < config->limits_count; i++)
     limit_open(l, &l->limits[i], &config->limits[i], now);
-  weir_ledger_sub_open(l, true, now);
+  weir_ledger_sub_open(l, config->hold_us, true, now);
 }
 
 /* ---- another configuration ---- */
@@ -200,7 +204,7 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
 static bool is_same(const struct weir_limit_config *a, const struct weir_limit_config *b)
 {
   return a->dimension == b->dimension && a->window_us == b->window_us && a->is_day == b->is_day &&
-         (!a->is_day || a->zone == b->zone) && a->is_prepaid == b->is_prepaid &&
+         (!a->is_day || a->zone_id == b->zone_id) && a->is_prepaid == b->is_prepaid &&
          (a->burst > 0) == (b->burst > 0);
 }
 
@@ -280,9 +284,7 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
   l->rules = *config->rules;
   if (is_other)
     l->profile = profile_of(&l->rules);
-  if (config->hold_us > l->sub_hold_us)
-    l->sub_hold_us = config->hold_us;
-  weir_ledger_sub_open(l, false, now);
+  weir_ledger_sub_open(l, config->hold_us, false, now);
 }
 
 void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
@@ -422,10 +424,8 @@ weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir
 
     if (limit->is_shadow || !weir_limit_is_windowed(&l->limits[i]))
       continue;
-    pace = weir_wide_clamp(
-        weir_wide_mul(weir_ledger_cost_of(cost, limit->dimension), limit->window_us) /
-            limit->amount,
-        WEIR_WINDOW_MAX_US);
+    pace = weir_wide_scale(weir_ledger_cost_of(cost, limit->dimension), limit->window_us,
+                           limit->amount, WEIR_WINDOW_MAX_US);
     if (pace > longest)
       longest = pace;
   }

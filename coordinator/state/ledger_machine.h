@@ -28,9 +28,11 @@ const struct weir_calendar_zone *weir_limit_zone(const struct weir_ledger_limit 
 uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_limit *limit,
                          weir_duration *ret_us);
 
-/* weir_ledger_sub_open begins the ring of sub-windows, which are closed until what was sent before
- * can no longer be in one; |is_new|: nothing was. */
-void weir_ledger_sub_open(struct weir_ledger *l, bool is_new, const struct weir_instant *now);
+/* weir_ledger_sub_open begins the ring of sub-windows, for leases that are held up to |hold_us|.
+ * They are closed until what was sent before can no longer be in one; |is_new|: nothing was. A ring
+ * that serves already goes on. */
+void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_new,
+                          const struct weir_instant *now);
 
 /* weir_ledger_refresh lets time pass: slots come back, cut limits grow. */
 void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now);

@@ -29,15 +29,17 @@ void weir_ring_init(struct weir_ring *r, uint64_t *slots, weir_duration window_u
   r->window_us = window_us;
   r->slot_us = (window_us + ahead_us + usable - 1) / usable;
   r->head = now / r->slot_us;
+  r->head_end = (r->head + 1) * r->slot_us;
   r->slots = slots;
 }
 
 void weir_ring_advance(struct weir_ring *r, weir_tstamp now)
 {
-  uint64_t head = now / r->slot_us;
+  uint64_t head;
 
-  if (head <= r->head)
+  if (now < r->head_end)
     return;
+  head = now / r->slot_us;
   if (r->used > 0 && head - r->head >= WEIR_RING_SLOTS) {
     memset(r->slots, 0, WEIR_RING_SLOTS * sizeof(*r->slots));
     memset(r->blocks, 0, sizeof(r->blocks));
@@ -52,6 +54,7 @@ void weir_ring_advance(struct weir_ring *r, weir_tstamp now)
     r->head++;
   }
   r->head = head;
+  r->head_end = (head + 1) * r->slot_us;
 }
 
 void weir_ring_add(struct weir_ring *r, weir_tstamp arrival_max, uint64_t cost)

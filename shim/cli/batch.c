@@ -233,14 +233,19 @@ static int library_open(struct batch *batch)
   return result;
 }
 
+static bool is_pace(const struct weir_msg_row_limit *limit)
+{
+  return limit->window_us == 60000000 && !limit->is_shadow &&
+         limit->dimension != WEIR_DIMENSION_SPEND;
+}
+
 /* The limit per minute to compare the pace with: of tokens, or else of requests. */
 static const struct weir_msg_row_limit *limit_find(const struct weir_msg_row *pool)
 {
   const struct weir_msg_row_limit *found = NULL;
 
   for (uint32_t i = 0; i < pool->limits_count; i++)
-    if (pool->limits[i].window_us == 60000000 &&
-        (!found || found->dimension == WEIR_DIMENSION_REQUESTS))
+    if (is_pace(&pool->limits[i]) && (!found || found->dimension == WEIR_DIMENSION_REQUESTS))
       found = &pool->limits[i];
   return found;
 }
@@ -255,6 +260,7 @@ static int pool_find(struct batch *batch, const char *model, char ret_pool[WEIR_
 
   ask.model = model;
   ask.work_class = batch->options.work_class;
+  ask.tenant = batch->options.tenant;
   ask.max_wait_ms = 5000;
   ask.is_immediate = 1;
   err = weir_acquire(batch->work.weir, &ask, &lease);
@@ -396,6 +402,7 @@ static int lines_run(struct batch *batch)
   work->max_wait_ms = batch->options.max_wait_ms;
   work->timeout_ms = batch->options.timeout_ms;
   work->work_class = batch->options.work_class;
+  work->tenant = batch->options.tenant;
   work->index = &batch->index;
   work->output = &batch->output;
   batch->progress.is_silent = batch->options.is_quiet;

@@ -24,6 +24,7 @@ enum {
   OPTION_RETRY_FAILED,
   OPTION_SKIP_BAD,
   OPTION_CLASS,
+  OPTION_TENANT,
   OPTION_QUIET,
   OPTION_JSON
 };
@@ -52,6 +53,8 @@ const struct weir_cli_option weir_batch_option_table[] = {
      "send again what failed in an earlier run but may pass now"},
     {"skip-bad", OPTION_SKIP_BAD, NULL, "write lines that cannot be sent to the output, as errors"},
     {"class", OPTION_CLASS, "online|batch", "whose turn it takes (default: batch)"},
+    {"tenant", OPTION_TENANT, "NAME",
+     "on whose behalf, for fair shares among tenants: at most 31\nprintable ASCII characters"},
     {"coordinator", 'c', "ENDPOINT",
      "where it listens (default: $WEIR_COORDINATOR, or\nipc:///run/weir/weir.sock)"},
     {"quiet", OPTION_QUIET, NULL, "no progress; errors are still shown"},
@@ -95,6 +98,20 @@ static int class_parse(struct weir_batch_options *options, const char *text)
   options->work_class = weir_class_parse(text);
   if (options->work_class == 0)
     return weir_cli_usage(self, "--class: '%s' is neither 'online' nor 'batch'", text);
+  return WEIR_CLI_FINE;
+}
+
+static int tenant_parse(struct weir_batch_options *options, const char *text)
+{
+  size_t size = strlen(text);
+
+  for (size_t i = 0; i < size; i++)
+    if (text[i] < 0x20 || text[i] > 0x7e)
+      return weir_cli_usage(self, "--tenant: a name has printable ASCII characters only");
+  if (size == 0 || size >= WEIR_TENANT_SIZE)
+    return weir_cli_usage(self, "--tenant: a name has 1 to %d characters, this one has %zu",
+                          WEIR_TENANT_SIZE - 1, size);
+  options->tenant = text;
   return WEIR_CLI_FINE;
 }
 
@@ -144,6 +161,8 @@ static int option_take(struct weir_batch_options *options, const struct weir_cli
     return order_parse(options, args->value);
   case OPTION_CLASS:
     return class_parse(options, args->value);
+  case OPTION_TENANT:
+    return tenant_parse(options, args->value);
   case 'n':
     return weir_cli_uint(args, 1, WEIR_BATCH_PARALLEL_MAX, &options->parallel);
   case OPTION_RETRIES:

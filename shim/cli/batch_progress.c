@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "view.h"
 
 #define BAR_SIZE         20
 #define RATE_SECONDS_MIN 5
@@ -66,7 +67,7 @@ static void rate_format(const struct weir_batch_progress *progress, char *ret_te
     ret_text[0] = '\0';
   else if (progress->limit)
     snprintf(ret_text, size, ", %s of %s %s/min", rate,
-             weir_cli_grouped(progress->limit->amount, limit),
+             weir_cli_grouped(weir_view_amount(progress->limit), limit),
              weir_dimension_name(progress->limit->dimension));
   else
     snprintf(ret_text, size, ", %s tokens/min", rate);

@@ -265,6 +265,7 @@ static void entry_call(struct worker *worker, struct weir_batch_entry *entry)
   request.body = worker->line + worker->request.body_begin;
   request.body_size = worker->request.body_end - worker->request.body_begin;
   request.work_class = work->work_class;
+  request.tenant = work->tenant;
   request.max_wait_ms = work->max_wait_ms;
   request.timeout_ms = work->timeout_ms;
   request.tag = worker->request.id;

@@ -56,6 +56,7 @@ struct weir_batch_work {
   int input_fd, wake_fd; /* wake_fd: an eventfd, written whenever there is something new */
   uint64_t max_wait_ms, timeout_ms;
   enum weir_class work_class;
+  const char *tenant; /* NULL: nobody in particular */
 
   pthread_mutex_t lock;
   struct weir_batch_index *index;

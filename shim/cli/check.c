@@ -16,12 +16,57 @@ static const struct weir_cli_option options[] = {
     {0},
 };
 
-static void file_json(struct weir_jsonout *out, const char *file, bool is_ok,
+static void limits_json(struct weir_jsonout *out, const struct weir_conf *conf,
+                        const struct weir_limit_config *limits, uint32_t count)
+{
+  char text[WEIR_CONF_LIMIT_SIZE];
+
+  weir_jsonout_array(out, "limits");
+  for (uint32_t i = 0; i < count; i++) {
+    weir_conf_limit_format(conf, &limits[i], text, sizeof(text));
+    weir_jsonout_text(out, NULL, text);
+  }
+  weir_jsonout_array_end(out);
+}
+
+/* What the file means, with all defaults in place. */
+static void conf_json(struct weir_jsonout *out, const struct weir_conf *conf)
+{
+  weir_jsonout_array(out, "pools");
+  for (uint32_t i = 0; i < conf->coord.pools_count; i++) {
+    const struct weir_pool_config *pool = &conf->pools[i];
+
+    weir_jsonout_object(out, NULL);
+    weir_jsonout_text(out, "name", pool->name);
+    weir_jsonout_text(out, "profile", weir_profile_name(pool->rules.profile));
+    weir_jsonout_array(out, "budgets");
+    for (uint32_t k = 0; k < pool->budgets_count; k++)
+      weir_jsonout_text(out, NULL, conf->budgets[pool->budgets[k]].name);
+    weir_jsonout_array_end(out);
+    limits_json(out, conf, pool->limits, pool->limits_count);
+    weir_jsonout_object_end(out);
+  }
+  weir_jsonout_array_end(out);
+  weir_jsonout_array(out, "budgets");
+  for (uint32_t i = 0; i < conf->coord.budgets_count; i++) {
+    const struct weir_budget_config *budget = &conf->budgets[i];
+
+    weir_jsonout_object(out, NULL);
+    weir_jsonout_text(out, "name", budget->name);
+    weir_jsonout_text(out, "profile", weir_profile_name(budget->rules.profile));
+    limits_json(out, conf, budget->limits, budget->limits_count);
+    weir_jsonout_object_end(out);
+  }
+  weir_jsonout_array_end(out);
+  weir_jsonout_uint(out, "tenants", conf->coord.tenants_count);
+}
+
+static void file_json(struct weir_jsonout *out, const char *file, const struct weir_conf *conf,
                       const struct weir_conf_issues *issues)
 {
   weir_jsonout_object(out, NULL);
   weir_jsonout_text(out, "file", file);
-  weir_jsonout_bool(out, "ok", is_ok);
+  weir_jsonout_bool(out, "ok", conf != NULL);
   weir_jsonout_array(out, "issues");
   for (uint32_t i = 0; i < issues->count; i++) {
     const struct weir_conf_issue *issue = &issues->items[i];
@@ -35,6 +80,8 @@ static void file_json(struct weir_jsonout *out, const char *file, bool is_ok,
   }
   weir_jsonout_array_end(out);
   weir_jsonout_uint(out, "dropped", issues->dropped);
+  if (conf)
+    conf_json(out, conf);
   weir_jsonout_object_end(out);
 }
 
@@ -49,11 +96,13 @@ static void file_text(const char *file, const struct weir_conf *conf,
   }
   if (issues->dropped > 0)
     fprintf(stderr, "%s: and %" PRIu32 " more\n", file, issues->dropped);
-  if (conf)
+  if (conf) {
     printf("%s: ok: %" PRIu32 " providers, %" PRIu32 " pools, %" PRIu32 " names, %" PRIu32
-           " routes\n",
+           " routes, %" PRIu32 " budgets, %" PRIu32 " tenants\n",
            file, conf->providers_count, conf->coord.pools_count, conf->coord.names_count,
-           conf->routes_count);
+           conf->routes_count, conf->coord.budgets_count, conf->coord.tenants_count);
+    weir_conf_show(conf, stdout);
+  }
 }
 
 static int files_check(char **files, size_t count, bool is_json)
@@ -74,7 +123,7 @@ static int files_check(char **files, size_t count, bool is_json)
 
     is_ok = is_ok && !err;
     if (is_json)
-      file_json(&out, files[i], !err, issues);
+      file_json(&out, files[i], conf, issues);
     else
       file_text(files[i], conf, issues);
     if (err && err != WEIR_ECONFIG)
@@ -116,7 +165,9 @@ const struct weir_cli_command weir_cli_check_command = {
     .name = "check",
     .synopsis = "[--json] FILE...",
     .summary = "check configuration files of the coordinator",
-    .text = "Every problem is shown as file:line:column: what is wrong; how to fix it.",
+    .text = "Every problem is shown as file:line:column: what is wrong; how to fix it. Of a valid "
+            "file\n"
+            "follows what it means: each pool, budget and tenant with all defaults in place.",
     .options = options,
     .run = run,
 };

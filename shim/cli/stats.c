@@ -10,7 +10,7 @@
 #include "jsonout.h"
 #include "view.h"
 
-#define COLUMNS   12
+#define COLUMNS   13
 #define CELL_SIZE 48
 
 enum { OPTION_JSON = 256, OPTION_TIMEOUT };
@@ -33,7 +33,9 @@ struct stats {
 
 static uint64_t limit_free(const struct weir_msg_row_limit *limit)
 {
-  return limit->used < limit->amount ? limit->amount - limit->used : 0;
+  uint64_t amount = weir_view_amount(limit);
+
+  return limit->used < amount ? amount - limit->used : 0;
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
@@ -52,6 +54,8 @@ static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
     weir_jsonout_uint(out, "amount", limit->amount);
     weir_jsonout_uint(out, "used", limit->used);
     weir_jsonout_uint(out, "free", limit_free(limit));
+    weir_jsonout_uint(out, "effective", weir_view_amount(limit));
+    weir_jsonout_bool(out, "shadow", limit->is_shadow);
     weir_jsonout_object_end(out);
   }
   weir_jsonout_array_end(out);
@@ -63,6 +67,7 @@ static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
   weir_jsonout_uint(out, "grants", row->grants);
   weir_jsonout_uint(out, "rejected_429", row->rejected_429);
   weir_jsonout_seconds(out, "frozen_s", row->frozen_us);
+  weir_jsonout_text(out, "profile", row->profile ? weir_profile_name(row->profile) : NULL);
   weir_jsonout_object_end(out);
 }
 
@@ -97,7 +102,7 @@ struct row {
 };
 
 static const struct row heads = {{"POOL", "LIMIT", "USED", "OF", "SHARE", "FREE", "ONLINE", "BATCH",
-                                  "LEASES", "GRANTS", "429S", "FROZEN"}};
+                                  "LEASES", "GRANTS", "429S", "PROFILE", "FROZEN"}};
 
 static void cell_number(struct row *row, int column, uint64_t value)
 {
@@ -123,17 +128,23 @@ static void window_format(uint64_t us, char *ret_text, size_t size)
 
 static void limit_fill(struct row *row, const struct weir_msg_row_limit *limit)
 {
-  char window[WEIR_CLI_TEXT_SIZE];
-  uint64_t amount = limit->amount > 0 ? limit->amount : 1;
+  char window[WEIR_CLI_TEXT_SIZE], kept[WEIR_CLI_TEXT_SIZE], whole[WEIR_CLI_TEXT_SIZE];
+  uint64_t kept_amount = weir_view_amount(limit), amount = kept_amount > 0 ? kept_amount : 1;
   /* Without 128 bits: amounts may be as large as 2^62. */
   uint64_t share_pm = limit->used / (amount / 1000 + 1);
 
   if (limit->used <= UINT64_MAX / 1000)
     share_pm = limit->used * 1000 / amount;
   window_format(limit->window_us, window, sizeof(window));
-  snprintf(row->cells[1], CELL_SIZE, "%s/%s", weir_dimension_name(limit->dimension), window);
+  /* What is in flight has no window. */
+  snprintf(row->cells[1], CELL_SIZE, "%s%s%s%s", weir_dimension_name(limit->dimension),
+           limit->window_us > 0 ? "/" : "", limit->window_us > 0 ? window : "",
+           limit->is_shadow ? " shadow" : "");
   cell_number(row, 2, limit->used);
   cell_number(row, 3, limit->amount);
+  if (kept_amount < limit->amount)
+    snprintf(row->cells[3], CELL_SIZE, "%.20s/%.26s", weir_cli_grouped(kept_amount, kept),
+             weir_cli_grouped(limit->amount, whole));
   snprintf(row->cells[4], CELL_SIZE, "%" PRIu64 ".%" PRIu64 " %%", share_pm / 10, share_pm % 10);
   cell_number(row, 5, limit_free(limit));
 }
@@ -148,7 +159,8 @@ static void pool_fill(struct row *row, const struct weir_msg_row *pool)
   cell_number(row, 8, pool->leases);
   cell_number(row, 9, pool->grants);
   cell_number(row, 10, pool->rejected_429);
-  snprintf(row->cells[11], CELL_SIZE, "%s",
+  snprintf(row->cells[11], CELL_SIZE, "%s", pool->profile ? weir_profile_name(pool->profile) : "-");
+  snprintf(row->cells[12], CELL_SIZE, "%s",
            pool->frozen_us > 0 ? weir_cli_span(pool->frozen_us, text) : "-");
 }
 
@@ -327,9 +339,13 @@ const struct weir_cli_command weir_cli_stats_command = {
                 "                  [--json]",
     .summary = "show pools, limits, queues and counters of the coordinator",
     .text =
-        "USED counts what is charged in the window now, leases that are out included; ONLINE\n"
-        "and BATCH are asks waiting in each class; 429S are rejections that instances reported;\n"
-        "FROZEN is how long no grant is given, because of what the provider said.",
+        "USED counts what is charged in the window now, leases that are out included; OF shows\n"
+        "what is kept/configured where a limit was cut because somebody else spends it; a shadow\n"
+        "limit is counted, not enforced. ONLINE and BATCH are asks waiting in each class; 429S "
+        "are\n"
+        "rejections that instances reported; PROFILE is how strictly the limits are kept (window,\n"
+        "bucket, paced, universal); FROZEN is how long no grant is given, because of what the\n"
+        "provider said.",
     .options = options,
     .run = run,
 };

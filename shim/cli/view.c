@@ -158,6 +158,12 @@ enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
   return err;
 }
 
+uint64_t weir_view_amount(const struct weir_msg_row_limit *limit)
+{
+  return limit->effective > 0 && limit->effective < limit->amount ? limit->effective
+                                                                  : limit->amount;
+}
+
 void weir_view_free(struct weir_view_data *data)
 {
   free(data->pools);

@@ -27,6 +27,10 @@ struct weir_view_data {
 WEIR_MUSTUSE enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
                                          struct weir_view_data *ret_data);
 
+/* weir_view_amount returns what is kept of |limit| now: less than its amount after a cut. A
+ * coordinator that does not tell keeps all of it. */
+uint64_t weir_view_amount(const struct weir_msg_row_limit *limit);
+
 /* weir_view_free frees what weir_view_get gave; zeros are allowed. */
 void weir_view_free(struct weir_view_data *data);
 

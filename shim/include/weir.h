@@ -32,7 +32,8 @@
  * waiting acquires stay with the parent. Fork does not wait for the network.
  *
  * Structs: |size| comes first, so that a program and a library of different versions understand
- * one another. Declare them with WEIR_INIT, which sets it and makes the rest zeros; zero always
+ * one another: members are only added at the end, and a library takes the structs of every program
+ * that is older. Declare them with WEIR_INIT, which sets it and makes the rest zeros; zero always
  * means "the default" or "none". Strings are UTF-8, NUL-terminated, and copied where they are
  * kept.
  *
@@ -261,6 +262,8 @@ struct weir_ask {
   uint64_t max_wait_ms;       /* the request has to start within this; 0: the option's value */
   uint32_t is_immediate;      /* 1: now or never; max_wait_ms then only bounds the round trip to
                                  the coordinator */
+  const char *tenant;         /* on whose behalf, for fair shares: at most 31 printable ASCII
+                                 characters; NULL: nobody in particular */
 };
 
 /* Why a lease was denied. The numbers belong to the limit that binds; amount is 0 where none does.
@@ -287,6 +290,8 @@ struct weir_lease {
   char pool[32];       /* whose budget is charged */
   char model[64];      /* "provider/model" to call: what a route resolved to */
   struct weir_denied denied; /* with WEIR_EDENIED */
+  uint32_t is_reported; /* 1: settle as soon as the request is written, with is_interim and sent_us,
+                           and at the end as ever. Without, the pool is slower, not wrong */
 };
 
 /* weir_acquire asks for a lease and waits until it may be used, until it is denied, or until
@@ -300,7 +305,8 @@ struct weir_lease {
  *   WEIR_ECANCELLED    weir_drain
  *   WEIR_ECLOSED       weir_close
  * and, writing nothing, with:
- *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long
+ *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty, or it or the tenant
+ *                      is too long or not printable
  *   WEIR_ERANGE        a number is above its bound
  *   WEIR_EFULL         4,096 acquires wait, or their leases are not settled
  *   WEIR_ECONFIG       libzmq does not understand the coordinator's address
@@ -333,7 +339,8 @@ struct weir_settlement {
   size_t size;
   uint32_t is_unsent;        /* 1: the request was never written: everything comes back */
   uint32_t has_usage;        /* 1: the token counts are the provider's */
-  uint32_t is_interim;       /* 1: usage known so far; another settlement follows */
+  uint32_t is_interim;       /* 1: what is known so far (that it was written, usage); another
+                                settlement follows and takes its place */
   enum weir_outcome outcome; /* 0: ok */
   uint32_t http;             /* status; 0: there was no answer */
   uint64_t sent_us;          /* when the request was written, as an instant of weir_now_us;
@@ -341,11 +348,18 @@ struct weir_settlement {
   uint64_t latency_us;       /* from writing to the end of the answer */
   uint64_t input_tokens, output_tokens;
   uint64_t retry_after_us; /* as the provider stated it; 0: it did not */
+  uint64_t stated_limit;   /* the amount that a quota rejection named as its limit: of the requests
+                              or tokens, a minute or a day, that |outcome| speaks of; 0: none */
+  uint64_t stated_used;    /* what it named as used of it; 0: nothing */
+  /* What headers of the answer said of the limits per minute; a limit of 0: nothing. Pass on only
+   * what is known to be per minute. */
+  uint64_t requests_limit, requests_left, tokens_limit, tokens_left;
 };
 
 /* weir_settle tells what became of a leased call, so that what was not used comes back. It does not
  * wait: settlements are kept, and sent again after a reconnect, until the coordinator has them; at
- * most 4,096, beyond which the oldest is dropped (its lease then stays charged in full).
+ * most 4,096, beyond which the oldest is dropped (its lease then stays charged in full). Interim
+ * ones take no place among these: of each lease the last one is kept, until the lease is settled.
  *
  * |lease| is only read. Without |settlement| (NULL) the lease counts as unsent.
  * Fails with:
@@ -386,7 +400,8 @@ struct weir_request {
   weir_data_fn *on_data;  /* NULL: the whole answer is in response.body. Bytes of a 2xx answer go
                              to on_data and are not kept; once it was called, nothing is retried */
   void *on_data_context;
-  const char *tag; /* for the log only */
+  const char *tag;    /* for the log only */
+  const char *tenant; /* on whose behalf, as in struct weir_ask; NULL: nobody in particular */
 };
 
 /* What became of a call. Written on success and on errors, except for WEIR_EINVAL. */
@@ -423,7 +438,8 @@ struct weir_response {
  *   WEIR_ECANCELLED    weir_drain before it was sent, or on_data returned non-zero
  *   WEIR_ECONFIG       the provider is not known, or has no key
  *   WEIR_ESYNTAX       the body is not a JSON object, where the model has to be put into it
- *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long
+ *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long, or the
+ *                      tenant is too long or not printable
  *   WEIR_ERANGE        a number or the body is above its bound, or the answer is above 256 MiB
  *   WEIR_EFULL, WEIR_ECLOSED, WEIR_ENOMEM, WEIR_ESYSTEM
  * Blocks: for max_wait_ms at most; with a libcurl before 7.87, a name resolver that hangs may add

@@ -4,6 +4,7 @@
 #include "upstream.h"
 
 #include <weir/classify.h>
+#include <weir/headroom.h>
 #include <weir/request.h>
 #include <weir/retry.h>
 
@@ -85,8 +86,8 @@ static uint64_t bounded(uint64_t tokens)
 
 static int check_request(const struct weir_request *request)
 {
-  if (request->size != sizeof(*request) || !request->model || !*request->model ||
-      strlen(request->model) >= WEIR_NAME_SIZE || (!request->body && request->body_size > 0) ||
+  if (!request->model || !*request->model || strlen(request->model) >= WEIR_NAME_SIZE ||
+      !weir_is_tenant(request->tenant) || (!request->body && request->body_size > 0) ||
       (unsigned)request->work_class >= WEIR_CLASS_MAX)
     return WEIR_EINVAL;
   if (request->body_size > BODY_SIZE_MAX || request->max_wait_ms > WEIR_WAIT_MAX_MS ||
@@ -132,6 +133,7 @@ static int lease(struct call *c)
   ask.input_tokens = c->input_tokens;
   ask.output_tokens = c->output_tokens;
   ask.max_wait_ms = left / WEIR_US_PER_MS;
+  ask.tenant = c->request->tenant;
   if (ask.max_wait_ms == 0)
     return fail(c, WEIR_ETIMEOUT, "the deadline passed");
   c->lease = (struct weir_lease)WEIR_INIT(struct weir_lease); /* not that of the last attempt */
@@ -233,6 +235,32 @@ static void fill_usage(const struct call *c, bool is_whole, struct weir_settleme
         c->output_tokens > usage->output_tokens ? c->output_tokens : bounded(usage->output_tokens);
 }
 
+/* What the headers say about the limits per minute. */
+static void fill_headroom(const struct call *c, struct weir_settlement *s)
+{
+  const struct weir_transfer *t = c->transfer;
+  struct weir_headroom headroom;
+
+  weir_headroom_read(c->provider->kind, t->headers, t->headers_count, &headroom);
+  s->requests_limit = headroom.requests_limit;
+  s->requests_left = headroom.requests_left;
+  s->tokens_limit = headroom.tokens_limit;
+  s->tokens_left = headroom.tokens_left;
+}
+
+/* The coordinator may want to know of the writing itself, long before the answer. */
+static void on_written(struct weir_transfer *t, void *context)
+{
+  struct call *c = context;
+  struct weir_settlement settlement = WEIR_INIT(struct weir_settlement);
+
+  if (!c->lease.is_reported)
+    return;
+  settlement.is_interim = 1;
+  settlement.sent_us = t->sent_at;
+  settle(c, &settlement);
+}
+
 /* The input is known as soon as a stream begins; settling it early frees what was asked too much,
  * long before the stream ends. */
 static void on_input(struct weir_transfer *t, void *context)
@@ -244,6 +272,7 @@ static void on_input(struct weir_transfer *t, void *context)
   settlement.sent_us = t->sent_at;
   settlement.http = (uint32_t)t->http;
   fill_usage(c, false, &settlement);
+  fill_headroom(c, &settlement);
   settle(c, &settlement);
 }
 
@@ -258,12 +287,14 @@ static void settle_sent(struct call *c, enum weir_outcome outcome)
   s.latency_us = weir_time_sub(t->ended_at, t->sent_at);
   /* A closed connection ends whole answers and cut ones alike: the answer itself has to tell. */
   fill_usage(c, t->end == WEIR_TRANSFER_DONE && t->scan.is_complete, &s);
+  fill_headroom(c, &s);
   if (t->end == WEIR_TRANSFER_DONE && outcome != WEIR_OUTCOME_OK) {
     if (!s.has_usage && !c->verdict.are_tokens_charged)
       s.has_usage = 1; /* nothing: the tokens come back */
     if (c->verdict.has_wait)
       s.retry_after_us =
           c->verdict.wait_us < WEIR_DURATION_MAX ? c->verdict.wait_us : WEIR_DURATION_MAX;
+    s.stated_limit = weir_headroom_stated(&c->verdict, &s.stated_used);
   }
   settle(c, &s);
 }
@@ -402,8 +433,9 @@ static int transfer(struct call *c)
     t->deadline = weir_time_add(weir_now(), timeout);
   t->on_data = c->request->on_data;
   t->on_data_context = c->request->on_data_context;
+  t->on_written = on_written;
   t->on_input = on_input;
-  t->on_input_context = c;
+  t->told_context = c;
   weir_transfer_run(t);
   return on_end(c);
 }
@@ -520,12 +552,14 @@ static int run(struct call *c)
 int weir_call(struct weir *w, const struct weir_request *request,
               struct weir_response *ret_response)
 {
-  struct call c = {.w = w, .request = request, .response = ret_response};
+  struct weir_request own;
+  struct call c = {.w = w, .request = &own, .response = ret_response};
   int err;
 
-  if (!w || !request || !ret_response || ret_response->size != sizeof(*ret_response))
+  if (!w || !request || !ret_response || ret_response->size != sizeof(*ret_response) ||
+      !weir_sized_read(request, WEIR_REQUEST_SIZE_FIRST, &own, sizeof(own)))
     return WEIR_EINVAL;
-  err = check_request(request);
+  err = check_request(&own);
   if (err == WEIR_EINVAL)
     return err;
   weir_response_free(ret_response);
@@ -536,9 +570,8 @@ int weir_call(struct weir *w, const struct weir_request *request,
   pthread_mutex_unlock(&w->lock);
 
   c.started_at = weir_now();
-  c.deadline =
-      weir_time_add(c.started_at, (request->max_wait_ms ? request->max_wait_ms : w->max_wait_ms) *
-                                      WEIR_US_PER_MS);
+  c.deadline = weir_time_add(c.started_at,
+                             (own.max_wait_ms ? own.max_wait_ms : w->max_wait_ms) * WEIR_US_PER_MS);
   err = run(&c);
 
   pthread_mutex_lock(&w->lock);

@@ -126,6 +126,24 @@ void weir_random(void *bytes, size_t size);
 void weir_log(const struct weir *w, enum weir_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The sizes of structs in programs that are older than their last members. */
+#define WEIR_ASK_SIZE_FIRST        offsetof(struct weir_ask, tenant)
+#define WEIR_LEASE_SIZE_FIRST      offsetof(struct weir_lease, is_reported)
+#define WEIR_SETTLEMENT_SIZE_FIRST offsetof(struct weir_settlement, stated_limit)
+#define WEIR_REQUEST_SIZE_FIRST    offsetof(struct weir_request, tenant)
+
+/* weir_sized_read copies the host's struct |given| to |ret_own| of |own_size| bytes; what an older
+ * program does not have is 0 there. False, writing nothing, when its size is neither |own_size| nor
+ * |first_size|. */
+bool weir_sized_read(const void *given, size_t first_size, void *ret_own, size_t own_size);
+
+/* weir_is_printable tells whether |text| is of printable ASCII and has 1 to |size_max| - 1 bytes.
+ */
+bool weir_is_printable(const char *text, size_t size_max);
+
+/* weir_is_tenant tells whether |text| names a tenant, or nobody (NULL or empty). */
+bool weir_is_tenant(const char *text);
+
 /* weir_enter takes the lock for a call of the host, makes the handle this process's own after a
  * fork, and counts the caller in. WEIR_ECLOSED, without the lock, once weir_close was called. */
 WEIR_MUSTUSE int weir_enter(struct weir *w);

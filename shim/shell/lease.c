@@ -86,6 +86,7 @@ static void fill_lease(struct weir_lease *lease, const struct weir_client_result
     lease->ttl_us = weir_time_sub(result->expires_at, now);
     memcpy(lease->pool, result->grant.pool, sizeof(lease->pool));
     memcpy(lease->model, result->grant.model, sizeof(lease->model));
+    lease->is_reported = result->grant.is_reported;
     return;
   case WEIR_CLIENT_DENIED:
     lease->err = WEIR_EDENIED;
@@ -141,13 +142,9 @@ void weir_lease_fail(struct weir *w, int err)
 
 static int check_ask(const struct weir *w, const struct weir_ask *ask)
 {
-  if (ask->size != sizeof(*ask) || !ask->model || !*ask->model ||
-      strlen(ask->model) >= WEIR_NAME_SIZE || (unsigned)ask->work_class >= WEIR_CLASS_MAX)
+  if (!ask->model || !weir_is_printable(ask->model, WEIR_NAME_SIZE) ||
+      !weir_is_tenant(ask->tenant) || (unsigned)ask->work_class >= WEIR_CLASS_MAX)
     return WEIR_EINVAL;
-  for (const char *at = ask->model; *at; at++) {
-    if (*at < 0x20 || *at > 0x7e)
-      return WEIR_EINVAL;
-  }
   if (ask->requests > WEIR_REQUESTS_MAX || ask->input_tokens > WEIR_TOKENS_MAX ||
       ask->output_tokens > WEIR_TOKENS_MAX || ask->max_wait_ms > WEIR_WAIT_MAX_MS)
     return WEIR_ERANGE;
@@ -156,7 +153,7 @@ static int check_ask(const struct weir *w, const struct weir_ask *ask)
   return w->is_drained ? WEIR_ECANCELLED : WEIR_OK;
 }
 
-/* Precondition: the lock is held. */
+/* |ask| is of our own size. Precondition: the lock is held. */
 static int start(struct weir *w, const struct weir_ask *ask, struct weir_waiter *waiter)
 {
   const uint64_t wait_ms = ask->max_wait_ms ? ask->max_wait_ms : w->max_wait_ms;
@@ -176,6 +173,8 @@ static int start(struct weir *w, const struct weir_ask *ask, struct weir_waiter 
   if (err)
     return err;
   snprintf(client_ask.msg.model, sizeof(client_ask.msg.model), "%s", ask->model);
+  if (ask->tenant)
+    snprintf(client_ask.msg.tenant, sizeof(client_ask.msg.tenant), "%s", ask->tenant);
   waiter->lease.id = event.cookie = ++w->id_last;
   /* First into the list: the step may finish it at once. */
   append(&w->waiters, waiter);
@@ -202,16 +201,35 @@ int weir_lease_acquire(struct weir *w, const struct weir_ask *ask, struct weir_l
   return err;
 }
 
+static bool is_lease_size(size_t size)
+{
+  return size == WEIR_LEASE_SIZE_FIRST || size == sizeof(struct weir_lease);
+}
+
+/* Gives the caller as much of |lease| as its program knows. */
+static void lease_write(const struct weir_lease *lease, struct weir_lease *ret_lease)
+{
+  const size_t size = ret_lease->size;
+
+  memcpy(ret_lease, lease, size);
+  ret_lease->size = size;
+}
+
 int weir_acquire(struct weir *w, const struct weir_ask *ask, struct weir_lease *ret_lease)
 {
+  struct weir_lease lease = WEIR_INIT(struct weir_lease);
+  struct weir_ask own;
   int err;
 
-  if (!w || !ask || !ret_lease || ret_lease->size != sizeof(*ret_lease))
+  if (!w || !ask || !ret_lease || !is_lease_size(ret_lease->size) ||
+      !weir_sized_read(ask, WEIR_ASK_SIZE_FIRST, &own, sizeof(own)))
     return WEIR_EINVAL;
   err = weir_enter(w);
   if (err)
     return err;
-  err = weir_lease_acquire(w, ask, ret_lease);
+  err = weir_lease_acquire(w, &own, &lease);
+  if (lease.id) /* else it did not begin */
+    lease_write(&lease, ret_lease);
   weir_leave(w);
   return err;
 }
@@ -219,9 +237,10 @@ int weir_acquire(struct weir *w, const struct weir_ask *ask, struct weir_lease *
 int weir_acquire_start(struct weir *w, const struct weir_ask *ask, uint64_t *ret_id)
 {
   struct weir_waiter *waiter;
+  struct weir_ask own;
   int err;
 
-  if (!w || !ask || !ret_id)
+  if (!w || !ask || !ret_id || !weir_sized_read(ask, WEIR_ASK_SIZE_FIRST, &own, sizeof(own)))
     return WEIR_EINVAL;
   waiter = calloc(1, sizeof(*waiter));
   if (!waiter)
@@ -233,7 +252,7 @@ int weir_acquire_start(struct weir *w, const struct weir_ask *ask, uint64_t *ret
     free(waiter);
     return err;
   }
-  err = start(w, ask, waiter);
+  err = start(w, &own, waiter);
   if (err)
     free(waiter);
   else
@@ -247,7 +266,7 @@ int weir_acquire_next(struct weir *w, struct weir_lease *ret_lease)
   struct weir_waiter *waiter;
   int err;
 
-  if (!w || !ret_lease || ret_lease->size != sizeof(*ret_lease))
+  if (!w || !ret_lease || !is_lease_size(ret_lease->size))
     return WEIR_EINVAL;
   err = weir_enter(w);
   if (err)
@@ -257,7 +276,7 @@ int weir_acquire_next(struct weir *w, struct weir_lease *ret_lease)
     take_out(&w->ready, waiter);
     if (!w->ready.first)
       ready_clear(w);
-    *ret_lease = waiter->lease;
+    lease_write(&waiter->lease, ret_lease);
     ret_lease->ttl_us = weir_time_sub(ret_lease->expires_us, weir_now());
     free(waiter);
   } else {
@@ -305,14 +324,19 @@ int weir_cancel(struct weir *w, uint64_t id)
 
 static int check_settlement(const struct weir_settlement *s)
 {
-  if (s->size != sizeof(*s) || (unsigned)s->outcome >= WEIR_OUTCOME_MAX)
+  if ((unsigned)s->outcome >= WEIR_OUTCOME_MAX)
     return WEIR_EINVAL;
   if (s->http > 999 || s->input_tokens > WEIR_TOKENS_MAX || s->output_tokens > WEIR_TOKENS_MAX ||
       s->retry_after_us > WEIR_DURATION_MAX || s->latency_us > WEIR_DURATION_MAX)
     return WEIR_ERANGE;
+  if (s->stated_limit > WEIR_AMOUNT_MAX || s->stated_used > WEIR_AMOUNT_MAX ||
+      s->requests_limit > WEIR_AMOUNT_MAX || s->requests_left > WEIR_AMOUNT_MAX ||
+      s->tokens_limit > WEIR_AMOUNT_MAX || s->tokens_left > WEIR_AMOUNT_MAX)
+    return WEIR_ERANGE;
   return WEIR_OK;
 }
 
+/* |lease| may be that of an older program: its last members are not read. */
 static void fill_settle(struct weir_client_settle *settle, const struct weir_lease *lease,
                         const struct weir_settlement *s, weir_tstamp now)
 {
@@ -337,6 +361,12 @@ static void fill_settle(struct weir_client_settle *settle, const struct weir_lea
   settle->msg.output_tokens = s->has_usage ? s->output_tokens : 0;
   settle->msg.retry_after_us = s->retry_after_us;
   settle->msg.latency_us = s->latency_us;
+  settle->msg.stated_limit = s->stated_limit;
+  settle->msg.stated_used = s->stated_used;
+  settle->msg.requests_limit = s->requests_limit;
+  settle->msg.requests_left = s->requests_left;
+  settle->msg.tokens_limit = s->tokens_limit;
+  settle->msg.tokens_left = s->tokens_left;
 }
 
 int weir_lease_settle(struct weir *w, const struct weir_lease *lease,
@@ -353,14 +383,18 @@ int weir_lease_settle(struct weir *w, const struct weir_lease *lease,
 int weir_settle(struct weir *w, const struct weir_lease *lease,
                 const struct weir_settlement *settlement)
 {
+  struct weir_settlement own;
   int err;
 
-  if (!w || !lease || lease->size != sizeof(*lease) || lease->err != WEIR_OK)
+  if (!w || !lease || !is_lease_size(lease->size) || lease->err != WEIR_OK)
     return WEIR_EINVAL;
   if (settlement) {
-    err = check_settlement(settlement);
+    if (!weir_sized_read(settlement, WEIR_SETTLEMENT_SIZE_FIRST, &own, sizeof(own)))
+      return WEIR_EINVAL;
+    err = check_settlement(&own);
     if (err)
       return err;
+    settlement = &own;
   }
   err = weir_enter(w);
   if (err)

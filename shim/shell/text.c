@@ -81,6 +81,17 @@ static const char *unit(enum weir_dimension dimension)
   }
 }
 
+/* " per minute"; nothing for what is in flight, which has no window. */
+static const char *per_window(uint64_t ms, char ret_text[WORD_SIZE])
+{
+  char word[WORD_SIZE];
+
+  ret_text[0] = '\0';
+  if (ms > 0)
+    snprintf(ret_text, WORD_SIZE, " per %.30s", window(ms, word));
+  return ret_text;
+}
+
 static void too_large(const struct weir_denied *denied, char *text, size_t size)
 {
   char cost[WORD_SIZE], amount[WORD_SIZE], per[WORD_SIZE];
@@ -88,9 +99,9 @@ static void too_large(const struct weir_denied *denied, char *text, size_t size)
   if (denied->amount == 0)
     snprintf(text, size, "asks more than a whole limit allows: split it");
   else
-    snprintf(text, size, "asks %s %s, the limit is %s per %s: split it",
-             grouped(denied->cost, cost), unit(denied->dimension), grouped(denied->amount, amount),
-             window(denied->window_ms, per));
+    snprintf(text, size, "asks %s %s, the limit is %s%s: split it", grouped(denied->cost, cost),
+             unit(denied->dimension), grouped(denied->amount, amount),
+             per_window(denied->window_ms, per));
 }
 
 static void too_late(const struct weir_denied *denied, char *text, size_t size)
@@ -98,8 +109,8 @@ static void too_late(const struct weir_denied *denied, char *text, size_t size)
   char amount[WORD_SIZE], per[WORD_SIZE], wait[WORD_SIZE], limit[128] = "";
 
   if (denied->amount > 0)
-    snprintf(limit, sizeof(limit), " (the limit is %s %s per %s)", grouped(denied->amount, amount),
-             unit(denied->dimension), window(denied->window_ms, per));
+    snprintf(limit, sizeof(limit), " (the limit is %s %s%s)", grouped(denied->amount, amount),
+             unit(denied->dimension), per_window(denied->window_ms, per));
   if (denied->retry_in_ms == UINT64_MAX)
     snprintf(text, size, "its turn does not come in time%s", limit);
   else

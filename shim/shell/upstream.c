@@ -30,6 +30,15 @@ static int on_prereq(void *context, char *peer_ip, char *own_ip, int peer_port, 
   return CURL_PREREQFUNC_OK;
 }
 
+static void tell_written(struct weir_transfer *t)
+{
+  if (t->is_written_told)
+    return;
+  t->is_written_told = true;
+  if (t->on_written)
+    t->on_written(t, t->told_context);
+}
+
 static char *trimmed(char *text)
 {
   size_t size;
@@ -48,6 +57,7 @@ static size_t on_header(char *bytes, size_t one, size_t size, void *context)
   char *line = t->headers_text + t->headers_size;
   char *colon;
 
+  tell_written(t); /* an answer may come before the end of a long request */
   if (size > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
     const char *status = memchr(bytes, ' ', size);
 
@@ -103,7 +113,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *context)
     weir_usage_feed(&t->scan, bytes, size);
     if (t->on_input && !t->is_input_told && t->scan.usage.has_input && t->scan.stream.is_sse) {
       t->is_input_told = true;
-      t->on_input(t, t->on_input_context);
+      t->on_input(t, t->told_context);
     }
   }
   if (is_good && t->on_data) {
@@ -117,6 +127,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *context)
   return t->is_out_of_memory ? 0 : size * one;
 }
 
+/* libcurl calls it after each part that it wrote or read. */
 static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
                        curl_off_t up)
 {
@@ -125,7 +136,10 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
   (void)down_total;
   (void)down;
   (void)up_total;
-  (void)up;
+  if (t->is_sent && !t->is_written_told && (size_t)up >= t->request_size) {
+    t->sent_at = weir_now();
+    tell_written(t);
+  }
   return atomic_load(&t->w->is_closed);
 }
 

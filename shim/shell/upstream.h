@@ -36,14 +36,18 @@ struct weir_transfer {
   weir_tstamp expires_at, deadline;
   weir_data_fn *on_data; /* NULL: the answer is kept */
   void *on_data_context;
+  /* called once when the whole request is written, which |sent_at| then says; may be NULL */
+  void (*on_written)(struct weir_transfer *transfer, void *context);
   /* called once when the input tokens of a stream that goes on become known; may be NULL */
   void (*on_input)(struct weir_transfer *transfer, void *context);
-  void *on_input_context;
+  void *told_context;
 
   /* the result; |body| belongs to the transfer until the caller takes it */
   enum weir_transfer_end end;
-  bool is_sent;
-  weir_tstamp sent_at, first_at, ended_at; /* first_at: 0 without an answer */
+  bool is_sent;                            /* or began to be */
+  weir_tstamp sent_at, first_at, ended_at; /* first_at: 0 without an answer; sent_at: when the
+                                              last byte was given to the system, or, where an answer
+                                              or the end came before that, the first */
   int http;
   struct weir_header headers[WEIR_HEADERS_MAX];
   size_t headers_count;
@@ -56,7 +60,7 @@ struct weir_transfer {
   /* private */
   uint32_t sendings;
   size_t body_capacity, headers_size;
-  bool is_input_told, is_refused, is_out_of_memory, is_expired;
+  bool is_written_told, is_input_told, is_refused, is_out_of_memory, is_expired;
   char headers_text[WEIR_HEADERS_SIZE_MAX];
 };
 

@@ -187,7 +187,25 @@ const char *weir_outcome_text(int outcome)
   return weir_outcome_name((enum weir_outcome)outcome);
 }
 
-static bool is_printable(const char *text, size_t size_max)
+bool weir_sized_read(const void *given, size_t first_size, void *ret_own, size_t own_size)
+{
+  size_t size;
+
+  memcpy(&size, given, sizeof(size)); /* it comes first in every struct */
+  if (size != first_size && size != own_size)
+    return false;
+  memset(ret_own, 0, own_size);
+  memcpy(ret_own, given, size);
+  memcpy(ret_own, &own_size, sizeof(own_size));
+  return true;
+}
+
+bool weir_is_tenant(const char *text)
+{
+  return !text || !*text || weir_is_printable(text, WEIR_TENANT_SIZE);
+}
+
+bool weir_is_printable(const char *text, size_t size_max)
 {
   size_t size = strlen(text);
 
@@ -202,7 +220,7 @@ static int check_options(const struct weir_options *options)
 {
   if (options->size != sizeof(*options))
     return WEIR_EINVAL;
-  if (options->name && !is_printable(options->name, WEIR_NAME_SIZE))
+  if (options->name && !weir_is_printable(options->name, WEIR_NAME_SIZE))
     return WEIR_EINVAL;
   if (options->max_wait_ms > WEIR_WAIT_MAX_MS || options->retries_max > RETRIES_MAX)
     return WEIR_ERANGE;

@@ -63,7 +63,7 @@ struct weir_client *weir_client_init(void *storage, const struct weir_client_con
   c->calls = p.calls;
   c->settlements = p.settlements;
   c->calls_free = WEIR_CLIENT_NONE;
-  c->asked = c->withdrawn = empty;
+  c->asked = c->withdrawn = c->interim = empty;
   for (int class = 0; class < WEIR_CLASS_MAX; class ++)
     c->waiting[class] = empty;
   weir_table_init(&c->by_cookie, p.by_cookie, config->calls_max);
@@ -286,6 +286,19 @@ static uint32_t check_list(const struct weir_client *c, const struct weir_call_l
   return sent;
 }
 
+static void check_settlements(const struct weir_client *c)
+{
+  uint32_t interim = 0;
+
+  for (uint32_t i = 0; i < c->calls_fresh; i++)
+    interim += c->calls[i].state == WEIR_CALL_LEASED && c->calls[i].has_interim;
+  check_list(c, &c->interim, WEIR_CALL_LEASED, NULL);
+  assert(c->interim.count == interim);
+  assert(c->settlements_head <= c->settlements_cursor);
+  assert(c->settlements_cursor <= c->settlements_tail);
+  assert(c->settlements_tail - c->settlements_head <= c->config.settlements_max);
+}
+
 void weir_client_check(const struct weir_client *c)
 {
   uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0;
@@ -320,9 +333,7 @@ void weir_client_check(const struct weir_client *c)
     assert(memcmp(flying, c->flying, sizeof(flying)) == 0);
     assert(flying[WEIR_CLASS_ONLINE] + flying[WEIR_CLASS_BATCH] <= c->credit);
   }
-  assert(c->settlements_head <= c->settlements_cursor);
-  assert(c->settlements_cursor <= c->settlements_tail);
-  assert(c->settlements_tail - c->settlements_head <= c->config.settlements_max);
+  check_settlements(c);
 }
 
 /* FNV-1a over words. */
@@ -349,6 +360,7 @@ uint64_t weir_client_digest(const struct weir_client *c)
                             c->calls_count,
                             c->asked.count,
                             c->withdrawn.count,
+                            c->interim.count,
                             c->settlements_head,
                             c->settlements_cursor,
                             c->settlements_tail,

@@ -87,8 +87,11 @@ static void leave(struct weir_client *c, struct weir_call *call)
   case WEIR_CALL_WITHDRAWN:
     list_remove(c, &c->withdrawn, call);
     break;
-  case WEIR_CALL_HELD:
   case WEIR_CALL_LEASED:
+    if (call->has_interim)
+      list_remove(c, &c->interim, call);
+    break;
+  case WEIR_CALL_HELD:
     break;
   case WEIR_CALL_FREE:
   case WEIR_CALL_MAX:
@@ -271,16 +274,25 @@ enum weir_err weir_call_cancel(struct weir_client *c, const struct weir_client_e
 
 enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_event *event)
 {
-  struct weir_msg_settle msg = event->settle->msg;
+  struct weir_client_settle settle = *event->settle;
+  struct weir_call *call;
   uint32_t index;
 
   if (!weir_table_find(&c->by_cookie, event->cookie, &index) ||
       c->calls[index].state != WEIR_CALL_LEASED)
     return WEIR_ENOENT;
-  msg.seq = c->calls[index].ask.seq;
-  keep_settlement(c, &msg, event->settle->sent_at);
-  if (msg.is_final || !msg.is_sent)
-    release(c, &c->calls[index]);
+  call = &c->calls[index];
+  settle.msg.seq = call->ask.seq;
+  if (settle.msg.is_final || !settle.msg.is_sent) {
+    keep_settlement(c, &settle.msg, settle.sent_at);
+    release(c, call);
+    return WEIR_OK;
+  }
+  if (call->has_interim)
+    list_remove(c, &c->interim, call);
+  call->has_interim = true;
+  call->interim = settle;
+  list_append(c, &c->interim, call);
   return WEIR_OK;
 }
 
@@ -363,6 +375,7 @@ void weir_call_unsend(struct weir_client *c)
 {
   c->asked.cursor = c->asked.first;
   c->withdrawn.cursor = c->withdrawn.first;
+  c->interim.cursor = c->interim.first;
   c->settlements_cursor = c->settlements_head;
   memset(c->flying, 0, sizeof(c->flying));
 }

@@ -30,7 +30,7 @@ enum weir_call_state {
   WEIR_CALL_WAITING,   /* in waiting[class] */
   WEIR_CALL_ASKED,     /* in asked */
   WEIR_CALL_HELD,      /* in no list: the timer reports it at its start */
-  WEIR_CALL_LEASED,    /* in no list: the timer forgets it */
+  WEIR_CALL_LEASED,    /* in |interim| if it has one; the timer forgets it */
   WEIR_CALL_WITHDRAWN, /* in withdrawn; has no cookie any more */
   WEIR_CALL_MAX
 };
@@ -48,6 +48,8 @@ struct weir_call {
   struct weir_msg_ask ask; /* |seq| is 0 until it is sent */
   weir_tstamp start_at, expires_at;
   struct weir_msg_grant grant;
+  bool has_interim;
+  struct weir_client_settle interim; /* the last settlement that was not final */
 };
 
 /* |cursor| is the first call that was not sent in this session; all after it were not either. */
@@ -86,12 +88,13 @@ struct weir_client {
   uint32_t calls_fresh; /* calls from here on were never used: their memory is untouched */
   uint32_t calls_free, calls_count;
   uint64_t seq_last;
-  struct weir_call_list waiting[WEIR_CLASS_MAX], asked, withdrawn;
+  struct weir_call_list waiting[WEIR_CLASS_MAX], asked, withdrawn, interim;
   uint32_t flying[WEIR_CLASS_MAX]; /* of |asked|: sent in this session */
   struct weir_table by_cookie, by_seq;
   struct weir_pq timers;
 
-  /* settlements: a ring by ever growing positions, head <= cursor <= tail */
+  /* final settlements: a ring by ever growing positions, head <= cursor <= tail. Others stay with
+   * their calls, so that they push none out. */
   struct weir_settlement_kept *settlements;
   uint64_t settlements_head, settlements_cursor, settlements_tail, settlements_dropped;
 };
@@ -108,7 +111,8 @@ enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_eve
 enum weir_err weir_call_cancel(struct weir_client *c, const struct weir_client_event *event,
                                struct weir_client_update *update);
 
-/* weir_call_settle keeps a settlement for sending; WEIR_ENOENT when the call is not leased. */
+/* weir_call_settle keeps a settlement for sending: a final one until it is acknowledged, another
+ * one until the next of its call. WEIR_ENOENT when the call is not leased. */
 enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_event *event);
 
 /* weir_call_granted, weir_call_queued, weir_call_denied take in an answer to an ASK. */

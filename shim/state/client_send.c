@@ -55,18 +55,32 @@ static void say_hello(struct weir_client *c, struct weir_client_update *update, 
   c->hello_at = weir_time_add(now, WEIR_CLIENT_HELLO_MIN_US + weir_rng_below(&c->rng, spread));
 }
 
+static struct weir_msg *say_settle(struct weir_client *c, struct weir_client_update *update,
+                                   const struct weir_msg_settle *settle, weir_tstamp sent_at,
+                                   weir_tstamp now)
+{
+  struct weir_msg *msg = say(c, update, WEIR_MSG_SETTLE, now);
+  const weir_duration ago = settle->is_sent ? weir_time_sub(now, sent_at) : 0;
+
+  msg->settle = *settle;
+  msg->settle.sent_ago_us = ago < WEIR_DURATION_MAX ? ago : WEIR_DURATION_MAX;
+  return msg;
+}
+
 static void say_settlements(struct weir_client *c, struct weir_client_update *update,
                             weir_tstamp now)
 {
   while (c->settlements_cursor < c->settlements_tail && has_room(update, 1)) {
     struct weir_settlement_kept *kept =
         &c->settlements[c->settlements_cursor++ % c->config.settlements_max];
-    struct weir_msg *msg = say(c, update, WEIR_MSG_SETTLE, now);
-    const weir_duration ago = kept->msg.is_sent ? weir_time_sub(now, kept->sent_at) : 0;
 
-    msg->settle = kept->msg;
-    msg->settle.sent_ago_us = ago < WEIR_DURATION_MAX ? ago : WEIR_DURATION_MAX;
-    kept->mark = msg->mark;
+    kept->mark = say_settle(c, update, &kept->msg, kept->sent_at, now)->mark;
+  }
+  while (c->interim.cursor != WEIR_CLIENT_NONE && has_room(update, 1)) {
+    const struct weir_client_settle *interim = &c->calls[c->interim.cursor].interim;
+
+    say_settle(c, update, &interim->msg, interim->sent_at, now);
+    weir_call_list_pass(c, &c->interim);
   }
 }
 
@@ -125,8 +139,8 @@ bool weir_send_is_pending(const struct weir_client *c)
   if (c->state != WEIR_CLIENT_OPEN)
     return false;
   return c->is_closing || c->settlements_cursor < c->settlements_tail ||
-         c->withdrawn.cursor != WEIR_CLIENT_NONE || may_resend(c) ||
-         (c->asked.cursor == WEIR_CLIENT_NONE && weir_call_is_ready(c));
+         c->interim.cursor != WEIR_CLIENT_NONE || c->withdrawn.cursor != WEIR_CLIENT_NONE ||
+         may_resend(c) || (c->asked.cursor == WEIR_CLIENT_NONE && weir_call_is_ready(c));
 }
 
 void weir_send_fill(struct weir_client *c, weir_tstamp now, struct weir_client_update *update)
@@ -138,7 +152,8 @@ void weir_send_fill(struct weir_client *c, weir_tstamp now, struct weir_client_u
   say_settlements(c, update, now);
   say_withdrawals(c, update, now);
   if (c->is_closing) {
-    if (c->settlements_cursor == c->settlements_tail && has_room(update, 1)) {
+    if (c->settlements_cursor == c->settlements_tail && c->interim.cursor == WEIR_CLIENT_NONE &&
+        has_room(update, 1)) {
       say(c, update, WEIR_MSG_BYE, now);
       c->state = WEIR_CLIENT_CLOSED;
     }

@@ -35,6 +35,13 @@ void bench_json(struct bench *bench, const char *name, double value);
 /* bench_step measures weir_coord_step on a virtual clock: acquire and settle. */
 void bench_step(struct bench *bench);
 
+/* bench_step_pools returns the median nanoseconds of a grant and its settlement with |pools_count|
+ * pools. */
+double bench_step_pools(struct bench *bench, uint32_t pools_count);
+
+/* bench_scale measures how that grows with pools and waiters, and the memory of each. */
+void bench_scale(struct bench *bench);
+
 /* bench_codec measures encoding and decoding of single messages. */
 void bench_codec(struct bench *bench);
 

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 static const char help[] =
-    "usage: weir-bench [--quick] [--json FILE] [step] [codec] [trip]\n"
+    "usage: weir-bench [--quick] [--json FILE] [step] [scale] [codec] [trip]\n"
     "\n"
     "Measures, without a name everything:\n"
     "  step   one decision of the coordinator (weir_coord_step): acquire and settle, with 1 and\n"
     "         1,000 pools of three limits, on a virtual clock\n"
+    "  scale  how the cost of a grant and its settlement grows with pools and waiters, and the\n"
+    "         memory of each\n"
     "  codec  encoding and decoding of single messages\n"
     "  trip   round trips of a lease (ASK and the SETTLE before it in one frame, GRANT back) to\n"
     "         weir-coordinator over ipc, beside a bare libzmq echo with frames of the same size\n"
@@ -93,8 +95,8 @@ static bool wants(int argc, char **argv, const char *name)
 static bool names_check(int argc, char **argv)
 {
   for (int i = optind; i < argc; i++) {
-    if (strcmp(argv[i], "step") != 0 && strcmp(argv[i], "codec") != 0 &&
-        strcmp(argv[i], "trip") != 0) {
+    if (strcmp(argv[i], "step") != 0 && strcmp(argv[i], "scale") != 0 &&
+        strcmp(argv[i], "codec") != 0 && strcmp(argv[i], "trip") != 0) {
       fprintf(stderr, "weir-bench: there is no '%s' to measure; see --help\n", argv[i]);
       return false;
     }
@@ -106,6 +108,8 @@ static bool measure(struct bench *bench, int argc, char **argv)
 {
   if (wants(argc, argv, "step"))
     bench_step(bench);
+  if (wants(argc, argv, "scale"))
+    bench_scale(bench);
   if (wants(argc, argv, "codec"))
     bench_codec(bench);
   return !wants(argc, argv, "trip") || bench_trip(bench);

@@ -10,7 +10,6 @@
 
 #define BATCH     512          /* leases at a time; fewer than WEIR_SEQ_WINDOW */
 #define STEP_US   UINT64_C(10) /* between two events */
-#define POOLS_MAX 1000
 #define LIMITS    3
 #define INPUT     3000
 #define PLENTY    (UINT64_C(1) << 46)
@@ -68,7 +67,9 @@ static void stand_open(struct stand *s, uint32_t pools_count)
                                            .names_max = pools_count,
                                            .sessions_max = 16,
                                            .asks_max = 2 * BATCH,
-                                           .leases_max = 4 * BATCH};
+                                           .leases_max = 4 * BATCH,
+                                           .budgets_max = 1,
+                                           .tenants_max = 2 * pools_count + 2};
   struct weir_coord_config config = {.pools_count = pools_count,
                                      .names_count = pools_count,
                                      .heartbeat_us = WEIR_US_PER_HOUR,
@@ -161,12 +162,13 @@ static uint64_t settle(struct stand *s)
   return bench_now_ns() - begin;
 }
 
-static void run(struct bench *bench, uint32_t pools_count)
+/* Medians of |ret_acquire_ns| and |ret_settle_ns|, each of a batch's mean. */
+static void measure(struct bench *bench, uint32_t pools_count, double *ret_acquire_ns,
+                    double *ret_settle_ns)
 {
   const size_t batches = bench->is_quick ? BATCHES_Q : BATCHES;
-  double acquires[BATCHES], settles[BATCHES], acquire_ns, settle_ns;
+  double acquires[BATCHES], settles[BATCHES];
   struct stand *s = malloc(sizeof(*s));
-  char name[64];
 
   if (!s)
     abort();
@@ -182,16 +184,32 @@ static void run(struct bench *bench, uint32_t pools_count)
   }
   if (weir_coord_counter(s->coord, WEIR_COUNTER_SETTLED) != (batches + WARM_UP) * BATCH)
     abort();
-  acquire_ns = bench_median(acquires, batches);
-  settle_ns = bench_median(settles, batches);
+  *ret_acquire_ns = bench_median(acquires, batches);
+  *ret_settle_ns = bench_median(settles, batches);
+  stand_close(s);
+  free(s);
+}
+
+static void run(struct bench *bench, uint32_t pools_count)
+{
+  double acquire_ns, settle_ns;
+  char name[64];
+
+  measure(bench, pools_count, &acquire_ns, &settle_ns);
   printf("  %5u pools   acquire %6.0f ns   settle %6.0f ns\n", (unsigned)pools_count, acquire_ns,
          settle_ns);
   snprintf(name, sizeof(name), "step_acquire_ns_%u_pools", (unsigned)pools_count);
   bench_json(bench, name, acquire_ns);
   snprintf(name, sizeof(name), "step_settle_ns_%u_pools", (unsigned)pools_count);
   bench_json(bench, name, settle_ns);
-  stand_close(s);
-  free(s);
+}
+
+double bench_step_pools(struct bench *bench, uint32_t pools_count)
+{
+  double acquire_ns, settle_ns;
+
+  measure(bench, pools_count, &acquire_ns, &settle_ns);
+  return acquire_ns + settle_ns;
 }
 
 void bench_step(struct bench *bench)
@@ -199,6 +217,6 @@ void bench_step(struct bench *bench)
   printf("weir_coord_step, %d limits a pool, median of %d batches of %d:\n", LIMITS,
          bench->is_quick ? BATCHES_Q : BATCHES, BATCH);
   run(bench, 1);
-  run(bench, POOLS_MAX);
+  run(bench, 1000);
   printf("\n");
 }

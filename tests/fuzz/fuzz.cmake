@@ -1,6 +1,7 @@
 include(fuzz/http.cmake OPTIONAL)
 include(fuzz/wire.cmake OPTIONAL)
 include(fuzz/conf.cmake OPTIONAL)
+include(fuzz/scenario.cmake OPTIONAL)
 include(fuzz/batch.cmake OPTIONAL)
 include(fuzz/rules.cmake OPTIONAL)
 include(fuzz/client.cmake OPTIONAL)

@@ -5,8 +5,10 @@ weir_test(unit.batch LABEL unit SOURCES shell/test_cli_batch_files.c USES weir_c
 set(cli_env WEIR_BIN=$<TARGET_FILE:weir_cli> WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
     WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream> WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})
 weir_test(shell.cli LABEL shell SOURCES shell/test_cli.c shell/daemon.c shell/run.c
-          USES weir_proto weir_core PkgConfig::ZMQ ENV ${cli_env})
+                  shell/fake_coordinator.c
+          USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 weir_test(shell.batch LABEL shell SOURCES shell/test_cli_batch.c shell/daemon.c shell/run.c
-          USES weir_proto weir_core PkgConfig::ZMQ ENV ${cli_env})
+                  shell/fake_coordinator.c
+          USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 add_dependencies(test_shell_cli weir_cli weir-coordinator weir-upstream)
 add_dependencies(test_shell_batch weir_cli weir-coordinator weir-upstream)

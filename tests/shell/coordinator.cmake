@@ -12,6 +12,10 @@ weir_test(shell.hostile LABEL shell SOURCES shell/test_hostile.c shell/daemon.c
 weir_test(unit.conf LABEL unit SOURCES shell/test_conf.c USES weir_conf ENV ${coordinator_env})
 # The values' grammar is no public interface of the reader.
 target_include_directories(test_unit_conf PRIVATE ${PROJECT_SOURCE_DIR}/coordinator/shell)
+weir_test(unit.conf_ledger LABEL unit SOURCES shell/test_conf_ledger.c USES weir_conf
+          ENV ${coordinator_env})
 
 weir_test(unit.daemon_parts LABEL unit SOURCES shell/test_daemon_parts.c
           USES weir_coordinator_shell)
+
+weir_test(unit.zones LABEL unit SOURCES shell/test_zones.c USES weir_coordinator_shell)

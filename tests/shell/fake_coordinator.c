@@ -72,7 +72,8 @@ static struct weir_msg answer_to_ask(const struct fake_coordinator *f, const str
 
   if (f->answer == FAKE_GRANT) {
     out.type = WEIR_MSG_GRANT;
-    out.grant = (struct weir_msg_grant){.seq = msg->ask.seq, .ttl_us = f->ttl_us, .pool = "pool"};
+    out.grant = (struct weir_msg_grant){
+        .seq = msg->ask.seq, .ttl_us = f->ttl_us, .pool = "pool", .is_reported = f->wants_reports};
     strcpy(out.grant.model, model);
   } else if (f->answer == FAKE_QUEUE) {
     out.type = WEIR_MSG_QUEUED;
@@ -100,6 +101,19 @@ static bool is_known(const struct fake_coordinator *f, uint64_t token)
   return false;
 }
 
+/* Rows beyond the first are not there. */
+static struct weir_msg answer_to_show(const struct fake_coordinator *f, const struct weir_msg *msg)
+{
+  struct weir_msg out = {.type = WEIR_MSG_ROW, .mark = msg->mark};
+
+  if (msg->show.row == 0)
+    out.row = msg->show.view == WEIR_VIEW_TOTALS ? f->totals : f->pool;
+  out.row.view = msg->show.view;
+  out.row.row = msg->show.row;
+  out.row.rows = 1;
+  return out;
+}
+
 static void on_message(struct fake_coordinator *f, const struct peer *peer,
                        const struct weir_msg *msg)
 {
@@ -112,6 +126,8 @@ static void on_message(struct fake_coordinator *f, const struct peer *peer,
     return;
   if (msg->type == WEIR_MSG_HELLO) {
     out = answer_to_hello(f, msg);
+  } else if (msg->type == WEIR_MSG_SHOW) {
+    out = answer_to_show(f, msg);
   } else if (!is_known(f, msg->session)) {
     out.type = WEIR_MSG_REFUSE;
     out.mark = 0;

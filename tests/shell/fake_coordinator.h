@@ -44,8 +44,10 @@ struct fake_coordinator {
   bool is_stopping;
   enum fake_answer answer;
   weir_duration ttl_us;
-  char model[WEIR_NAME_SIZE]; /* in grants; "": that of the ask */
-  bool talks_garbage;         /* before each answer */
+  char model[WEIR_NAME_SIZE];       /* in grants; "": that of the ask */
+  bool talks_garbage;               /* before each answer */
+  bool wants_reports;               /* grants say is_reported */
+  struct weir_msg_row totals, pool; /* the rows of its views: one of each */
 
   /* what was seen; under the lock, and kept over restarts */
   uint64_t epoch, token_last;

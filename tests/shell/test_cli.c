@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "fake_coordinator.h"
 #include "run.h"
 
 static struct run run; /* large; each test is done with it before the next */
@@ -59,7 +60,8 @@ static int tear_down(void **state)
 
 static void explains_itself(void **state)
 {
-  static const char *const names[] = {"stats", "batch", "classify", "estimate", "check"};
+  static const char *const names[] = {"stats",    "batch", "classify",
+                                      "estimate", "check", "simulate"};
 
   (void)state;
   assert_int_equal(WEIR("help"), 0);
@@ -100,7 +102,7 @@ static const char *source_read(const char *name)
 
 static void documents_every_option_it_has(void **state)
 {
-  static const char *const names[] = {"stats", "batch", "estimate", "check"};
+  static const char *const names[] = {"stats", "batch", "estimate", "check", "simulate"};
   static const char *const documents[] = {"docs/CLI.md", "docs/man/weir.1.scd"};
 
   (void)state;
@@ -138,6 +140,12 @@ static void refuses_what_it_does_not_know(void **state)
   assert_int_equal(WEIR("estimate"), 2);
   assert_int_equal(WEIR("batch", "in.jsonl"), 2);
   assert_int_equal(WEIR("batch", "in.jsonl", "-o", "out.jsonl", "--parallel", "513"), 2);
+  assert_int_equal(
+      WEIR("batch", "in.jsonl", "-o", "out.jsonl", "--tenant", "a-tenant-of-32-printable-letters"),
+      2);
+  assert_holds(run.err, "--tenant: a name has 1 to 31 characters, this one has 32");
+  assert_int_equal(WEIR("batch", "in.jsonl", "-o", "out.jsonl", "--tenant", "caf\xc3\xa9"), 2);
+  assert_holds(run.err, "printable ASCII");
   assert_string_equal(run.out, "");
 }
 
@@ -165,13 +173,21 @@ static void checks_files_and_points_at_each_error(void **state)
   assert_int_equal(fclose(file), 0);
 
   assert_int_equal(WEIR("check", good), 0);
-  assert_holds(run.out, "ok: 3 providers, 3 pools");
+  assert_holds(run.out, "ok: 3 providers, 3 pools, 9 names, 2 routes, 3 budgets, 2 tenants\n");
+  assert_holds(run.out, "\npool gpt: bucket; budget project; requests 500/1m; ");
+  assert_holds(run.out, "\nbudget acme: window; spend 12.5/day UTC\n");
+  assert_holds(run.out, "\ntenant acme: weight 3; budget acme\n");
   assert_int_equal(WEIR("check", good, bad), 1);
   assert_holds(run.err, "other.state:5:14: ");
   assert_holds(run.err, "rpm");
   assert_int_equal(WEIR("check", "--json", good, bad), 1);
   assert_one_json();
   assert_holds(run.out, "\"ok\":false,\"issues\":[{\"severity\":\"error\",\"line\":");
+  assert_holds(run.out, "\"pools\":[{\"name\":\"gemini-flash\",\"profile\":\"window\",\"budgets\":"
+                        "[\"project\"],\"limits\":[\"requests 1000/1m\",");
+  assert_holds(run.out,
+               "{\"name\":\"project\",\"profile\":\"window\",\"limits\":[\"spend 250/31d\"]}");
+  assert_holds(run.out, "\"tenants\":2");
   assert_int_equal(WEIR("check", "/nonexistent"), 1);
   assert_holds(run.err, "/nonexistent");
 }
@@ -222,10 +238,11 @@ static void shows_what_the_coordinator_holds(void **state)
   assert_holds(run.out, "\"sessions\":1,");
   assert_holds(run.out,
                "{\"name\":\"p\",\"limits\":[{\"dimension\":\"requests\",\"window_s\":60.000,"
-               "\"amount\":10,\"used\":3,\"free\":7},{\"dimension\":\"input_tokens\","
-               "\"window_s\":60.000,\"amount\":1000000,\"used\":30,\"free\":999970}],"
+               "\"amount\":10,\"used\":3,\"free\":7,\"effective\":10,\"shadow\":false},"
+               "{\"dimension\":\"input_tokens\",\"window_s\":60.000,\"amount\":1000000,\"used\":30,"
+               "\"free\":999970,\"effective\":1000000,\"shadow\":false}],"
                "\"queued\":{\"online\":0,\"batch\":0},\"leases\":3,\"grants\":3,"
-               "\"rejected_429\":0,\"frozen_s\":0.000}");
+               "\"rejected_429\":0,\"frozen_s\":0.000,\"profile\":");
   assert_holds(run.out, "{\"name\":\"second\",");
   assert_holds(run.out, "\"totals\":{\"asks\":3,");
 
@@ -239,6 +256,61 @@ static void shows_what_the_coordinator_holds(void **state)
   assert_int_equal(WEIR("stats", "--pool", "secnd"), 1);
   assert_holds(run.err, "did you mean 'second'?");
   client_fini(&client);
+}
+
+static struct fake_coordinator fake; /* too large for a stack */
+
+/* Shows what the tests' own coordinator has no reason to say. */
+static void fake_fill(void)
+{
+  fake_init(&fake, FAKE_SILENT);
+  pthread_mutex_lock(&fake.lock);
+  fake.answer = FAKE_GRANT;
+  fake.totals = (struct weir_msg_row){
+      .pools = 1, .counters = {[WEIR_COUNTER_FALLBACKS] = 1, [WEIR_COUNTER_CUTS] = 2}};
+  fake.pool = (struct weir_msg_row){
+      .pool = "p",
+      .profile = WEIR_PROFILE_UNIVERSAL,
+      .limits_count = 4,
+      .limits = {{WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, 1000, 350, 700, false},
+                 {WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, 1000000, 2000000, 1000000, true},
+                 {WEIR_DIMENSION_SPEND, 10 * WEIR_US_PER_MIN, 10000000, 0, 0, false},
+                 {WEIR_DIMENSION_IN_FLIGHT, 0, 8, 3, 8, false}}};
+  pthread_mutex_unlock(&fake.lock);
+}
+
+static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state)
+{
+  (void)state;
+  fake_fill();
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
+  assert_holds(run.out, "  PROFILE  FROZEN\n");
+  assert_holds(run.out, "universal");
+  assert_holds(run.out, "requests/1m ");
+  assert_holds(run.out, "700/1,000   50.0 %");
+  assert_holds(run.out, "input_tokens/1m shadow ");
+  assert_holds(run.out, "spend/10m ");
+  assert_holds(run.out, "in_flight ");
+  assert_holds(run.out, "1 fallbacks, 2 cuts");
+  fake_fini(&fake);
+}
+
+static void tells_machines_of_profiles_cuts_and_shadows(void **state)
+{
+  (void)state;
+  fake_fill();
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint, "--json"), 0);
+  assert_one_json();
+  assert_holds(run.out,
+               "\"amount\":1000,\"used\":350,\"free\":350,\"effective\":700,\"shadow\":false}");
+  assert_holds(run.out, "\"used\":2000000,\"free\":0,\"effective\":1000000,\"shadow\":true}");
+  assert_holds(run.out,
+               "\"dimension\":\"spend\",\"window_s\":600.000,\"amount\":10000000,\"used\":0,"
+               "\"free\":10000000,\"effective\":10000000,");
+  assert_holds(run.out, "\"dimension\":\"in_flight\",\"window_s\":0.000,\"amount\":8,");
+  assert_holds(run.out, "\"profile\":\"universal\"");
+  assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2}");
+  fake_fini(&fake);
 }
 
 static void watches_until_it_is_interrupted(void **state)
@@ -263,6 +335,72 @@ static void says_when_there_is_no_coordinator(void **state)
   assert_string_equal(run.out, "");
 }
 
+/* Writes |text| to the daemon's folder, under a name that its teardown removes. */
+static void scenario_write(char ret_path[128], const char *text, int size)
+{
+  FILE *file;
+
+  snprintf(ret_path, 128, "%s/other.state", coordinator.folder);
+  file = fopen(ret_path, "w");
+  assert_non_null(file);
+  fprintf(file, "%.*s", size, text);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void simulates_the_example_of_its_document(void **state)
+{
+  const char *example = strstr(source_read("docs/SIMULATE.md"), "```yaml\n"), *end;
+  char path[128], other[1024];
+  size_t count;
+
+  (void)state;
+  assert_non_null(example);
+  example += strlen("```yaml\n");
+  end = strstr(example, "```");
+  assert_non_null(end);
+  scenario_write(path, example, (int)(end - example));
+
+  assert_int_equal(WEIR("simulate", path), 0);
+  assert_holds(run.out, "4 runs; weir is told of 24 ms");
+  assert_holds(run.out, "backlog, limits small (requests bind), 50 instances");
+  assert_holds(run.out, "weir-window    log            0   0.0%");
+  assert_holds(run.out, "virtual hours per minute");
+  assert_holds(run.out, "all is as the scenario expects");
+  assert_int_equal(WEIR("simulate", "--json", "--seed", "1", path), 0);
+  assert_true(run_is_json(run.out, &count));
+  assert_int_equal(count, 4);
+  assert_true(strlen(run.out) > sizeof(other));
+  memcpy(other, run.out, sizeof(other));
+  assert_int_equal(WEIR("simulate", "--json", path), 0); /* 1 is the default */
+  assert_memory_equal(run.out, other, sizeof(other));
+  assert_int_equal(WEIR("simulate", "--json", "--seed=2", path), 0);
+  assert_memory_not_equal(run.out, other, sizeof(other));
+}
+
+static void says_what_is_wrong_with_a_scenario_and_with_what_came_of_it(void **state)
+{
+  static const char wrong[] = "schemes: [naive]\nlimits: [{name: r, rpm: 10x}]\n"
+                              "workloads: [{name: w, calls: 10}]\n";
+  static const char broken[] = "schemes: [naive]\nlimits: [{name: r, rpm: 60}]\n"
+                               "workloads: [{name: w, calls: 100}]\n"
+                               "expect:\n  - {failed: 0}\n";
+  char path[128];
+
+  (void)state;
+  scenario_write(path, wrong, (int)sizeof(wrong) - 1);
+  assert_int_equal(WEIR("simulate", path), 1);
+  assert_holds(run.err, "other.state:2:25: rpm: '10x' is not a valid amount; write ");
+  assert_string_equal(run.out, "");
+  scenario_write(path, broken, (int)sizeof(broken) - 1);
+  assert_int_equal(WEIR("simulate", path), 1);
+  assert_holds(run.err, "other.state:5: not as expected: naive on log, 100 instances, w, ");
+  assert_int_equal(WEIR("simulate", "/nonexistent"), 1);
+  assert_holds(run.err, "/nonexistent: cannot be opened");
+  assert_int_equal(WEIR("simulate"), 2);
+  assert_int_equal(WEIR("simulate", path, path), 2);
+  assert_int_equal(WEIR("simulate", "--seed", "x", path), 2);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -274,8 +412,12 @@ int main(void)
       cmocka_unit_test(estimates_a_text),
       cmocka_unit_test(classifies_an_error),
       cmocka_unit_test(shows_what_the_coordinator_holds),
+      cmocka_unit_test(shows_profiles_cuts_shadows_and_limits_without_a_window),
+      cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
       cmocka_unit_test(watches_until_it_is_interrupted),
       cmocka_unit_test(says_when_there_is_no_coordinator),
+      cmocka_unit_test(simulates_the_example_of_its_document),
+      cmocka_unit_test(says_what_is_wrong_with_a_scenario_and_with_what_came_of_it),
   };
 
   return cmocka_run_group_tests_name("cli", tests, set_up, tear_down);

@@ -21,6 +21,7 @@
 #include <weir/json.h>
 
 #include "daemon.h"
+#include "fake_coordinator.h"
 #include "run.h"
 
 #define LINES 200
@@ -309,6 +310,24 @@ static void stops_in_good_order_when_interrupted(void **state)
   assert_each_once(LINES);
 }
 
+static void asks_on_behalf_of_the_tenant_that_it_is_told(void **state)
+{
+  static struct fake_coordinator fake; /* too large for a stack */
+  uint32_t asks;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(3);
+  fake_init(&fake, FAKE_GRANT);
+  assert_exit(0, WEIR(BATCH("--model", "m", "--tenant", "search", "-c", fake.endpoint)));
+  assert_each_once(3);
+  asks = fake_count(&fake, WEIR_MSG_ASK);
+  assert_true(asks >= 4); /* a look at the first line, and each line */
+  for (uint32_t i = 0; i < asks; i++)
+    assert_string_equal(fake_get(&fake, WEIR_MSG_ASK, i).ask.tenant, "search");
+  fake_fini(&fake);
+}
+
 static void sends_nothing_while_a_line_is_bad(void **state)
 {
   FILE *file;
@@ -443,6 +462,7 @@ int main(void)
       TEST(runs_all_lines_and_keeps_their_order),
       TEST(loses_and_repeats_nothing_when_killed),
       TEST(stops_in_good_order_when_interrupted),
+      TEST(asks_on_behalf_of_the_tenant_that_it_is_told),
       TEST(sends_nothing_while_a_line_is_bad),
       TEST(takes_three_formats_apart_by_line),
       TEST(sends_again_only_what_may_pass),

@@ -12,41 +12,8 @@
 
 #include <weir/conf.h>
 
+#include "conf_fixture.h"
 #include "conf_value.h"
-
-#define PROVIDER "providers: {g: {kind: gemini}}\n"
-#define POOL     "pools: [{name: p, provider: g, models: [m], limits: {rpm: 10}}]\n"
-/* Lines 1 and 2 of most bad files; what is wrong begins in line 3. */
-#define GOOD PROVIDER POOL
-
-static struct weir_conf_issues issues;
-
-static struct weir_conf *parse(const char *text)
-{
-  struct weir_conf *conf = NULL;
-  enum weir_err err = weir_conf_parse(text, strlen(text), &conf, &issues);
-  if (err != WEIR_OK)
-    fail_msg("%u:%u: %s", (unsigned)issues.items[0].line, (unsigned)issues.items[0].column,
-             issues.items[0].text);
-  return conf;
-}
-
-/* All issues of |text|, one a line. */
-static void issues_of(const char *text, size_t size, char *ret_lines, size_t capacity)
-{
-  struct weir_conf *conf = NULL;
-  enum weir_err err = weir_conf_parse(text, size, &conf, &issues);
-  assert_int_equal(err == WEIR_OK, issues.errors == 0);
-  size_t used = 0;
-  ret_lines[0] = '\0';
-  for (uint32_t i = 0; i < issues.count; i++) {
-    char line[WEIR_CONF_LINE_SIZE];
-    weir_conf_issue_format(&issues.items[i], "f", line, sizeof line);
-    used += (size_t)snprintf(ret_lines + used, capacity - used, "%s\n", line);
-    assert_true(used < capacity);
-  }
-  weir_conf_free(conf);
-}
 
 static void reads_amounts_durations_and_percentages_exactly(void **state)
 {
@@ -70,7 +37,12 @@ static void reads_amounts_durations_and_percentages_exactly(void **state)
               {WEIR_CONF_DURATION, "1h", 3600000000},
               {WEIR_CONF_DURATION, "31d", 2678400000000},
               {WEIR_CONF_PERCENT, "10%", 100},
-              {WEIR_CONF_PERCENT, "12.5%", 125}};
+              {WEIR_CONF_PERCENT, "12.5%", 125},
+              {WEIR_CONF_MONEY, "25", 25000000},
+              {WEIR_CONF_MONEY, "12.50", 12500000},
+              {WEIR_CONF_MONEY, "0.000001", 1},
+              {WEIR_CONF_MONEY, "1.0000000", 1000000},
+              {WEIR_CONF_MONEY, "281474976.710656", 281474976710656}};
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
     uint64_t value = 1;
     if (!weir_conf_value_parse(good[i].type, good[i].text, &value) || value != good[i].value)
@@ -79,18 +51,33 @@ static void reads_amounts_durations_and_percentages_exactly(void **state)
   static const struct {
     enum weir_conf_type type;
     const char *text;
-  } bad[] = {{WEIR_CONF_AMOUNT, ""},           {WEIR_CONF_AMOUNT, "-1"},
-             {WEIR_CONF_AMOUNT, "+1"},         {WEIR_CONF_AMOUNT, "1,000"},
-             {WEIR_CONF_AMOUNT, "_1"},         {WEIR_CONF_AMOUNT, "1_"},
-             {WEIR_CONF_AMOUNT, "1__0"},       {WEIR_CONF_AMOUNT, "1m"},
-             {WEIR_CONF_AMOUNT, "1 k"},        {WEIR_CONF_AMOUNT, "0x10"},
-             {WEIR_CONF_AMOUNT, "1e3"},        {WEIR_CONF_AMOUNT, "2.5"},
-             {WEIR_CONF_AMOUNT, "2.0005k"},    {WEIR_CONF_AMOUNT, "9223372036854775808"},
-             {WEIR_CONF_AMOUNT, ".5k"},        {WEIR_CONF_AMOUNT, "99999999999G"},
-             {WEIR_CONF_AMOUNT, "1.k"},        {WEIR_CONF_AMOUNT, "1.00000000000000000000000000k"},
-             {WEIR_CONF_DURATION, "5"},        {WEIR_CONF_DURATION, "5us"},
-             {WEIR_CONF_DURATION, "0.0005ms"}, {WEIR_CONF_PERCENT, "10"},
-             {WEIR_CONF_PERCENT, "0.05%"}};
+  } bad[] = {{WEIR_CONF_AMOUNT, ""},
+             {WEIR_CONF_AMOUNT, "-1"},
+             {WEIR_CONF_AMOUNT, "+1"},
+             {WEIR_CONF_AMOUNT, "1,000"},
+             {WEIR_CONF_AMOUNT, "_1"},
+             {WEIR_CONF_AMOUNT, "1_"},
+             {WEIR_CONF_AMOUNT, "1__0"},
+             {WEIR_CONF_AMOUNT, "1m"},
+             {WEIR_CONF_AMOUNT, "1 k"},
+             {WEIR_CONF_AMOUNT, "0x10"},
+             {WEIR_CONF_AMOUNT, "1e3"},
+             {WEIR_CONF_AMOUNT, "2.5"},
+             {WEIR_CONF_AMOUNT, "2.0005k"},
+             {WEIR_CONF_AMOUNT, "9223372036854775808"},
+             {WEIR_CONF_AMOUNT, ".5k"},
+             {WEIR_CONF_AMOUNT, "99999999999G"},
+             {WEIR_CONF_AMOUNT, "1.k"},
+             {WEIR_CONF_AMOUNT, "1.00000000000000000000000000k"},
+             {WEIR_CONF_DURATION, "5"},
+             {WEIR_CONF_DURATION, "5us"},
+             {WEIR_CONF_DURATION, "0.0005ms"},
+             {WEIR_CONF_PERCENT, "10"},
+             {WEIR_CONF_PERCENT, "0.05%"},
+             {WEIR_CONF_MONEY, "0.0000001"},
+             {WEIR_CONF_MONEY, "$1"},
+             {WEIR_CONF_MONEY, "1k"},
+             {WEIR_CONF_MONEY, ""}};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     uint64_t value = 4711;
     if (weir_conf_value_parse(bad[i].type, bad[i].text, &value) || value != 4711)
@@ -125,6 +112,11 @@ static void gives_defaults_to_what_is_not_said(void **state)
   assert_int_equal(conf->bounds.sessions_max, 4096);
   assert_int_equal(conf->bounds.asks_max, 65536);
   assert_int_equal(conf->bounds.leases_max, 131072);
+  assert_int_equal(conf->bounds.budgets_max, 256);
+  assert_int_equal(conf->bounds.tenants_max, 4096);
+  assert_int_equal(conf->coord.budgets_count, 0);
+  assert_int_equal(conf->coord.tenants_count, 0);
+  assert_int_equal(conf->zones_count, 0);
   assert_int_equal(conf->pools[0].ttl_us, 2000000);
   assert_int_equal(conf->pools[0].jitter_us, 100000);
   assert_int_equal(conf->pools[0].batch_floor_pm, 100);
@@ -162,10 +154,13 @@ static void counts_tokens_as_the_provider_does(void **state)
   static const struct {
     const char *kind;
     enum weir_dimension dimension;
-  } kinds[] = {{"gemini", WEIR_DIMENSION_INPUT_TOKENS},
-               {"vertex", WEIR_DIMENSION_INPUT_TOKENS},
-               {"openai", WEIR_DIMENSION_TOTAL_TOKENS},
-               {"compatible", WEIR_DIMENSION_TOTAL_TOKENS}};
+    weir_duration day_us;
+  } kinds[] = {
+      {"gemini", WEIR_DIMENSION_INPUT_TOKENS, WEIR_DAY_WINDOW_US},
+      {"vertex", WEIR_DIMENSION_INPUT_TOKENS, WEIR_DAY_WINDOW_US},
+      {"openai", WEIR_DIMENSION_TOTAL_TOKENS, 24 * WEIR_US_PER_HOUR},
+      {"compatible", WEIR_DIMENSION_TOTAL_TOKENS, WEIR_DAY_WINDOW_US},
+  };
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     char text[300];
     snprintf(text, sizeof text,
@@ -179,9 +174,9 @@ static void counts_tokens_as_the_provider_does(void **state)
     assert_int_equal(limits[0].window_us, WEIR_US_PER_MIN);
     assert_int_equal(limits[0].amount, 3);
     assert_int_equal(limits[1].dimension, kinds[i].dimension);
-    assert_int_equal(limits[2].window_us, WEIR_DAY_WINDOW_US);
+    assert_int_equal(limits[2].window_us, kinds[i].day_us);
     assert_int_equal(limits[3].dimension, kinds[i].dimension);
-    assert_int_equal(limits[3].window_us, WEIR_DAY_WINDOW_US);
+    assert_int_equal(limits[3].window_us, kinds[i].day_us);
     weir_conf_free(conf);
   }
 }
@@ -202,13 +197,7 @@ static void takes_limits_of_any_window(void **state)
   weir_conf_free(conf);
 }
 
-#define BAD_POOL(rest)                                                                             \
-  PROVIDER "pools:\n- {name: p, provider: g, models: m, limits: {rpm: 1}" rest "}\n"
-
-/* A file, and all that is to be said about it. */
-static const struct {
-  const char *text, *lines;
-} bad_files[] = {
+static const struct bad_file bad_files[] = {
     {"", "f:1:1: the file is empty; begin with providers and pools, see weir-coordinator --help\n"},
     {"- a\n", "f:1:1: the file must be a map; write keys and values, 'key: value'\n"},
     {"log: {}\n",
@@ -217,7 +206,7 @@ static const struct {
     {GOOD "pols: 1\n", "f:3:1: unknown key 'pols'; did you mean 'pools'?\n"},
     {GOOD "zzzzz: 1\n",
      "f:3:1: unknown key 'zzzzz'; known here: listen, insecure, state, log, heartbeat, "
-     "session_ttl, asks_per_session, bounds, providers, pools, routes\n"},
+     "session_ttl, asks_per_session, bounds, providers, budgets, tenants, pools, routes\n"},
     {GOOD "log: {level: info, level: warn}\n",
      "f:3:20: 'level' stands here twice, first in line 3; remove one\n"},
     {GOOD POOL, "f:3:1: 'pools' stands here twice, first in line 2; remove one\n"},
@@ -242,7 +231,7 @@ static const struct {
     {GOOD "asks_per_session: 1024\n",
      "f:3:19: asks_per_session: 1024 is out of range; allowed is 1..1023\n"},
     {GOOD "bounds: {leases: 1,5}\n",
-     "f:3:20: unknown key '5'; known here: pools, sessions, asks, leases\n"},
+     "f:3:20: unknown key '5'; known here: pools, sessions, asks, leases, budgets, tenants\n"},
     {GOOD "listen: ipc://w.sock\n", "f:3:9: listen: ipc://w.sock is not an absolute path; write "
                                     "ipc:///run/weir/weir.sock\n"},
     {GOOD
@@ -266,8 +255,9 @@ static const struct {
     {GOOD "listen: []\n", "f:3:9: listen has 0 endpoints; give 1 to 8 of them\n"},
     {"providers: {g: {kind: gemni}}\n" POOL,
      "f:1:23: kind: unknown word 'gemni'; did you mean 'gemini'?\n"},
-    {"providers: {g: {}}\n" POOL, "f:1:16: 'kind' is missing; add it: whose rules it follows: "
-                                  "decides what tpm counts\n"},
+    {"providers: {g: {}}\n" POOL,
+     "f:1:16: 'kind' is missing; add it: whose rules it follows: "
+     "decides what tpm counts, what a day is, and defaults of its pools\n"},
     {"providers: {g: {kind: gemini}, \"g g\": {kind: gemini}}\n" POOL,
      "f:1:32: the provider's name 'g g' has a character that is not allowed; use letters, digits "
      "and ._-\n"},
@@ -330,7 +320,8 @@ static const struct {
      "f:3:76: window: 33d is out of range; allowed is 1s..775h\n"},
     {PROVIDER "pools:\n- {name: p, provider: g, models: m, limits: [{window: 1m}]}\n",
      "f:3:46: 'dimension' is missing; add it: what is counted\n"
-     "f:3:46: 'amount' is missing; add it: how much is allowed in every such window\n"},
+     "f:3:46: 'amount' is missing; add it: how much is allowed in every such window; money for "
+     "spend\n"},
     {BAD_POOL(", lease_ttl: 10s"),
      "f:3:66: lease_ttl and jitter are more than 10s together; shorten one\n"},
     {BAD_POOL(", classes: {batch: {floor: 95%}}"),
@@ -363,26 +354,16 @@ static const struct {
     {GOOD "\xff\n", "f: byte 95: invalid leading UTF-8 octet; save the file as UTF-8 text\n"},
     {GOOD "z\\e[31m: 1\n", "f:3:1: unknown key 'z\\e[31m'; known here: listen, insecure, state, "
                            "log, heartbeat, session_ttl, asks_per_session, bounds, providers, "
-                           "pools, routes\n"},
+                           "budgets, tenants, pools, routes\n"},
     {GOOD "? \"z\\e[31m\"\n: 1\n", "f:3:3: unknown key 'z?[31m'; known here: listen, insecure, "
                                    "state, log, heartbeat, session_ttl, asks_per_session, bounds, "
-                                   "providers, pools, routes\n"},
+                                   "providers, budgets, tenants, pools, routes\n"},
 };
 
 static void says_where_what_and_how_to_fix_it(void **state)
 {
   (void)state;
-  size_t failures = 0;
-  static char lines[WEIR_CONF_ISSUES_MAX * WEIR_CONF_LINE_SIZE];
-  for (size_t i = 0; i < sizeof bad_files / sizeof bad_files[0]; i++) {
-    issues_of(bad_files[i].text, strlen(bad_files[i].text), lines, sizeof lines);
-    if (strcmp(lines, bad_files[i].lines) != 0) {
-      print_error("--- file:\n%s--- expected:\n%s--- got:\n%s", bad_files[i].text,
-                  bad_files[i].lines, lines);
-      failures++;
-    }
-  }
-  assert_int_equal(failures, 0);
+  check_bad(bad_files, sizeof bad_files / sizeof bad_files[0]);
 }
 
 static void reports_all_errors_of_a_file_in_its_order(void **state)

@@ -72,6 +72,99 @@ static bool is_readable(int fd)
 
 /* ---- leases ---- */
 
+static void a_denial_of_calls_in_flight_names_no_window(void **state)
+{
+  const struct weir_denied denied = {
+      .why = WEIR_DENIAL_TOO_LARGE, .dimension = WEIR_DIMENSION_IN_FLIGHT, .cost = 9, .amount = 8};
+  char text[200];
+
+  (void)state;
+  assert_string_equal(weir_denial_text(&denied, text, sizeof(text)),
+                      "asks 9 calls in flight, the limit is 8: split it");
+}
+
+/* A program that was built before the last members of the structs were added. */
+static void the_structs_of_an_older_program_are_understood(void **state)
+{
+  struct weir *weir;
+  struct weir_ask ask = ask_of(0);
+  struct weir_lease lease = WEIR_INIT(struct weir_lease);
+  struct weir_settlement settlement = WEIR_INIT(struct weir_settlement);
+  struct weir_msg_settle settle;
+
+  (void)state;
+  fake_init(&f, FAKE_GRANT);
+  pthread_mutex_lock(&f.lock);
+  f.wants_reports = true;
+  pthread_mutex_unlock(&f.lock);
+  weir = open_session();
+  ask.tenant = "not there for it";
+  ask.size = offsetof(struct weir_ask, tenant);
+  lease.size = offsetof(struct weir_lease, is_reported);
+  lease.is_reported = 77;
+  assert_int_equal(weir_acquire(weir, &ask, &lease), WEIR_OK);
+  assert_int_equal(lease.size, offsetof(struct weir_lease, is_reported));
+  assert_int_equal(lease.is_reported, 77);
+  assert_string_equal(lease.model, "gemini/flash");
+  assert_string_equal(fake_get(&f, WEIR_MSG_ASK, 0).ask.tenant, "");
+  settlement.size = offsetof(struct weir_settlement, stated_limit);
+  settlement.has_usage = 1;
+  settlement.input_tokens = 90;
+  settlement.stated_limit = 5;
+  assert_int_equal(weir_settle(weir, &lease, &settlement), WEIR_OK);
+  settle = fake_get(&f, WEIR_MSG_SETTLE, 0).settle;
+  assert_int_equal(settle.input_tokens, 90);
+  assert_int_equal(settle.stated_limit, 0);
+  weir_close(weir);
+  fake_fini(&f);
+}
+
+static void a_reported_lease_says_so_and_takes_what_upstream_states(void **state)
+{
+  struct weir *weir;
+  struct weir_ask ask = ask_of(0);
+  struct weir_lease lease = WEIR_INIT(struct weir_lease);
+  struct weir_settlement settlement = WEIR_INIT(struct weir_settlement);
+  struct weir_msg_settle settle;
+
+  (void)state;
+  fake_init(&f, FAKE_GRANT);
+  pthread_mutex_lock(&f.lock);
+  f.wants_reports = true;
+  pthread_mutex_unlock(&f.lock);
+  weir = open_session();
+  ask.tenant = "search";
+  assert_int_equal(weir_acquire(weir, &ask, &lease), WEIR_OK);
+  assert_int_equal(lease.is_reported, 1);
+  assert_string_equal(fake_get(&f, WEIR_MSG_ASK, 0).ask.tenant, "search");
+  settlement.is_interim = 1;
+  settlement.sent_us = weir_now_us();
+  assert_int_equal(weir_settle(weir, &lease, &settlement), WEIR_OK);
+  settle = fake_get(&f, WEIR_MSG_SETTLE, 0).settle;
+  assert_true(settle.is_sent && !settle.is_final && !settle.has_usage);
+  settlement.is_interim = 0;
+  settlement.outcome = WEIR_OUTCOME_QUOTA_DAY_TOKENS;
+  settlement.stated_limit = UINT64_MAX;
+  assert_int_equal(weir_settle(weir, &lease, &settlement), WEIR_ERANGE);
+  settlement.stated_limit = 1;
+  settlement.stated_used = 2;
+  settlement.requests_limit = 3;
+  settlement.requests_left = 4;
+  settlement.tokens_limit = 5;
+  settlement.tokens_left = 6;
+  assert_int_equal(weir_settle(weir, &lease, &settlement), WEIR_OK);
+  settle = fake_get(&f, WEIR_MSG_SETTLE, 1).settle;
+  assert_true(settle.is_final);
+  assert_int_equal(settle.stated_limit, 1);
+  assert_int_equal(settle.stated_used, 2);
+  assert_int_equal(settle.requests_limit, 3);
+  assert_int_equal(settle.requests_left, 4);
+  assert_int_equal(settle.tokens_limit, 5);
+  assert_int_equal(settle.tokens_left, 6);
+  weir_close(weir);
+  fake_fini(&f);
+}
+
 static void a_lease_is_acquired_and_settled(void **state)
 {
   struct weir *weir;
@@ -241,6 +334,15 @@ static void wrong_arguments_are_refused(void **state)
   ask.model = "m";
   ask.input_tokens = (UINT64_C(1) << 30) + 1;
   assert_int_equal(weir_acquire(weir, &ask, &lease), WEIR_ERANGE);
+  ask.input_tokens = 0;
+  ask.tenant = "a-tenant-of-32-printable-letters";
+  assert_int_equal(weir_acquire(weir, &ask, &lease), WEIR_EINVAL);
+  ask.tenant = "caf\xc3\xa9";
+  assert_int_equal(weir_acquire(weir, &ask, &lease), WEIR_EINVAL);
+  ask.tenant = NULL;
+  ask.size++;
+  assert_int_equal(weir_acquire(weir, &ask, &lease), WEIR_EINVAL);
+  ask.size--;
   lease.size = 0;
   assert_int_equal(weir_acquire(weir, &ask, &lease), WEIR_EINVAL);
 
@@ -625,6 +727,9 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_lease_is_acquired_and_settled),
+      cmocka_unit_test(the_structs_of_an_older_program_are_understood),
+      cmocka_unit_test(a_denial_of_calls_in_flight_names_no_window),
+      cmocka_unit_test(a_reported_lease_says_so_and_takes_what_upstream_states),
       cmocka_unit_test(a_result_makes_the_descriptor_readable_until_it_is_taken),
       cmocka_unit_test(a_cancelled_acquire_says_so),
       cmocka_unit_test(a_denial_comes_with_its_numbers_and_a_sentence),

@@ -9,9 +9,11 @@
 #include "fake_coordinator.h"
 #include "fake_provider.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <weir.h>
 
@@ -367,7 +369,8 @@ static void nothing_takes_longer_than_the_deadline(void **state)
 
 struct pieces {
   size_t size;
-  int left; /* pieces to take; then it refuses */
+  int left;             /* pieces to take; then it refuses */
+  uint32_t settlements; /* to wait for, so that the end of the call does not take their place */
   char text[4096];
 };
 
@@ -378,6 +381,8 @@ static int take_piece(void *context, const void *bytes, size_t size)
   assert_true(pieces->size + size < sizeof(pieces->text));
   memcpy(pieces->text + pieces->size, bytes, size);
   pieces->size += size;
+  if (pieces->settlements)
+    fake_wait(&f, WEIR_MSG_SETTLE, pieces->settlements);
   return --pieces->left <= 0;
 }
 
@@ -387,7 +392,7 @@ static void a_stream_is_passed_on_and_its_input_settled_early(void **state)
   struct weir_request request =
       request_of("anthropic/claude", "{\"model\":\"claude\",\"stream\":true,\"max_tokens\":500}");
   struct weir_response response = WEIR_INIT(struct weir_response);
-  struct pieces pieces = {.left = 100};
+  struct pieces pieces = {.left = 100, .settlements = 1};
   struct weir_msg_settle settle;
 
   (void)state;
@@ -444,6 +449,158 @@ static void an_error_inside_a_stream_fails_the_call(void **state)
   assert_int_equal(weir_call(weir, &request, &response), WEIR_EUPSTREAM);
   assert_int_equal(response.outcome, WEIR_OUTCOME_OVERLOADED);
   assert_int_equal(provider_arrivals(&p), 1); /* what was passed on cannot be taken back */
+  teardown(weir, &response);
+}
+
+/* ---- what the coordinator is told beside usage ---- */
+
+static void want_reports(void)
+{
+  pthread_mutex_lock(&f.lock);
+  f.wants_reports = true;
+  pthread_mutex_unlock(&f.lock);
+}
+
+struct background {
+  struct weir *weir;
+  const struct weir_request *request;
+  struct weir_response *response;
+  int err;
+};
+
+static void *call_in_background(void *argument)
+{
+  struct background *b = argument;
+
+  b->err = weir_call(b->weir, b->request, b->response);
+  return NULL;
+}
+
+/* The provider has read the request and says nothing: what is heard is the writing itself. */
+static void the_writing_of_a_reported_grant_is_settled_before_any_answer(void **state)
+{
+  struct weir *weir = setup_with(1, PROVIDER_HANGS, 200, "{}");
+  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct background background = {weir, &request, &response, 0};
+  struct weir_msg_settle settle;
+  pthread_t thread;
+
+  (void)state;
+  want_reports();
+  assert_int_equal(pthread_create(&thread, NULL, call_in_background, &background), 0);
+  settle = fake_wait(&f, WEIR_MSG_SETTLE, 1).settle;
+  assert_true(settle.is_sent && !settle.is_final && !settle.has_usage);
+  assert_int_equal(settle.outcome, 0);
+  provider_wait(&p, 1);
+  shutdown(p.fds[0], SHUT_RDWR);
+  pthread_join(thread, NULL);
+  assert_int_equal(background.err, WEIR_ENETWORK);
+  settle = fake_wait(&f, WEIR_MSG_SETTLE, 2).settle;
+  assert_true(settle.is_sent && settle.is_final);
+  teardown(weir, &response);
+}
+
+/* A body that takes many writes: it is written when its last byte is. */
+static void a_long_request_is_reported_once_and_when_it_is_whole(void **state)
+{
+  struct weir *weir = setup_with(1, PROVIDER_HANGS, 200, "{}");
+  static char body[PROVIDER_REQUEST_MAX - 4096];
+  struct weir_request request;
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct background background = {weir, &request, &response, 0};
+  pthread_t thread;
+
+  (void)state;
+  want_reports();
+  memset(body, ' ', sizeof(body) - 1);
+  memcpy(body, "{}", 2);
+  request = request_of("gemini/flash", body);
+  assert_int_equal(pthread_create(&thread, NULL, call_in_background, &background), 0);
+  fake_wait(&f, WEIR_MSG_SETTLE, 1);
+  provider_wait(&p, 1); /* it comes to its end without another word of ours */
+  shutdown(p.fds[0], SHUT_RDWR);
+  pthread_join(thread, NULL);
+  assert_true(fake_wait(&f, WEIR_MSG_SETTLE, 2).settle.is_final);
+  assert_int_equal(fake_count(&f, WEIR_MSG_SETTLE), 2);
+  teardown(weir, &response);
+}
+
+static void a_grant_that_is_not_reported_is_settled_at_the_end_only(void **state)
+{
+  struct weir *weir = setup_with(1, PROVIDER_HANGS, 200, "{}");
+  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct background background = {weir, &request, &response, 0};
+  pthread_t thread;
+
+  (void)state;
+  assert_int_equal(pthread_create(&thread, NULL, call_in_background, &background), 0);
+  provider_wait(&p, 1);
+  shutdown(p.fds[0], SHUT_RDWR);
+  pthread_join(thread, NULL);
+  assert_true(fake_wait(&f, WEIR_MSG_SETTLE, 1).settle.is_final);
+  assert_int_equal(fake_count(&f, WEIR_MSG_SETTLE), 1);
+  teardown(weir, &response);
+}
+
+static void the_tenant_of_a_request_is_asked_for(void **state)
+{
+  struct weir *weir = setup(PROVIDER_ANSWERS, 200, GEMINI_ANSWER);
+  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  assert_string_equal(fake_get(&f, WEIR_MSG_ASK, 0).ask.tenant, "");
+  request.tenant = "search";
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  assert_string_equal(fake_get(&f, WEIR_MSG_ASK, 1).ask.tenant, "search");
+  request.tenant = "a-tenant-of-32-printable-letters";
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EINVAL);
+  request.tenant = "two\nlines";
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EINVAL);
+  teardown(weir, &response);
+}
+
+static void a_rejection_passes_on_the_limit_that_it_names(void **state)
+{
+  struct weir *weir = setup_with(1, PROVIDER_ANSWERS, 429, GEMINI_QUOTA);
+  const struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct weir_msg_settle settle;
+
+  (void)state;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EUPSTREAM);
+  settle = fake_get(&f, WEIR_MSG_SETTLE, 0).settle;
+  assert_int_equal(settle.outcome, WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS);
+  assert_int_equal(settle.stated_limit, 1000);
+  assert_int_equal(settle.stated_used, 0);
+  assert_int_equal(settle.requests_limit, 0);
+  teardown(weir, &response);
+}
+
+static void a_good_answer_passes_on_what_its_headers_say_of_the_minute(void **state)
+{
+  struct weir *weir = setup(PROVIDER_ANSWERS, 200, "{}");
+  const struct weir_request request = request_of("openai/gpt", "{}");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct weir_msg_settle settle;
+
+  (void)state;
+  provider_once(&p, 200,
+                "x-ratelimit-limit-requests: 500\r\nx-ratelimit-remaining-requests: 499\r\n"
+                "x-ratelimit-reset-requests: 120ms\r\nx-ratelimit-limit-tokens: 10000\r\n"
+                "x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 1m0s\r\n",
+                "{}");
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  settle = fake_get(&f, WEIR_MSG_SETTLE, 0).settle;
+  assert_int_equal(settle.outcome, WEIR_OUTCOME_OK);
+  assert_int_equal(settle.requests_limit, 500);
+  assert_int_equal(settle.requests_left, 499);
+  assert_int_equal(settle.tokens_limit, 10000);
+  assert_int_equal(settle.tokens_left, 0);
+  assert_int_equal(settle.stated_limit, 0);
   teardown(weir, &response);
 }
 
@@ -622,6 +779,12 @@ int main(void)
       cmocka_unit_test(a_stream_is_passed_on_and_its_input_settled_early),
       cmocka_unit_test(who_wants_no_more_of_a_stream_ends_the_call),
       cmocka_unit_test(an_error_inside_a_stream_fails_the_call),
+      cmocka_unit_test(the_writing_of_a_reported_grant_is_settled_before_any_answer),
+      cmocka_unit_test(a_long_request_is_reported_once_and_when_it_is_whole),
+      cmocka_unit_test(a_grant_that_is_not_reported_is_settled_at_the_end_only),
+      cmocka_unit_test(the_tenant_of_a_request_is_asked_for),
+      cmocka_unit_test(a_rejection_passes_on_the_limit_that_it_names),
+      cmocka_unit_test(a_good_answer_passes_on_what_its_headers_say_of_the_minute),
       cmocka_unit_test(a_missing_key_is_named_before_anything_is_asked),
       cmocka_unit_test(a_server_that_wants_a_key_that_is_missing_tells_where_it_was_looked_for),
       cmocka_unit_test(a_model_of_an_unknown_provider_gives_its_lease_back),

@@ -88,6 +88,16 @@ static struct weir_request request_of(const char *model)
 
 /* ---- what is charged ---- */
 
+/* What is settled in between must be on its way before the end of the call takes its place. */
+static int wait_for_interim(void *context, const void *bytes, size_t size)
+{
+  (void)context;
+  (void)bytes;
+  (void)size;
+  fake_wait(&f, WEIR_MSG_SETTLE, 1);
+  return 0;
+}
+
 /* A server that ends its answer by closing the connection cannot be told from one that broke down:
  * only the stream's own end shows that the counts are final. */
 static void a_stream_without_its_end_is_charged_as_asked(void **state)
@@ -95,11 +105,12 @@ static void a_stream_without_its_end_is_charged_as_asked(void **state)
   struct weir *weir = setup(PROVIDER_STREAMS, 200,
                             "{\"type\":\"message_start\",\"message\":{\"usage\":"
                             "{\"input_tokens\":12,\"output_tokens\":1}}}");
-  const struct weir_request request = request_of("anthropic/m");
+  struct weir_request request = request_of("anthropic/m");
   struct weir_response response = WEIR_INIT(struct weir_response);
   struct weir_msg_settle settle;
 
   (void)state;
+  request.on_data = wait_for_interim;
   assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
   settle = fake_wait(&f, WEIR_MSG_SETTLE, 2).settle;
   assert_true(settle.is_final && settle.is_sent && settle.has_usage);

@@ -5,3 +5,7 @@ if(WEIR_SANITIZE OR WEIR_COVERAGE)
 endif()
 weir_test(sim.seeds LABEL sim TIMEOUT 900 SOURCES sim/sim.c sim/world.c USES weir_coord weir_client
           ENV ${sim_env})
+
+# The scenario engine behind `weir simulate` (tests/sim/CMakeLists.txt).
+weir_test(sim.scenario LABEL sim TIMEOUT 600 SOURCES sim/test_scenario.c USES weir_sim
+          ENV WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})

@@ -584,6 +584,111 @@ static void a_lease_is_settled_once_but_may_be_settled_in_between(void **state)
   fixture_free(f);
 }
 
+/* The report of a writing: no usage, no outcome, and the call goes on. */
+static void an_interim_settlement_needs_no_usage_and_says_when_it_was_written(void **state)
+{
+  struct fixture *f = fixture_open(8);
+  struct weir_client_settle settle = {.msg = {.is_sent = true}};
+  struct weir_client_event event = {.type = WEIR_CLIENT_SETTLE, .cookie = 1, .settle = &settle};
+  const struct weir_msg *said;
+
+  (void)state;
+  fixture_ask(f, 1, 10 * SECOND);
+  fixture_grant(f, 1);
+  settle.sent_at = f->now - 40;
+  assert_int_equal(fixture_step(f, &event), WEIR_OK);
+  said = fixture_last(f, WEIR_MSG_SETTLE);
+  assert_int_equal(said->settle.seq, 1);
+  assert_true(said->settle.is_sent);
+  assert_false(said->settle.is_final);
+  assert_false(said->settle.has_usage);
+  assert_int_equal(said->settle.outcome, 0);
+  assert_int_equal(said->settle.sent_ago_us, 40);
+  assert_int_equal(fixture_status(f).settlements, 0);
+  assert_int_equal(fixture_settle(f, 1, true), WEIR_OK);
+  fixture_free(f);
+}
+
+static void a_later_settlement_of_a_call_supersedes_one_that_was_not_final(void **state)
+{
+  struct fixture *f = fixture_open(8);
+
+  (void)state;
+  for (uint64_t i = 1; i <= 3; i++) {
+    fixture_ask(f, i, 60 * SECOND);
+    fixture_grant(f, i);
+  }
+  fixture_link(f, false);
+  for (int i = 0; i < 100; i++)
+    assert_int_equal(fixture_settle(f, 1, false), WEIR_OK);
+  assert_int_equal(fixture_settle(f, 2, false), WEIR_OK);
+  f->now += SECOND;
+  assert_int_equal(fixture_settle(f, 1, false), WEIR_OK);
+  assert_int_equal(fixture_settle(f, 2, true), WEIR_OK);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 1, 8);
+  fixture_settle_down(f);
+  /* What is final comes first; of call 1 the last word, of call 3 none. */
+  assert_int_equal(fixture_count(f, WEIR_MSG_SETTLE), 2);
+  assert_int_equal(fixture_last(f, WEIR_MSG_SETTLE)->settle.seq, 1);
+  assert_int_equal(fixture_last(f, WEIR_MSG_SETTLE)->settle.sent_ago_us, 0);
+  assert_false(fixture_last(f, WEIR_MSG_SETTLE)->settle.is_final);
+  fixture_free(f);
+}
+
+static void an_interim_settlement_is_said_once_in_each_session(void **state)
+{
+  struct fixture *f = fixture_open(8);
+
+  (void)state;
+  fixture_ask(f, 1, 60 * SECOND);
+  fixture_grant(f, 1);
+  assert_int_equal(fixture_settle(f, 1, false), WEIR_OK);
+  fixture_settle_down(f);
+  assert_int_equal(fixture_count(f, WEIR_MSG_SETTLE), 1);
+  f->now += SECOND;
+  fixture_refuse(f, TOKEN, WEIR_REFUSAL_SESSION);
+  fixture_welcome(f, TOKEN + 1, 8);
+  fixture_settle_down(f);
+  assert_int_equal(fixture_count(f, WEIR_MSG_SETTLE), 2);
+  assert_int_equal(fixture_last(f, WEIR_MSG_SETTLE)->settle.sent_ago_us, SECOND);
+  /* The call has ended: nothing more is said of its middle. */
+  assert_int_equal(fixture_settle(f, 1, true), WEIR_OK);
+  fixture_refuse(f, TOKEN + 1, WEIR_REFUSAL_SESSION);
+  fixture_welcome(f, TOKEN + 2, 8);
+  fixture_settle_down(f);
+  assert_int_equal(fixture_count(f, WEIR_MSG_SETTLE), 4);
+  assert_true(fixture_last(f, WEIR_MSG_SETTLE)->settle.is_final);
+  fixture_free(f);
+}
+
+static void interim_settlements_push_out_no_final_ones(void **state)
+{
+  struct fixture *f = fixture_open(400);
+  uint32_t finals = 0;
+
+  (void)state;
+  for (uint64_t i = 1; i <= 200; i++) {
+    fixture_ask(f, i, 60 * SECOND);
+    fixture_grant(f, i);
+  }
+  fixture_link(f, false);
+  for (uint64_t i = 1; i <= 64; i++) /* as many as are kept */
+    assert_int_equal(fixture_settle(f, i, true), WEIR_OK);
+  for (uint64_t i = 65; i <= 200; i++)
+    assert_int_equal(fixture_settle(f, i, false), WEIR_OK);
+  assert_int_equal(fixture_status(f).settlements, 64);
+  assert_int_equal(fixture_status(f).settlements_dropped, 0);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 1, 8);
+  fixture_settle_down(f);
+  assert_int_equal(fixture_count(f, WEIR_MSG_SETTLE), 200);
+  for (uint32_t i = 0; i < f->sent_count; i++)
+    finals += f->sent[i].type == WEIR_MSG_SETTLE && f->sent[i].settle.is_final;
+  assert_int_equal(finals, 64);
+  fixture_free(f);
+}
+
 static void a_lease_that_nobody_settles_is_forgotten_in_the_end(void **state)
 {
   struct fixture *f = fixture_open(8);
@@ -874,6 +979,10 @@ int main(void)
       cmocka_unit_test(a_settlement_is_repeated_in_each_session_until_it_is_acknowledged),
       cmocka_unit_test(too_many_settlements_drop_the_oldest_and_count_it),
       cmocka_unit_test(a_lease_is_settled_once_but_may_be_settled_in_between),
+      cmocka_unit_test(an_interim_settlement_needs_no_usage_and_says_when_it_was_written),
+      cmocka_unit_test(a_later_settlement_of_a_call_supersedes_one_that_was_not_final),
+      cmocka_unit_test(an_interim_settlement_is_said_once_in_each_session),
+      cmocka_unit_test(interim_settlements_push_out_no_final_ones),
       cmocka_unit_test(a_lease_that_nobody_settles_is_forgotten_in_the_end),
       cmocka_unit_test(no_more_asks_are_out_than_the_coordinator_gives_credit_for),
       cmocka_unit_test(batch_work_leaves_room_for_online_asks),

@@ -189,7 +189,7 @@ static bool gauge_fits(const struct gauge *g, uint64_t now_us, uint64_t units)
   case WEIR_UP_METHOD_MAX:
     break;
   }
-  assert(!"a method of the list");
+  assert(false);
   return false;
 }
 

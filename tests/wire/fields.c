@@ -60,6 +60,7 @@ const struct fields_entry fields[] = {
     U(6, WEIR_MSG_ASK, ask.input_tokens, 0, TOK),
     U(7, WEIR_MSG_ASK, ask.output_tokens, 0, TOK),
     U(8, WEIR_MSG_ASK, ask.deadline_us, 0, T400D),
+    S(9, WEIR_MSG_ASK, ask.tenant, 0),
 
     U(2, WEIR_MSG_GRANT, grant.seq, 1, ALL64),
     U(3, WEIR_MSG_GRANT, grant.start_in_us, 0, T400D),
@@ -67,6 +68,7 @@ const struct fields_entry fields[] = {
     U(5, WEIR_MSG_GRANT, grant.since_us, 0, T400D),
     S(6, WEIR_MSG_GRANT, grant.pool, 1),
     S(7, WEIR_MSG_GRANT, grant.model, 1),
+    B(8, WEIR_MSG_GRANT, grant.is_reported),
 
     U(2, WEIR_MSG_QUEUED, queued.seq, 1, ALL64),
     U(3, WEIR_MSG_QUEUED, queued.eta_us, 0, T400D),
@@ -75,7 +77,7 @@ const struct fields_entry fields[] = {
     U(2, WEIR_MSG_DENY, deny.seq, 1, ALL64),
     U(3, WEIR_MSG_DENY, deny.why, 1, 6),
     U(4, WEIR_MSG_DENY, deny.retry_in_us, 0, T400D),
-    U(5, WEIR_MSG_DENY, deny.dimension, 0, 4),
+    U(5, WEIR_MSG_DENY, deny.dimension, 0, 6),
     U(6, WEIR_MSG_DENY, deny.window_us, 0, T400D),
     U(7, WEIR_MSG_DENY, deny.cost, 0, AMT),
     U(8, WEIR_MSG_DENY, deny.amount, 0, AMT),
@@ -92,6 +94,12 @@ const struct fields_entry fields[] = {
     U(10, WEIR_MSG_SETTLE, settle.output_tokens, 0, TOK),
     U(11, WEIR_MSG_SETTLE, settle.retry_after_us, 0, T400D),
     U(12, WEIR_MSG_SETTLE, settle.latency_us, 0, T400D),
+    U(13, WEIR_MSG_SETTLE, settle.stated_limit, 0, AMT),
+    U(14, WEIR_MSG_SETTLE, settle.stated_used, 0, AMT),
+    U(15, WEIR_MSG_SETTLE, settle.requests_limit, 0, AMT),
+    U(16, WEIR_MSG_SETTLE, settle.requests_left, 0, AMT),
+    U(17, WEIR_MSG_SETTLE, settle.tokens_limit, 0, AMT),
+    U(18, WEIR_MSG_SETTLE, settle.tokens_left, 0, AMT),
 
     U(2, WEIR_MSG_CANCEL, cancel.seq, 1, ALL64),
 
@@ -107,7 +115,7 @@ const struct fields_entry fields[] = {
     U(6, WEIR_MSG_ROW, row.uptime_us, 0, ALL64),
     U(7, WEIR_MSG_ROW, row.sessions, 0, ALL32),
     U(8, WEIR_MSG_ROW, row.pools, 0, ALL32),
-    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 16},
+    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 18},
     S(10, WEIR_MSG_ROW, row.pool, 0),
     {WEIR_MSG_ROW, 11, "row.limits", FIELDS_LIMITS, AT(row.limits), 0, 8},
     {WEIR_MSG_ROW, 12, "row.queued", FIELDS_ARRAY, AT(row.queued), 0, 2},
@@ -115,12 +123,13 @@ const struct fields_entry fields[] = {
     U(14, WEIR_MSG_ROW, row.grants, 0, ALL64),
     U(15, WEIR_MSG_ROW, row.rejected_429, 0, ALL64),
     U(16, WEIR_MSG_ROW, row.frozen_us, 0, T400D),
+    U(17, WEIR_MSG_ROW, row.profile, 0, 4),
 };
 
 const size_t fields_count = sizeof(fields) / sizeof(fields[0]);
 
 /* The numbers of a limit, in the order of their keys. */
-static const uint64_t limit_max[] = {4, T400D, AMT, AMT};
+static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6, T400D, AMT, AMT, AMT, 1};
 
 static uint64_t number_load(const void *at, size_t size)
 {
@@ -152,7 +161,9 @@ static size_t unit_of(const struct fields_entry *f)
 
 static uint64_t limit_load(const struct weir_msg_row_limit *limit, uint32_t key)
 {
-  const uint64_t numbers[] = {limit->dimension, limit->window_us, limit->amount, limit->used};
+  const uint64_t numbers[FIELDS_LIMIT_KEYS] = {limit->dimension, limit->window_us,
+                                               limit->amount,    limit->used,
+                                               limit->effective, limit->is_shadow};
 
   return numbers[key];
 }
@@ -169,8 +180,14 @@ static void limit_store(struct weir_msg_row_limit *limit, uint32_t key, uint64_t
   case 2:
     limit->amount = value;
     break;
-  default:
+  case 3:
     limit->used = value;
+    break;
+  case 4:
+    limit->effective = value;
+    break;
+  default:
+    limit->is_shadow = value != 0;
   }
 }
 
@@ -235,7 +252,7 @@ static void fill(const struct fields_entry *f, struct weir_msg *msg, struct weir
   case FIELDS_LIMITS:
     msg->row.limits_count = (uint32_t)draw(rng, 0, f->max);
     for (uint32_t i = 0; i < msg->row.limits_count; i++) {
-      for (uint32_t key = 0; key < 4; key++)
+      for (uint32_t key = 0; key < FIELDS_LIMIT_KEYS; key++)
         limit_store(&msg->row.limits[i], key, draw(rng, key == 0, limit_max[key]));
     }
     break;
@@ -321,7 +338,8 @@ static void bytes_parse(const char **at, uint8_t *bytes, size_t size)
   }
 }
 
-/* Reads the value of |f| at |at|: 12, "text", 00ff..., 1,2,3 or limits as 1/60000000/100/5,... */
+/* Reads the value of |f| at |at|: 12, "text", 00ff..., 1,2,3 or limits as 1/60000000/100/5,...
+ * whose last numbers may be missing: they are 0 then. */
 static const char *value_parse(const struct fields_entry *f, const char *at, struct weir_msg *msg)
 {
   uint8_t *to = (uint8_t *)msg + f->offset;
@@ -349,10 +367,11 @@ static const char *value_parse(const struct fields_entry *f, const char *at, str
     break;
   case FIELDS_LIMITS:
     do {
-      for (uint32_t key = 0; key < 4; key++) {
-        limit_store(&msg->row.limits[msg->row.limits_count], key, number_parse(&at));
-        at += key < 3;
-      }
+      uint32_t key = 0;
+
+      do
+        limit_store(&msg->row.limits[msg->row.limits_count], key++, number_parse(&at));
+      while (key < FIELDS_LIMIT_KEYS && *at == '/' && at++);
       msg->row.limits_count++;
     } while (*at++ == ',');
     at--;
@@ -430,10 +449,17 @@ void fields_pack_one(msgpack_packer *pk, const struct fields_entry *f, const str
   case FIELDS_LIMITS:
     msgpack_pack_array(pk, msg->row.limits_count);
     for (uint32_t i = 0; i < msg->row.limits_count; i++) {
-      msgpack_pack_map(pk, 4);
-      for (uint32_t key = 0; key < 4; key++) {
+      msgpack_pack_map(pk, FIELDS_LIMIT_KEYS);
+      for (uint32_t key = 0; key < FIELDS_LIMIT_KEYS; key++) {
+        uint64_t value = limit_load(&msg->row.limits[i], key);
+
         msgpack_pack_uint32(pk, key);
-        msgpack_pack_uint64(pk, limit_load(&msg->row.limits[i], key));
+        if (key < FIELDS_LIMIT_KEYS - 1)
+          msgpack_pack_uint64(pk, value);
+        else if (value)
+          msgpack_pack_true(pk);
+        else
+          msgpack_pack_false(pk);
       }
     }
     break;

@@ -8,6 +8,8 @@
 #include <weir/msg.h>
 #include <weir/rng.h>
 
+#define FIELDS_LIMIT_KEYS 6 /* of an element of ROW's limits; the last one is a bool */
+
 enum fields_kind {
   FIELDS_UINT = 1,
   FIELDS_BOOL,

@@ -90,7 +90,7 @@ static void states_every_field_of_every_message(void **state)
 {
   (void)state;
   for (int type = 0; type < WEIR_MSG_MAX; type++) {
-    size_t expected = type == WEIR_MSG_ROW ? 4 : 0; /* the fields of a limit */
+    size_t expected = type == WEIR_MSG_ROW ? FIELDS_LIMIT_KEYS : 0; /* the fields of a limit */
     char heading[64], row[256], *section;
 
     snprintf(heading, sizeof(heading), "\n### %s (%d)", weir_msg_name((enum weir_msg_type)type),
@@ -148,6 +148,7 @@ static void states_every_number_of_every_enum(void **state)
   CHECK("class", WEIR_CLASS_LIST);
   CHECK("denial", WEIR_DENIAL_LIST);
   CHECK("dimension", WEIR_DIMENSION_LIST);
+  CHECK("profile", WEIR_PROFILE_LIST);
   CHECK("outcome", WEIR_OUTCOME_LIST);
   CHECK("view", WEIR_VIEW_LIST);
   CHECK("counter", WEIR_COUNTER_LIST);

@@ -323,7 +323,10 @@ static void holds_the_parts_of_a_row_to_their_bounds(void **state)
 #define ROW "\x77\x01\x0e\x00\x82\x02\x02"
   assert_int_equal(DECODE(ROW "\x0b\x91\x81\x00\x01"), WEIR_OK);
   assert_int_equal(DECODE(ROW "\x0b\x91\x80"), WEIR_EMISSING);
-  assert_int_equal(DECODE(ROW "\x0b\x91\x81\x00\x05"), WEIR_ERANGE);
+  assert_int_equal(DECODE(ROW "\x0b\x91\x81\x00\x07"), WEIR_ERANGE);
+  assert_int_equal(DECODE(ROW "\x0b\x91\x82\x00\x01\x05\xc3"), WEIR_OK);
+  assert_int_equal(DECODE(ROW "\x0b\x91\x82\x00\x01\x05\x01"), WEIR_ETYPE);
+  assert_int_equal(DECODE(ROW "\x0b\x91\x82\x00\x01\x04\xc3"), WEIR_ETYPE);
   assert_int_equal(DECODE(ROW "\x0b\x91\x82\x00\x01\x00\x01"), WEIR_EDUPLICATE);
   assert_int_equal(DECODE(ROW "\x0b\x91\x82\x00\x01\x0f\xc0"), WEIR_OK);
   assert_int_equal(DECODE(ROW "\x0b\x91\x01"), WEIR_ETYPE);
@@ -338,6 +341,9 @@ static void holds_the_parts_of_a_row_to_their_bounds(void **state)
   assert_int_equal(weir_codec_encode(&msg, buffer, sizeof(buffer), &size), WEIR_EINVAL);
   fields_most(WEIR_MSG_ROW, &msg);
   msg.row.limits[7].amount = WEIR_AMOUNT_MAX + 1;
+  assert_int_equal(weir_codec_encode(&msg, buffer, sizeof(buffer), &size), WEIR_EINVAL);
+  fields_most(WEIR_MSG_ROW, &msg);
+  msg.row.limits[7].effective = WEIR_AMOUNT_MAX + 1;
   assert_int_equal(weir_codec_encode(&msg, buffer, sizeof(buffer), &size), WEIR_EINVAL);
 }
 

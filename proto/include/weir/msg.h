@@ -159,8 +159,8 @@ struct weir_msg_show {
 struct weir_msg_row_limit {
   enum weir_dimension dimension;
   uint64_t window_us, amount, used; /* used: charged in the window now, leases included */
-  uint64_t effective;               /* what is kept now: less than |amount| after a cut */
-  bool is_shadow;                   /* counted, not enforced */
+  uint64_t effective; /* what is kept now: less than |amount| after a cut; 0: not told, |amount| */
+  bool is_shadow;     /* counted, not enforced */
 };
 
 struct weir_msg_row {
@@ -178,7 +178,7 @@ struct weir_msg_row {
   uint32_t leases;                 /* granted and not settled */
   uint64_t grants, rejected_429;   /* since start */
   uint64_t frozen_us;              /* no grant for this long, because of what upstream said */
-  enum weir_profile profile;       /* the gates that it keeps now */
+  enum weir_profile profile;       /* the gates that it keeps now; 0: not told */
 };
 
 /* A message. |session| is the token of WELCOME (0 in HELLO, and in SHOW without a session).

@@ -4,8 +4,9 @@
  * reader, its error messages and docs/CONFIGURATION.md all follow it. All problems of a file are
  * reported at once, each with line, column and what to do.
  *
- * Owner: the caller owns a struct weir_conf and frees it. Threads: none shared. Blocking: only
- * weir_conf_load, which reads a file.
+ * Owner: the caller owns a struct weir_conf and frees it. Threads: none shared. Blocking:
+ * weir_conf_load reads a file, and both it and weir_conf_parse look for time zones in
+ * /usr/share/zoneinfo.
  */
 #ifndef WEIR_CONF_H
 #define WEIR_CONF_H
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <weir/config.h>
 #include <weir/err.h>
@@ -21,6 +23,10 @@
 #define WEIR_CONF_POOLS_MAX     1024   /* the highest value of bounds.pools */
 #define WEIR_CONF_NAMES_MAX     4096   /* pools, models and routes together */
 #define WEIR_CONF_PROVIDERS_MAX 64
+#define WEIR_CONF_BUDGETS_MAX   4096 /* the highest value of bounds.budgets */
+#define WEIR_CONF_TENANTS_MAX   4096 /* entries of tenants and pools[].tenants */
+#define WEIR_CONF_ZONE_SIZE     48   /* name of a time zone with its NUL */
+#define WEIR_CONF_LIMIT_SIZE    192  /* what weir_conf_limit_format writes */
 #define WEIR_CONF_LISTEN_MAX    8
 #define WEIR_CONF_ENDPOINT_SIZE 128
 #define WEIR_CONF_PATH_SIZE     1024
@@ -32,6 +38,7 @@ enum weir_conf_type {
   WEIR_CONF_AMOUNT = 1, /* 1000, 1_000, 10k, 2.5M */
   WEIR_CONF_DURATION,   /* 250ms, 2s, 1m, 1h, 31d */
   WEIR_CONF_PERCENT,    /* 10%, 12.5% */
+  WEIR_CONF_MONEY,      /* 25, 12.50; six decimals at most */
   WEIR_CONF_BOOL,       /* true or false */
   WEIR_CONF_WORD,       /* one of the words of |range| */
   WEIR_CONF_TEXT,
@@ -54,10 +61,15 @@ enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG
 enum weir_log_format { WEIR_LOG_LOGFMT = 1, WEIR_LOG_JSON };
 
 struct weir_conf {
-  struct weir_coord_config coord; /* refers to |pools| and |names| */
+  struct weir_coord_config coord; /* refers to |pools|, |names|, |budgets| and |tenants| */
   struct weir_coord_bounds bounds;
   struct weir_pool_config *pools;
   struct weir_name_config *names;
+  struct weir_budget_config *budgets; /* the shared ones, then those of tenants */
+  struct weir_tenant_config *tenants; /* by pool, then by name; those of all pools come last */
+  uint32_t zones_count;               /* time zones whose days limits follow, each once */
+  char zones[WEIR_ZONES_MAX]
+            [WEIR_CONF_ZONE_SIZE]; /* "America/Los_Angeles"; limits hold the index */
   uint32_t providers_count, routes_count;
   uint32_t listen_count;
   char listen[WEIR_CONF_LISTEN_MAX]
@@ -99,6 +111,15 @@ void weir_conf_free(struct weir_conf *conf);
  * into |ret_text| of |size| bytes (WEIR_CONF_LINE_SIZE holds every line). */
 void weir_conf_issue_format(const struct weir_conf_issue *issue, const char *file, char *ret_text,
                             size_t size);
+
+/* weir_conf_limit_format writes what a limit of |conf| allows, such as "requests 1000/1m" or
+ * "spend 25/day UTC, shadow", into |ret_text| of |size| bytes (WEIR_CONF_LIMIT_SIZE holds all). */
+void weir_conf_limit_format(const struct weir_conf *conf, const struct weir_limit_config *limit,
+                            char *ret_text, size_t size);
+
+/* weir_conf_show prints a line for each pool, budget and tenant of |conf| to |file|: what the file
+ * means with all defaults in place. */
+void weir_conf_show(const struct weir_conf *conf, FILE *file);
 
 /* weir_conf_keys returns the table of all keys and its length in |ret_count|. Static storage. */
 const struct weir_conf_key *weir_conf_keys(size_t *ret_count);

@@ -41,9 +41,10 @@ struct weir_limit_config {
   uint64_t amount;         /* 1 .. WEIR_LIMIT_MAX in every window */
   uint64_t burst;          /* what the provider's bucket holds; 0: a twentieth of |amount| */
   uint32_t zone;           /* is_day: whose midnight, an index into the zones of weir_wall */
-  bool is_day;             /* a calendar day of |zone| */
-  bool is_shadow;          /* counted and shown, not enforced */
-  bool is_prepaid;         /* the provider charges the estimate: settling gives nothing back */
+  uint64_t zone_id; /* is_day: names the zone whatever its index, so that a reload knows it */
+  bool is_day;      /* a calendar day of |zone| */
+  bool is_shadow;   /* counted and shown, not enforced */
+  bool is_prepaid;  /* the provider charges the estimate: settling gives nothing back */
 };
 
 /* How strictly a ledger keeps its limits. */

@@ -68,10 +68,10 @@ struct weir_ledger_entry {
   uint64_t number;          /* the machine numbers its leases, over all ledgers */
   weir_tstamp start;        /* earliest arrival */
   weir_tstamp arrival_max;  /* latest possible arrival known so far */
-  uint32_t error_pm;        /* of the estimate, one sigma, while |is_known| is false */
-  bool is_void;             /* never sent: charged nowhere */
-  bool is_known;            /* |cost| is what the provider reported */
-  bool is_open;             /* until weir_ledger_end */
+  uint32_t error_pm; /* of the estimate, one sigma, until the end (input: until |is_known|) */
+  bool is_void;      /* never sent: charged nowhere */
+  bool is_known;     /* |cost| has the input that the provider reported */
+  bool is_open;      /* until weir_ledger_end */
 };
 
 struct weir_ledger_limit {

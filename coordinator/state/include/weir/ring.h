@@ -19,9 +19,10 @@
 
 struct weir_ring {
   weir_duration window_us, slot_us;
-  uint64_t head;   /* number of the first slot that has not come back */
-  uint64_t used;   /* sum of all slots */
-  uint64_t *slots; /* WEIR_RING_SLOTS, owned by the caller */
+  uint64_t head;        /* number of the first slot that has not come back */
+  weir_tstamp head_end; /* when it comes back: nothing changes before */
+  uint64_t used;        /* sum of all slots */
+  uint64_t *slots;      /* WEIR_RING_SLOTS, owned by the caller */
   uint64_t blocks[WEIR_RING_BLOCKS];
 };
 

@@ -28,6 +28,7 @@ struct weir_trail {
   weir_duration window_us, slot_us;
   uint64_t window_slots; /* window_slots * slot_us >= window_us */
   uint64_t head;         /* number of the oldest slot that is kept */
+  weir_tstamp turn_at;   /* when it is forgotten: nothing changes before */
   uint64_t newest;       /* of the slots that were ever charged */
   uint64_t total;        /* sum of all slots */
   uint64_t *slots;       /* WEIR_TRAIL_SLOTS, owned by the caller */
@@ -55,6 +56,10 @@ weir_tstamp weir_trail_bucket(const struct weir_trail *t, uint64_t cost, uint64_
 
 /* weir_trail_counter tells whether a sliding counter of |amount| takes |cost| at |at|. */
 bool weir_trail_counter(const struct weir_trail *t, uint64_t cost, uint64_t amount, weir_tstamp at);
+
+/* weir_trail_peak returns the most that may have been in one window that ended at |from| or later;
+ * UINT64_MAX when the trail does not reach back that far. */
+uint64_t weir_trail_peak(const struct weir_trail *t, weir_tstamp from);
 
 /* weir_trail_check asserts that the total is the sum of the slots. */
 void weir_trail_check(const struct weir_trail *t);

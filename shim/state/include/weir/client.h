@@ -20,7 +20,9 @@
  * echoes: the coordinator cannot have made the grant before that. Clocks are never compared.
  *
  * Two messages of one ask differ in nothing but their remaining deadline, so whatever is lost on
- * the way can be sent again. Settlements are kept until the coordinator acknowledges them.
+ * the way can be sent again. Final settlements are kept until the coordinator acknowledges them,
+ * the oldest making room; of the others each call keeps its last one, which is sent once in a
+ * session and dropped with the call, so that they take nothing from the final ones.
  *
  * Owner: the caller owns storage, events and updates; the machine keeps no pointer into them.
  * One thread at a time. Cost of a step: O(log n) plus what it sends and reports; no allocation.
@@ -51,7 +53,7 @@ struct weir_client; /* lives in the caller's storage */
 
 struct weir_client_config {
   uint32_t calls_max;       /* waiting, asked and leased together; at least 1 */
-  uint32_t settlements_max; /* kept until acknowledged; at least 1 */
+  uint32_t settlements_max; /* final ones kept until acknowledged; at least 1 */
   uint8_t instance[WEIR_INSTANCE_SIZE];
   uint64_t seed; /* of the jitter */
   char name[WEIR_NAME_SIZE];
@@ -131,8 +133,8 @@ struct weir_client_status {
   enum weir_refusal refusal;    /* the last one, 0 without */
   uint64_t epoch;               /* of the coordinator of the last session */
   uint64_t sessions;            /* opened so far */
-  uint64_t settlements_dropped; /* because too many waited for their acknowledgement */
-  uint32_t calls, settlements;  /* kept now */
+  uint64_t settlements_dropped; /* final ones: too many waited for their acknowledgement */
+  uint32_t calls, settlements;  /* kept now; of the settlements, the final ones */
 };
 
 /* weir_client_size returns the bytes of storage for |config|. */

@@ -1,0 +1,94 @@
+#include <weir/conf.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* "1m", "250ms": the largest unit that comes out even. */
+static void duration_format(weir_duration us, char *ret_text, size_t size)
+{
+  static const struct {
+    const char *unit;
+    uint64_t us;
+  } units[] = {{"d", 24 * WEIR_US_PER_HOUR}, {"h", WEIR_US_PER_HOUR}, {"m", WEIR_US_PER_MIN},
+               {"s", WEIR_US_PER_S},         {"ms", WEIR_US_PER_MS},  {"us", 1}};
+  size_t place = 0;
+  while (us % units[place].us != 0)
+    place++;
+  snprintf(ret_text, size, "%" PRIu64 "%s", us / units[place].us, units[place].unit);
+}
+
+/* Money without needless zeros: "25", "12.5". */
+static void amount_format(enum weir_dimension dimension, uint64_t amount, char *ret_text,
+                          size_t size)
+{
+  if (dimension != WEIR_DIMENSION_SPEND) {
+    snprintf(ret_text, size, "%" PRIu64, amount);
+    return;
+  }
+  uint64_t rest = amount % 1000000;
+  int digits = 6;
+  for (; digits > 0 && rest % 10 == 0; digits--)
+    rest /= 10;
+  if (digits == 0)
+    snprintf(ret_text, size, "%" PRIu64, amount / 1000000);
+  else
+    snprintf(ret_text, size, "%" PRIu64 ".%0*" PRIu64, amount / 1000000, digits, rest);
+}
+
+void weir_conf_limit_format(const struct weir_conf *conf, const struct weir_limit_config *limit,
+                            char *ret_text, size_t size)
+{
+  char amount[32], burst[32], window[WEIR_CONF_ZONE_SIZE + 32] = "";
+  amount_format(limit->dimension, limit->amount, amount, sizeof amount);
+  amount_format(limit->dimension, limit->burst, burst, sizeof burst);
+  if (limit->is_day)
+    snprintf(window, sizeof window, "/day %s", conf->zones[limit->zone]);
+  else if (limit->window_us > 0) {
+    window[0] = '/';
+    duration_format(limit->window_us, window + 1, sizeof window - 1);
+  }
+  snprintf(ret_text, size, "%s %s%s%s%s%s%s", weir_dimension_name(limit->dimension), amount, window,
+           limit->burst > 0 ? ", burst " : "", limit->burst > 0 ? burst : "",
+           limit->is_prepaid ? ", charged by estimate" : "", limit->is_shadow ? ", shadow" : "");
+}
+
+static void limits_show(const struct weir_conf *conf, const struct weir_limit_config *limits,
+                        uint32_t count, FILE *file)
+{
+  char text[WEIR_CONF_LIMIT_SIZE];
+  for (uint32_t i = 0; i < count; i++) {
+    weir_conf_limit_format(conf, &limits[i], text, sizeof text);
+    fprintf(file, "; %s", text);
+  }
+  fputc('\n', file);
+}
+
+static void pool_show(const struct weir_conf *conf, const struct weir_pool_config *pool, FILE *file)
+{
+  fprintf(file, "pool %s: %s%s", pool->name, weir_profile_name(pool->rules.profile),
+          pool->rules.is_fixed ? " (fixed)" : "");
+  for (uint32_t i = 0; i < pool->budgets_count; i++)
+    fprintf(file, "; budget %s", conf->budgets[pool->budgets[i]].name);
+  limits_show(conf, pool->limits, pool->limits_count, file);
+}
+
+void weir_conf_show(const struct weir_conf *conf, FILE *file)
+{
+  const struct weir_coord_config *coord = &conf->coord;
+  for (uint32_t i = 0; i < coord->pools_count; i++)
+    pool_show(conf, &conf->pools[i], file);
+  for (uint32_t i = 0; i < coord->budgets_count; i++) {
+    const struct weir_budget_config *budget = &conf->budgets[i];
+    fprintf(file, "budget %s: %s", budget->name, weir_profile_name(budget->rules.profile));
+    limits_show(conf, budget->limits, budget->limits_count, file);
+  }
+  for (uint32_t i = 0; i < coord->tenants_count; i++) {
+    const struct weir_tenant_config *tenant = &conf->tenants[i];
+    fprintf(file, "tenant %s: weight %u", tenant->name, (unsigned)tenant->weight);
+    if (tenant->pool != WEIR_POOL_ANY)
+      fprintf(file, "; in pool %s", conf->pools[tenant->pool].name);
+    if (tenant->budget != WEIR_BUDGET_NONE)
+      fprintf(file, "; budget %s", conf->budgets[tenant->budget].name);
+    fputc('\n', file);
+  }
+}

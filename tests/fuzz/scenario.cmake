@@ -1,0 +1,2 @@
+# The reader of scenarios.
+weir_fuzzer(scenario SOURCES fuzz/fuzz_scenario.c USES weir_sim)

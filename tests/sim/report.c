@@ -1,0 +1,154 @@
+/* report.c - rows for people, for machines, and against what was expected of them. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "simulation.h"
+
+static const char *bound_name(const struct weir_simulation_row *row)
+{
+  return row->is_bound_tokens ? "tokens" : "requests";
+}
+
+/* ---- JSON: names hold nothing that needs escaping (scenario_yaml.c) ---- */
+
+static void json_begin(FILE *file, const char *type, const struct weir_simulation_row *row)
+{
+  fprintf(file,
+          "{\"row\":\"%s\",\"scheme\":\"%s\",\"method\":\"%s\",\"instances\":%" PRIu32
+          ",\"workload\":\"%s\",\"limits\":\"%s\",\"bound\":\"%s\",\"seed\":%" PRIu64,
+          type, weir_scheme_name(row->scheme), weir_up_method_name(row->method), row->instances,
+          row->workload->name, row->set->name, bound_name(row), row->seed);
+}
+
+static void json_stream(FILE *file, const struct weir_simulation_row *row,
+                        const struct weir_simulation_stream *s)
+{
+  json_begin(file, "stream", row);
+  fprintf(file,
+          ",\"stream\":\"%s\",\"class\":\"%s\",\"tenant\":\"%s\",\"weight\":%" PRIu64
+          ",\"calls\":%" PRIu64 ",\"done\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"lost\":%" PRIu64,
+          s->stream->name, weir_class_name(s->stream->class), s->stream->tenant, s->stream->weight,
+          s->calls, s->done, s->failed, s->lost);
+  fprintf(file, ",\"wait_p50_ms\":%.3f,\"wait_p99_ms\":%.3f,\"share\":%.4f,\"fairness\":%.4f}\n",
+          s->wait_p50_ms, s->wait_p99_ms, s->share, row->fairness);
+}
+
+void weir_simulation_json(FILE *file, const struct weir_simulation_row *row)
+{
+  json_begin(file, "run", row);
+  fprintf(file,
+          ",\"calls\":%" PRIu64 ",\"done\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"errors\":%" PRIu64
+          ",\"lost\":%" PRIu64 ",\"unfinished\":%" PRIu64 ",\"arrivals\":%" PRIu64
+          ",\"rejected_429\":%" PRIu64 ",\"foreign_arrivals\":%" PRIu64
+          ",\"foreign_rejected\":%" PRIu64,
+          row->calls, row->done, row->failed, row->errors, row->lost, row->unfinished,
+          row->arrivals, row->rejected, row->foreign_arrivals, row->foreign_rejected);
+  if (row->has_utilisation)
+    fprintf(file, ",\"utilisation\":%.5f", row->utilisation);
+  else
+    fputs(",\"utilisation\":null", file);
+  fprintf(file,
+          ",\"goodput_per_min\":%.1f,\"wait_p50_ms\":%.3f,\"wait_p99_ms\":%.3f,"
+          "\"makespan_s\":%.3f,\"messages_per_call\":%.3f,\"jitter_ms\":%.3f,"
+          "\"virtual_hours\":%.5f,\"events\":%" PRIu64 "}\n",
+          row->goodput_per_min, row->wait_p50_ms, row->wait_p99_ms, row->makespan_s,
+          row->messages_per_call, row->jitter_ms, row->virtual_hours, row->events);
+  for (uint32_t i = 0; i < row->streams_count; i++)
+    json_stream(file, row, &row->streams[i]);
+}
+
+/* ---- the table, for 100 columns ---- */
+
+void weir_simulation_head(FILE *file, const struct weir_simulation_row *row)
+{
+  fprintf(file, "\n%s, limits %s (%s bind), %" PRIu32 " instance%s\n", row->workload->name,
+          row->set->name, bound_name(row), row->instances, row->instances == 1 ? "" : "s");
+  fprintf(file, "%-14s %-7s %8s %6s %6s %7s %9s %8s %8s %8s %6s\n", "scheme", "method", "429s",
+          "of all", "lost", "used", "done/min", "p50 s", "p99 s", "all s", "msgs");
+}
+
+void weir_simulation_text(FILE *file, const struct weir_simulation_row *row)
+{
+  const double all = row->arrivals ? (double)row->arrivals : 1;
+  const double calls = row->calls ? (double)row->calls : 1;
+  char used[16] = "-";
+
+  if (row->has_utilisation)
+    snprintf(used, sizeof(used), "%.2f%%", row->utilisation * 100);
+  fprintf(file, "%-14s %-7s %8" PRIu64 " %5.1f%% %5.1f%% %7s %9.0f %8.2f %8.2f %s%7.0f %6.2f\n",
+          weir_scheme_name(row->scheme), weir_up_method_name(row->method), row->rejected,
+          (double)row->rejected / all * 100, (double)(row->failed + row->unfinished) / calls * 100,
+          used, row->goodput_per_min, row->wait_p50_ms / 1000, row->wait_p99_ms / 1000,
+          row->unfinished ? ">" : " ", row->makespan_s, row->messages_per_call);
+  for (uint32_t i = 0; i < row->streams_count; i++) {
+    const struct weir_simulation_stream *s = &row->streams[i];
+
+    fprintf(file,
+            "  %-12s %-7s share %5.1f%%  done %" PRIu64 " of %" PRIu64
+            ", wait p50 %.2f s, p99 %.2f s\n",
+            s->stream->name, weir_class_name(s->stream->class), s->share * 100, s->done, s->calls,
+            s->wait_p50_ms / 1000, s->wait_p99_ms / 1000);
+  }
+  if (row->streams_count > 1)
+    fprintf(file, "  fairness of their shares by weight: %.3f\n", row->fairness);
+  if (row->foreign_arrivals)
+    fprintf(file, "  somebody else: %" PRIu64 " requests, %" PRIu64 " of them rejected\n",
+            row->foreign_arrivals, row->foreign_rejected);
+}
+
+/* ---- expectations ---- */
+
+static bool is_about(const struct weir_scenario_expect *e, const struct weir_simulation_row *row)
+{
+  return (!e->scheme || e->scheme == row->scheme) && (!e->method || e->method == row->method) &&
+         (!e->instances || e->instances == row->instances) &&
+         (!e->workload[0] || strcmp(e->workload, row->workload->name) == 0) &&
+         (!e->limits[0] || strcmp(e->limits, row->set->name) == 0);
+}
+
+static const struct weir_simulation_stream *stream_find(const struct weir_simulation_row *row,
+                                                        const char *name)
+{
+  for (uint32_t i = 0; i < row->streams_count; i++)
+    if (strcmp(row->streams[i].stream->name, name) == 0)
+      return &row->streams[i];
+  return NULL;
+}
+
+bool weir_simulation_judge(const struct weir_scenario *s, uint32_t index,
+                           const struct weir_simulation_row *row, char *ret_text, size_t size)
+{
+  const struct weir_scenario_expect *e = &s->expects[index];
+  const struct weir_simulation_stream *stream = stream_find(row, e->stream);
+  const double wait_ms = stream ? stream->wait_p99_ms : row->wait_p99_ms;
+  const uint64_t failed = stream ? stream->failed : row->failed;
+  char what[128] = "";
+
+  if (!is_about(e, row) || (e->stream[0] && !stream))
+    return true;
+  if (e->has_rejected && row->rejected > e->rejected_max)
+    snprintf(what, sizeof(what), "rejected_429 is %" PRIu64 ", more than %" PRIu64, row->rejected,
+             e->rejected_max);
+  else if (e->has_rejected_min && row->rejected < e->rejected_min)
+    snprintf(what, sizeof(what), "rejected_429 is %" PRIu64 ", less than %" PRIu64, row->rejected,
+             e->rejected_min);
+  else if (e->has_failed && failed > e->failed_max)
+    snprintf(what, sizeof(what), "failed is %" PRIu64 ", more than %" PRIu64, failed,
+             e->failed_max);
+  else if (e->has_utilisation && row->has_utilisation &&
+           row->utilisation * 1000 < (double)e->utilisation_min_pm)
+    snprintf(what, sizeof(what), "utilisation is %.2f%%, less than %.1f%%", row->utilisation * 100,
+             (double)e->utilisation_min_pm / 10);
+  else if (e->has_wait_p99 && wait_ms * 1000 > (double)e->wait_p99_max_us)
+    snprintf(what, sizeof(what), "wait_p99 is %.3f s, more than %.3f s", wait_ms / 1000,
+             (double)e->wait_p99_max_us / 1e6);
+  else if (e->has_share && stream && stream->share * 1000 < (double)e->share_min_pm)
+    snprintf(what, sizeof(what), "the share of %s is %.2f%%, less than %.1f%%", e->stream,
+             stream->share * 100, (double)e->share_min_pm / 10);
+  if (what[0] == '\0')
+    return true;
+  snprintf(ret_text, size, "%s on %s, %" PRIu32 " instances, %s, limits %s: %s",
+           weir_scheme_name(row->scheme), weir_up_method_name(row->method), row->instances,
+           row->workload->name, row->set->name, what);
+  return false;
+}
