@@ -413,7 +413,7 @@ static void a_hundred_thousand_waiters_are_all_served_in_fair_order(void **state
     assert_int_equal(answer(&f)->type, i == 0 ? WEIR_MSG_GRANT : WEIR_MSG_QUEUED);
   }
   weir_coord_check(f.coord);
-  f.pools[0].limits[0].amount = f.pools[0].limits[1].amount = 2 * MANY;
+  f.pools[0].limits[0].amount = f.pools[0].limits[1].amount = UINT64_C(2) * MANY;
   event.type = WEIR_COORD_CONFIG;
   event.config = &f.config;
   step(&f, &event);
