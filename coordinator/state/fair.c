@@ -325,11 +325,24 @@ uint64_t weir_fair_weights(const struct weir_fair *f, uint32_t class)
 
 /* ---- check ---- */
 
+static void check_heap(const struct weir_fair *f, uint32_t record)
+{
+  const struct weir_fair_record *r = &f->records[record];
+  const struct weir_fair_class *class = &f->classes[r->class];
+
+  if (r->prev == WEIR_FAIR_NONE)
+    assert(r->next == WEIR_FAIR_NONE &&
+           record == (r->state == WEIR_FAIR_READY ? class->ready : class->idle));
+  else if (f->records[r->prev].child == record)
+    assert(!is_before(r, &f->records[r->prev]));
+  else
+    assert(f->records[r->prev].next == record);
+}
+
 static void check_record(const struct weir_fair *f, uint32_t record)
 {
   const struct weir_fair_record *r = &f->records[record];
   const struct weir_fair_class *class = &f->classes[r->class];
-  const uint32_t root = r->state == WEIR_FAIR_READY ? class->ready : class->idle;
   uint32_t found;
 
   assert(r->weight > 0 && r->class < f->classes_count);
@@ -338,15 +351,8 @@ static void check_record(const struct weir_fair *f, uint32_t record)
   assert(r->time <= class->time_max);
   if (record >= f->classes_count)
     assert(weir_table_find(&f->by_name, key_of(r->class, r->name), &found) && found == record);
-  if (r->state == WEIR_FAIR_HELD)
-    return;
-  if (r->prev == WEIR_FAIR_NONE) {
-    assert(root == record && r->next == WEIR_FAIR_NONE);
-  } else if (f->records[r->prev].child == record) {
-    assert(!is_before(r, &f->records[r->prev]));
-  } else {
-    assert(f->records[r->prev].next == record);
-  }
+  if (r->state != WEIR_FAIR_HELD)
+    check_heap(f, record);
 }
 
 void weir_fair_check(const struct weir_fair *f)

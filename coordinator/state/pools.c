@@ -141,6 +141,7 @@ static bool was_spent(const struct weir_pool *pool, uint32_t budget)
 static void models_move(struct weir_coord *c, const struct weir_coord_config *config,
                         weir_tstamp now)
 {
+  assert(c->pools != NULL);
   for (uint32_t i = 0; c->is_running && i < config->names_count; i++) {
     const struct weir_name_config *to = &config->names[i];
     struct weir_pool *pool = &c->pools[weir_pool_named(c, config->pools[to->pool].name)];

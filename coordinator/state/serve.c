@@ -11,7 +11,7 @@
 /* Ledgers answer in turn until none moves the start any more. */
 #define ROUNDS_MAX 16
 
-/* A place in a line is kept while something else blocks for no longer than this. */
+/* A place in a line is kept while something else blocks no longer than this after the budget. */
 #define PLACE_KEEP_US WEIR_US_PER_MIN
 
 /* ---- when ---- */
@@ -137,28 +137,37 @@ static void leave_lines(struct weir_coord *c, struct weir_pool *pool, weir_tstam
     weir_line_leave(c, weir_member_of_pool(c, pool, k), now);
 }
 
+/* Whether |budget|, which has room at |time|, is about what decides |start|. Who waits much longer
+ * for something else would only stand in the way. */
+static bool is_deciding(const struct weir_turn *turn, weir_tstamp time, weir_tstamp start)
+{
+  return start <= weir_time_add(time > turn->now ? time : turn->now, PLACE_KEEP_US);
+}
+
 /* Joins the lines for the shared budgets that block |plan|, because they are used up or others
- * stand before the pool. It keeps its place in others while all that blocks is soon over, for it
- * needs all of them at the same time; for longer it would only stand in the way. Returns whether
- * anybody stands before it. */
+ * stand before the pool, and keeps its place in those that no longer do while all that blocks is
+ * soon over: it needs all of them at the same time. Returns whether anybody stands before it. */
 static bool stand_in_lines(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
                            const struct weir_plan *plan,
                            const weir_tstamp times[WEIR_LEASE_LEDGERS], weir_tstamp start)
 {
+  const uint32_t *budgets = plan->books.budgets;
+  const weir_tstamp horizon = turn->now + WEIR_COORD_HORIZON_US;
   bool is_behind = false;
 
   for (uint32_t i = 1; i < plan->books.shared; i++)
-    is_behind = is_behind || !weir_line_is_clear(c, plan->books.budgets[i], pool->ticket);
-  if (!is_behind && start <= turn->now + WEIR_COORD_HORIZON_US)
+    is_behind = is_behind || (is_deciding(turn, times[i], start) &&
+                              !weir_line_is_clear(c, budgets[i], pool->ticket));
+  if (!is_behind && start <= horizon)
     return false;
   for (uint32_t i = 1; i < plan->books.shared; i++) {
     const uint32_t member = weir_member_of_pool(c, pool, i - 1);
+    const bool is_blocked = times[i] > horizon || !weir_line_is_clear(c, budgets[i], pool->ticket);
 
-    if (times[i] > turn->now + WEIR_COORD_HORIZON_US ||
-        !weir_line_is_clear(c, plan->books.budgets[i], pool->ticket))
-      weir_line_join(c, plan->books.budgets[i], member);
-    else if (is_behind || start > weir_time_add(turn->now, PLACE_KEEP_US))
+    if (!is_deciding(turn, times[i], start) || (is_behind && !is_blocked))
       weir_line_leave(c, member, turn->now);
+    else if (is_blocked)
+      weir_line_join(c, budgets[i], member);
   }
   return is_behind;
 }
@@ -200,7 +209,7 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
 {
   struct weir_waiting *ask = first_of(c, tenant);
   const struct weir_cost asked = weir_ask_cost(ask);
-  weir_tstamp times[WEIR_LEASE_LEDGERS], start;
+  weir_tstamp times[WEIR_LEASE_LEDGERS] = {0}, start;
   struct weir_plan plan;
   bool is_behind;
 
@@ -260,7 +269,7 @@ void weir_serve_parked(struct weir_coord *c, struct weir_turn *turn, struct weir
   const struct weir_waiting *ask = first_of(c, index);
   struct weir_pool *pool = &c->pools[weir_tenant_pool(c, index)];
   const struct weir_cost asked = weir_ask_cost(ask);
-  weir_tstamp times[WEIR_LEASE_LEDGERS];
+  weir_tstamp times[WEIR_LEASE_LEDGERS] = {0};
   struct weir_plan plan;
 
   weir_plan_open(c, pool, tenant->budget, &asked, &plan);

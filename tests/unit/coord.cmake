@@ -3,7 +3,7 @@ foreach(module ring trail day ledger gates learn)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_ledger)
 endforeach()
 # The coordinator's pure machine, in virtual time.
-weir_test(unit.calendar LABEL unit SOURCES unit/test_calendar.c USES weir_coord)
-foreach(module coord coord_standing grant)
+foreach(module calendar fair bias coord coord_reload coord_tenants coord_budgets coord_standing
+               grant)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()

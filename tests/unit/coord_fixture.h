@@ -11,8 +11,15 @@
 #define SECOND WEIR_US_PER_S
 #define MINUTE WEIR_US_PER_MIN
 
-static const struct weir_coord_bounds small_bounds = {
-    .pools_max = 4, .names_max = 8, .sessions_max = 8, .asks_max = 64, .leases_max = 64};
+static const struct weir_coord_bounds small_bounds = {.pools_max = 4,
+                                                      .names_max = 8,
+                                                      .sessions_max = 8,
+                                                      .asks_max = 64,
+                                                      .leases_max = 64,
+                                                      .budgets_max = 4,
+                                                      .tenants_max = 16};
+
+static const struct weir_coord_start first_start = {.epoch = 1, .seed = 42};
 
 struct fixture {
   void *storage;
@@ -20,6 +27,8 @@ struct fixture {
   struct weir_coord_update update;
   struct weir_pool_config pools[4];
   struct weir_name_config names[8];
+  struct weir_budget_config budgets[4];
+  struct weir_tenant_config tenants[8];
   struct weir_coord_config config;
   weir_tstamp now;
   uint64_t mark;
@@ -149,6 +158,24 @@ static inline enum weir_msg_type fixture_ask(struct fixture *f, uint64_t route, 
   return f->update.count > 0 ? f->update.sends[f->update.count - 1].msg.type : 0;
 }
 
+/* An ask on route 9 in somebody's name. */
+static inline enum weir_msg_type fixture_ask_as(struct fixture *f, uint64_t session, uint64_t seq,
+                                                const char *tenant, const char *model,
+                                                uint64_t tokens, weir_duration deadline)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_ASK, .session = session, .mark = ++f->mark};
+
+  strcpy(msg.ask.model, model);
+  strcpy(msg.ask.tenant, tenant);
+  msg.ask.seq = seq;
+  msg.ask.class = WEIR_CLASS_ONLINE;
+  msg.ask.requests = 1;
+  msg.ask.input_tokens = tokens;
+  msg.ask.deadline_us = deadline;
+  fixture_send(f, 9, &msg);
+  return f->update.count > 0 ? f->update.sends[f->update.count - 1].msg.type : 0;
+}
+
 static inline void fixture_settle(struct fixture *f, uint64_t route, uint64_t session, uint64_t seq,
                                   bool is_sent, uint64_t tokens, enum weir_outcome outcome)
 {
@@ -161,6 +188,60 @@ static inline void fixture_settle(struct fixture *f, uint64_t route, uint64_t se
   msg.settle.input_tokens = tokens;
   msg.settle.outcome = outcome;
   fixture_send(f, route, &msg);
+}
+
+static inline const struct weir_msg *answer(const struct fixture *f)
+{
+  if (f->update.count == 0)
+    abort();
+  return &f->update.sends[f->update.count - 1].msg;
+}
+
+static inline uint64_t counter(const struct fixture *f, enum weir_counter which)
+{
+  return weir_coord_counter(f->coord, which);
+}
+
+static inline void reload(struct fixture *f)
+{
+  struct weir_coord_event event = {.type = WEIR_COORD_CONFIG, .now = f->now, .config = &f->config};
+
+  if (weir_coord_step(f->coord, &event, &f->update) != WEIR_OK)
+    abort();
+  weir_coord_check(f->coord);
+  fixture_run(f, f->now);
+}
+
+/* A second pool, open for use, with a model of its own. */
+static inline void add_other_pool(struct fixture *f)
+{
+  f->pools[1] = f->pools[0];
+  strcpy(f->pools[1].name, "other");
+  strcpy(f->names[2].name, "gemini/other");
+  strcpy(f->names[2].model, "gemini/other");
+  f->names[2].pool = 1;
+  f->config.pools_count = 2;
+  f->config.names_count = 3;
+}
+
+/* Two requests and 60,000 input tokens a minute: for tests that fill a window at once. */
+static inline int set_up(void **state)
+{
+  struct fixture *f = malloc(sizeof(*f));
+
+  *f = fixture_of(2, 60000);
+  f->config.pools = f->pools;
+  f->config.names = f->names;
+  fixture_start(f, &small_bounds, &first_start);
+  *state = f;
+  return 0;
+}
+
+static inline int tear_down(void **state)
+{
+  fixture_free(*state);
+  free(*state);
+  return 0;
 }
 
 #endif

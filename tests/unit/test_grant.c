@@ -10,59 +10,95 @@
 
 #include "coord_fixture.h"
 
-static uint64_t slots[WEIR_LIMITS_MAX * WEIR_RING_SLOTS];
+static uint64_t slots[WEIR_LEDGER_SLOTS];
+static struct weir_calendar calendar;
+
+static struct weir_instant at(weir_tstamp now, uint64_t number)
+{
+  return (struct weir_instant){.at = now, .number = number, .calendar = &calendar};
+}
 
 static struct weir_ledger ledger_of(uint64_t rpm, uint64_t tpm, weir_tstamp now)
 {
-  const struct weir_pool_config config = {
-      .name = "p",
-      .limits_count = 2,
-      .limits = {{.dimension = WEIR_DIMENSION_REQUESTS, .window_us = MINUTE, .amount = rpm},
-                 {.dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = MINUTE, .amount = tpm}},
-      .ttl_us = 2 * SECOND,
-      .jitter_us = 100 * MS};
+  const struct weir_limit_config limits[] = {
+      {.dimension = WEIR_DIMENSION_REQUESTS, .window_us = MINUTE, .amount = rpm},
+      {.dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = MINUTE, .amount = tpm}};
+  const struct weir_rules_config rules = {.profile = WEIR_PROFILE_WINDOW};
+  const struct weir_ledger_config config = {
+      .limits_count = 2, .limits = limits, .rules = &rules, .hold_us = 2 * SECOND + 100 * MS};
+  const struct weir_instant instant = at(now, 0);
   struct weir_ledger l;
 
-  weir_ledger_init(&l, slots, &config, now);
+  weir_calendar_init(&calendar);
+  weir_ledger_init(&l, slots, &config, &instant);
   return l;
+}
+
+/* A request of 10 tokens that may arrive from |start| on. */
+static struct weir_ledger_entry entry_of(uint64_t number, weir_tstamp start)
+{
+  struct weir_ledger_entry entry = {.number = number,
+                                    .start = start,
+                                    .arrival_max = start + 2 * SECOND + 100 * MS,
+                                    .is_open = true};
+
+  entry.cost.requests = 1;
+  entry.cost.input_tokens = 10;
+  entry.reserve = entry.cost;
+  return entry;
+}
+
+static weir_tstamp earliest(struct weir_ledger *l, uint64_t number, weir_tstamp now)
+{
+  const struct weir_ledger_entry entry = entry_of(number, now);
+  const struct weir_instant instant = at(now, number);
+
+  return weir_ledger_earliest(l, &entry, 2 * SECOND + 100 * MS, now, &instant, NULL);
 }
 
 static void a_lease_never_starts_before_one_that_was_taken_earlier(void **state)
 {
   struct weir_ledger l = ledger_of(1, 1000, SECOND);
-  const struct weir_cost call = {1, 10, 0}, nothing = {0};
-  struct weir_ledger_entry first, second;
-  weir_tstamp later, now;
+  struct weir_ledger_entry entries[2] = {entry_of(0, SECOND)}, after;
+  struct weir_instant instant = at(SECOND, 0);
+  uint8_t both[2];
+  weir_tstamp later;
 
   (void)state;
-  weir_ledger_take(&l, &call, SECOND, SECOND, &first);
-  later = weir_ledger_earliest(&l, &call, SECOND, SECOND, NULL);
+  weir_ledger_take(&l, &entries[0], &instant, &both[0]);
+  later = earliest(&l, 1, SECOND);
   assert_true(later > SECOND + MINUTE);
-  now = later - WEIR_COORD_HORIZON_US;
-  weir_ledger_take(&l, &call, later, now, &second);
+  instant = at(later - WEIR_COORD_HORIZON_US, 1);
+  entries[1] = entry_of(1, later);
+  weir_ledger_take(&l, &entries[1], &instant, &both[1]);
   /* Both come back unused: now anything fits at once, but its turn is after theirs. */
-  weir_ledger_settle(&l, &first, &nothing, 0, now);
-  weir_ledger_settle(&l, &second, &nothing, 0, now);
+  instant.number = 2;
+  for (int i = 0; i < 2; i++) {
+    after = entries[i];
+    after.is_void = true;
+    after.is_open = false;
+    weir_ledger_settle(&l, &entries[i], &after, &instant, &both[i]);
+  }
   assert_int_equal(l.limits[0].ring.used, 0);
-  assert_true(weir_ledger_earliest(&l, &call, now, now, NULL) == later);
+  assert_true(earliest(&l, 2, instant.at) == later);
 }
 
 static void a_settle_cannot_claim_an_arrival_before_the_start_or_after_the_end(void **state)
 {
   struct weir_ledger l = ledger_of(1, 1000, 10 * SECOND);
-  const struct weir_cost call = {1, 10, 0};
-  struct weir_ledger_entry entry;
-  weir_tstamp end;
+  struct weir_ledger_entry entry = entry_of(0, 10 * SECOND), after = entry;
+  struct weir_instant instant = at(10 * SECOND, 0);
+  uint8_t both;
 
   (void)state;
-  weir_ledger_take(&l, &call, 10 * SECOND, 10 * SECOND, &entry);
-  end = entry.arrival_max;
-  weir_ledger_settle(&l, &entry, &call, WEIR_NEVER, 11 * SECOND);
-  assert_true(entry.arrival_max == end);
-  weir_ledger_settle(&l, &entry, &call, 0, 11 * SECOND);
-  assert_true(entry.arrival_max == 10 * SECOND);
-  assert_true(weir_ledger_earliest(&l, &call, 11 * SECOND, 11 * SECOND, NULL) >
-              10 * SECOND + MINUTE);
+  weir_ledger_take(&l, &entry, &instant, &both);
+  instant = at(11 * SECOND, 1);
+  weir_ledger_narrow(&after, WEIR_NEVER);
+  assert_true(after.arrival_max == entry.arrival_max);
+  weir_ledger_narrow(&after, 0);
+  assert_true(after.arrival_max == 10 * SECOND);
+  weir_ledger_settle(&l, &entry, &after, &instant, &both);
+  assert_true(earliest(&l, 1, 11 * SECOND) > 10 * SECOND + MINUTE);
 }
 
 /* One request a second is granted and used at once; the next one waits for the window. */

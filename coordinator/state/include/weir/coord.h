@@ -7,7 +7,8 @@
  * No clock, socket, heap or randomness of its own: equal events give equal updates.
  *
  * Owner: the caller owns the storage, the event and the update; the machine keeps no pointer into
- * an event. One thread. Cost of a step: O(log n) in asks and leases, plus the grants it makes.
+ * an event. One thread. Cost of a step: O(log n) in asks, leases and tenants, plus the grants it
+ * makes; a CONFIG also looks at all pools, budgets, names and tenants, not at asks or leases.
  */
 #ifndef WEIR_COORD_H
 #define WEIR_COORD_H

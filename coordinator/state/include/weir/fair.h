@@ -74,6 +74,8 @@ void weir_fair_weigh(struct weir_fair *f, uint32_t record, uint32_t weight);
 
 /* weir_fair_hold keeps |record| until weir_fair_drop; they count. */
 void weir_fair_hold(struct weir_fair *f, uint32_t record);
+
+/* weir_fair_drop ends a weir_fair_hold. Precondition of the last: |record| is not ready. */
 void weir_fair_drop(struct weir_fair *f, uint32_t record);
 
 /* weir_fair_ready makes |record|, which is held, wait for its turn; no effect when it does. */
