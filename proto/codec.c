@@ -98,6 +98,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [7] = TOKENS(ask.output_tokens),
                 [8] = DURATION(ask.deadline_us),
                 [9] = TEXT(ask.tenant),
+                [10] = BOOL(ask.is_standing),
             },
         [WEIR_MSG_GRANT] =
             {

@@ -331,7 +331,7 @@ static uint64_t read_number(const struct weir_conf_section *section, const char 
 
 uint64_t weir_conf_number(const struct weir_conf_section *section, const char *key)
 {
-  const struct weir_conf_key *known = key_find(section->path, key);
+  const struct weir_conf_key *known = key_find(section->reader, section->path, key);
   assert(known != NULL);
   return read_number(section, key, known->type, known->range);
 }

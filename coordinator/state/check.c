@@ -100,6 +100,33 @@ static void check_line(const struct weir_coord *c, uint32_t budget)
   assert(count == line->count && (count == 0 || line->last == prev));
 }
 
+/* What is out unused ahead of need, over all pools and over all budgets. */
+static void check_standing(const struct weir_coord *c)
+{
+  struct weir_cost of_pools = {0}, of_budgets = {0};
+
+  for (uint32_t i = 0; i < c->lease_timers.count; i++) {
+    const struct weir_held *lease = (const struct weir_held *)(const void *)c->lease_timers.heap[i];
+    const struct weir_cost cost = weir_standing_cost(&lease->entry);
+
+    assert(lease->is_standing || !lease->is_unused);
+    for (uint32_t k = 0; lease->is_unused && k < lease->books_count; k++)
+      weir_cost_add(k == 0 ? &of_pools : &of_budgets, &cost);
+  }
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    if (c->pools[i].state != WEIR_POOL_FREE)
+      weir_cost_sub(&of_pools, &c->pools[i].standing);
+  }
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
+    if (c->budgets[i].state != WEIR_POOL_FREE)
+      weir_cost_sub(&of_budgets, &c->budgets[i].standing);
+  }
+  assert(of_pools.requests == 0 && of_pools.input_tokens == 0 && of_pools.output_tokens == 0 &&
+         of_pools.spend == 0);
+  assert(of_budgets.requests == 0 && of_budgets.input_tokens == 0 &&
+         of_budgets.output_tokens == 0 && of_budgets.spend == 0);
+}
+
 static void check_budgets(const struct weir_coord *c)
 {
   uint64_t charged = 0, counted = 0;
@@ -125,6 +152,7 @@ void weir_coord_check(const struct weir_coord *c)
   uint32_t leases = check_pools(c), of_sessions = 0, open = 0, asks = 0;
 
   check_budgets(c);
+  check_standing(c);
   weir_fair_check(&c->fair);
   for (uint32_t i = 0; i < c->bounds.sessions_max; i++) {
     const struct weir_session *s = &c->sessions[i];
@@ -177,6 +205,7 @@ uint64_t weir_coord_digest(const struct weir_coord *c)
     if (pool->state == WEIR_POOL_FREE)
       continue;
     mix(&hash, pool->grants);
+    mix(&hash, pool->standing.requests);
     mix_ledger(&hash, &pool->ledger);
     for (int class = 1; class < WEIR_CLASS_MAX; class ++)
       mix(&hash, pool->queue[class].count);

@@ -44,7 +44,10 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   lease->entry = plan->entry;
   lease->entry.number = c->lease_number;
   lease->entry.arrival_max = lease->entry.start + plan->hold_us;
+  lease->is_standing = lease->is_unused = false;
   books_take(c, turn, lease, &plan->books);
+  if (taken.is_standing)
+    weir_standing_begin(c, lease);
   turn->instant.number = ++c->lease_number;
   err = weir_table_put(&c->calls, weir_call_key(taken.session, taken.seq),
                        index_of(c, lease) | WEIR_CALL_LEASE);
@@ -116,6 +119,7 @@ static void replace(struct weir_coord *c, struct weir_turn *turn, struct weir_he
 {
   struct weir_books books;
 
+  weir_standing_end(c, lease);
   weir_books_of_lease(c, lease, &books);
   for (uint32_t i = 0; i < books.count; i++)
     weir_ledger_settle(books.ledgers[i], &lease->entry, after, &turn->instant, &lease->both[i]);
@@ -219,7 +223,8 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
   replace(c, turn, lease, &after);
   look_around(c, lease, turn->now);
   if (!after.is_open) {
-    if (after.is_known && !after.is_void)
+    /* One ahead of need was asked as large as calls may be: that is no estimate of this call. */
+    if (after.is_known && !after.is_void && !lease->is_standing)
       weir_bias_learn(&pool->bias, &after.reserve, &after.cost);
     c->counters[settle->is_sent ? WEIR_COUNTER_SETTLED : WEIR_COUNTER_SETTLED_UNUSED]++;
     release(c, turn, lease);

@@ -7,6 +7,7 @@
  *   session.c  who talks: HELLO, PING, BYE, silence
  *   queue.c    who waits: ASK, CANCEL, ETAs, deadlines
  *   serve.c    who is next, and when: order of service, parking, grants
+ *   standing.c leases ahead of need: only out of what is to spare
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   show.c     what people see: SHOW
  *   check.c    what must hold after every event
@@ -68,6 +69,7 @@ struct weir_waiting {
   uint32_t requests, input_tokens, output_tokens;
   uint32_t session, tenant;
   uint32_t name, name_born; /* of its model: a reload may have given the place to another name */
+  bool is_standing;
   struct weir_link in_tenant, in_session;
 };
 
@@ -87,6 +89,8 @@ struct weir_held {
   uint64_t charged; /* to its tenant's virtual time */
   struct weir_ledger_entry entry;
   weir_duration ttl_us;
+  bool is_standing; /* asked ahead of need: as large as calls are at most */
+  bool is_unused;   /* and not known to be used yet: counted in |standing| of its books */
   uint8_t books_count, books_shared;
   uint8_t both[WEIR_LEASE_LEDGERS]; /* what each ledger has to remember */
   uint32_t budgets[WEIR_LEASE_LEDGERS];
@@ -134,6 +138,7 @@ struct weir_pool {
   uint64_t ticket;             /* its rank in lines; 0: none yet */
   struct weir_place places[WEIR_POOL_BUDGETS];
   uint32_t leases_count;
+  struct weir_cost standing; /* leases ahead of need that are out unused */
   uint64_t grants, rejected_429;
 };
 
@@ -144,6 +149,7 @@ struct weir_budget {
   struct weir_ledger ledger;
   struct weir_list line; /* of those whom it blocks, by their tickets */
   uint32_t leases_count;
+  struct weir_cost standing; /* as a pool's */
 };
 
 /* A name keeps its place as long as it is configured. */
@@ -338,6 +344,18 @@ void weir_serve_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_p
 void weir_serve_parked(struct weir_coord *c, struct weir_turn *turn, struct weir_tenant *tenant);
 /* weir_serve_unstarve has every queue looked at, because the place of a lease is free again. */
 void weir_serve_unstarve(struct weir_coord *c, weir_tstamp now);
+
+/* standing.c */
+/* weir_standing_is_spare tells whether |ask| may have a lease ahead of need, out of |pool| and the
+ * budgets of |tenant|. */
+bool weir_standing_is_spare(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                            uint32_t tenant, const struct weir_msg_ask *ask);
+/* weir_standing_begin counts |lease|, which nobody uses yet, in its books. */
+void weir_standing_begin(struct weir_coord *c, struct weir_held *lease);
+/* weir_standing_end takes |lease| out of that count: it is used, or over. No effect otherwise. */
+void weir_standing_end(struct weir_coord *c, struct weir_held *lease);
+/* weir_standing_cost returns what |entry| is charged at most. */
+struct weir_cost weir_standing_cost(const struct weir_ledger_entry *entry);
 
 /* lease.c */
 /* weir_lease_take turns |ask| into a lease by |plan|, which has a start; |ask| is gone afterwards.

@@ -211,6 +211,7 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   waiting->name = name;
   waiting->name_born = c->names[name].born;
   waiting->seq = ask->seq;
+  waiting->is_standing = ask->is_standing;
   waiting->requests = (uint32_t)ask->requests;
   waiting->input_tokens = (uint32_t)ask->input_tokens;
   waiting->output_tokens = (uint32_t)ask->output_tokens;
@@ -341,6 +342,11 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
     deny(c, turn, s, ask->seq, WEIR_DENIAL_QUEUE_FULL, turn->now, pool, NULL);
     return;
   }
+  if (ask->is_standing && !weir_standing_is_spare(c, turn, pool, tenant, ask)) {
+    deny(c, turn, s, ask->seq, WEIR_DENIAL_BUSY, turn->now, pool, NULL);
+    weir_fair_drop(&c->fair, tenant);
+    return;
+  }
   if (!admit(c, turn, s, ask, name, tenant, &at, &ahead)) {
     weir_fair_drop(&c->fair, tenant);
     return;
@@ -348,6 +354,10 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
   weir_serve_pool(c, turn, pool);
   if (weir_table_find(&c->calls, weir_call_key((uint32_t)(s - c->sessions), ask->seq), &call) &&
       !(call & WEIR_CALL_LEASE)) {
+    if (ask->is_standing) {
+      weir_queue_deny(c, turn, &c->asks[call], WEIR_DENIAL_BUSY, turn->now, NULL);
+      return;
+    }
     send_queued(turn, s, ask->seq, at, ahead);
     c->counters[WEIR_COUNTER_QUEUED]++;
   }

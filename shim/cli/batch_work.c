@@ -108,6 +108,7 @@ static enum ending denial_judge(struct worker *worker, const struct weir_respons
   case WEIR_DENIAL_NO_POOL:
   case WEIR_DENIAL_DEADLINE:
   case WEIR_DENIAL_FINISHED:
+  case WEIR_DENIAL_BUSY:
   case WEIR_DENIAL_MAX:
     break;
   }

@@ -28,6 +28,12 @@
  * the generators of the C library alone. A libcurl before 7.87 that uses OpenSSL may raise SIGPIPE
  * when a provider hangs up: a program that runs with one has to ignore that signal.
  *
+ * Wallets: where online requests of one model and tenant come steadily, the library takes a few
+ * leases ahead of need, so that the next requests start without a round trip. It does so only while
+ * the coordinator has room to spare and nobody waits there, and gives back within about a second
+ * what is not used. Batch work, acquires of several requests, and pools with windows about as short
+ * as a call have none.
+ *
  * fork(): a handle works on in a child, as a new instance with its own connection; leases and
  * waiting acquires stay with the parent. Fork does not wait for the network.
  *
@@ -118,7 +124,8 @@ enum weir_denial {
   WEIR_DENIAL_DEADLINE = 3,   /* its earliest start lies past its deadline */
   WEIR_DENIAL_QUEUE_FULL = 4, /* too many wait already */
   WEIR_DENIAL_FINISHED = 5,   /* internal: never reported */
-  WEIR_DENIAL_CLOSED = 6      /* the pool takes no asks (removed, or shutting down) */
+  WEIR_DENIAL_CLOSED = 6,     /* the pool takes no asks (removed, or shutting down) */
+  WEIR_DENIAL_BUSY = 7        /* internal: never reported */
 };
 
 /* How a call ended. */
@@ -184,6 +191,8 @@ struct weir_options {
   uint32_t is_without_retries; /* 1: weir_call tries once, whatever retries_max says */
   weir_log_fn *log;            /* NULL: nothing is logged */
   void *log_context;
+  uint32_t wallet_max;        /* leases held ahead for one model and tenant; 0: 8; at most 64 */
+  uint32_t is_without_wallet; /* 1: none, whatever wallet_max says */
 };
 
 /* weir_open makes a handle; the connection is made later, by the first acquire, so that a process
@@ -191,7 +200,8 @@ struct weir_options {
  *
  * Fails with:
  *   WEIR_EINVAL   |ret_weir| is NULL, a size is wrong, or the name is not printable or too long
- *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, or retries_max above 100
+ *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, retries_max above 100, or wallet_max
+ *                 above 64
  *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port
  *   WEIR_ENOMEM   out of memory
  * Blocks: no. The caller owns *ret_weir and ends it with weir_close. Since 0.1. */
@@ -261,7 +271,7 @@ struct weir_ask {
   uint64_t output_tokens;     /* upper bound (max_tokens) or estimate, at most 2^30 */
   uint64_t max_wait_ms;       /* the request has to start within this; 0: the option's value */
   uint32_t is_immediate;      /* 1: now or never; max_wait_ms then only bounds the round trip to
-                                 the coordinator */
+                                 the coordinator, which a lease held ahead of need saves */
   const char *tenant;         /* on whose behalf, for fair shares: at most 31 printable ASCII
                                  characters; NULL: nobody in particular */
 };

@@ -35,6 +35,7 @@
 #define WEIR_SETTLEMENTS_MAX 4096
 #define WEIR_PROVIDERS_MAX   32
 #define WEIR_RATIOS_MAX      64
+#define WEIR_WALLET_DEFAULT  8
 #define WEIR_IDLE_MAX        64 /* HTTP handles kept with their connections */
 
 #define WEIR_ENDPOINT_DEFAULT "ipc:///run/weir/weir.sock"
@@ -92,6 +93,7 @@ struct weir {
   char name[WEIR_NAME_SIZE]; /* "": made from the process at the first acquire */
   uint64_t max_wait_ms;
   uint32_t retries_max;
+  uint32_t wallet_max; /* 0: none */
   weir_log_fn *log;
   void *log_context;
 
@@ -127,6 +129,7 @@ void weir_log(const struct weir *w, enum weir_level level, const char *format, .
     __attribute__((format(printf, 3, 4)));
 
 /* The sizes of structs in programs that are older than their last members. */
+#define WEIR_OPTIONS_SIZE_FIRST    offsetof(struct weir_options, wallet_max)
 #define WEIR_ASK_SIZE_FIRST        offsetof(struct weir_ask, tenant)
 #define WEIR_LEASE_SIZE_FIRST      offsetof(struct weir_lease, is_reported)
 #define WEIR_SETTLEMENT_SIZE_FIRST offsetof(struct weir_settlement, stated_limit)

@@ -140,6 +140,7 @@ const char *weir_denial_text(const struct weir_denied *denied, char *ret_text, s
     snprintf(ret_text, size, "the pool takes no requests: it was removed, or is shutting down");
     break;
   case WEIR_DENIAL_FINISHED:
+  case WEIR_DENIAL_BUSY:
   case WEIR_DENIAL_MAX:
   default:
     snprintf(ret_text, size, "denied");

@@ -218,11 +218,10 @@ bool weir_is_printable(const char *text, size_t size_max)
 
 static int check_options(const struct weir_options *options)
 {
-  if (options->size != sizeof(*options))
-    return WEIR_EINVAL;
   if (options->name && !weir_is_printable(options->name, WEIR_NAME_SIZE))
     return WEIR_EINVAL;
-  if (options->max_wait_ms > WEIR_WAIT_MAX_MS || options->retries_max > RETRIES_MAX)
+  if (options->max_wait_ms > WEIR_WAIT_MAX_MS || options->retries_max > RETRIES_MAX ||
+      options->wallet_max > WEIR_CLIENT_WALLET_MAX)
     return WEIR_ERANGE;
   return WEIR_OK;
 }
@@ -263,6 +262,9 @@ static int set_options(struct weir *w, const struct weir_options *options)
   w->retries_max = options->retries_max ? options->retries_max : RETRIES_DEFAULT;
   if (options->is_without_retries)
     w->retries_max = 0;
+  w->wallet_max = options->wallet_max ? options->wallet_max : WEIR_WALLET_DEFAULT;
+  if (options->is_without_wallet)
+    w->wallet_max = 0;
   seed_rng(w);
   return weir_providers_init(w);
 }
@@ -285,14 +287,14 @@ static void free_handle(struct weir *w)
 int weir_open(const struct weir_options *options, struct weir **ret_weir)
 {
   static const struct weir_options defaults = WEIR_INIT(struct weir_options);
+  struct weir_options own;
   struct weir *w;
   int err;
 
-  if (!ret_weir)
+  if (!ret_weir ||
+      !weir_sized_read(options ? options : &defaults, WEIR_OPTIONS_SIZE_FIRST, &own, sizeof(own)))
     return WEIR_EINVAL;
-  if (!options)
-    options = &defaults;
-  err = check_options(options);
+  err = check_options(&own);
   if (err)
     return err;
   w = calloc(1, sizeof(*w));
@@ -302,7 +304,7 @@ int weir_open(const struct weir_options *options, struct weir **ret_weir)
   pthread_mutex_init(&w->lock, NULL);
   init_conditions(w);
   w->ready_fd = w->worker.wake_fd = -1;
-  err = set_options(w, options);
+  err = set_options(w, &own);
   if (err) {
     free_handle(w);
     return err;

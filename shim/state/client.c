@@ -22,16 +22,22 @@ struct parts {
   struct weir_settlement_kept *settlements;
 };
 
+/* Callers' calls, and what stands for all wallets together. */
+static uint32_t records_of(const struct weir_client_config *config)
+{
+  return config->calls_max + WEIR_CLIENT_WALLETS * config->wallet_max;
+}
+
 static size_t lay_out(uint8_t *base, const struct weir_client_config *config, struct parts *p)
 {
   size_t size = 0;
 
   p->client = place(base, &size, sizeof(struct weir_client));
   p->marks = place(base, &size, WEIR_CLIENT_MARKS * sizeof(struct weir_client_mark));
-  p->heap = place(base, &size, config->calls_max * sizeof(struct weir_pq_node *));
+  p->heap = place(base, &size, records_of(config) * sizeof(struct weir_pq_node *));
   p->by_cookie = place(base, &size, weir_table_size(config->calls_max));
-  p->by_seq = place(base, &size, weir_table_size(config->calls_max));
-  p->calls = place(base, &size, config->calls_max * sizeof(struct weir_call));
+  p->by_seq = place(base, &size, weir_table_size(records_of(config)));
+  p->calls = place(base, &size, records_of(config) * sizeof(struct weir_call));
   p->settlements =
       place(base, &size, config->settlements_max * sizeof(struct weir_settlement_kept));
   return size;
@@ -52,6 +58,7 @@ struct weir_client *weir_client_init(void *storage, const struct weir_client_con
   struct weir_client *c;
 
   assert(config->calls_max > 0 && config->settlements_max > 0);
+  assert(config->wallet_max <= WEIR_CLIENT_WALLET_MAX);
   lay_out(storage, config, &p);
   c = p.client;
   memset(c, 0, sizeof(*c));
@@ -67,8 +74,10 @@ struct weir_client *weir_client_init(void *storage, const struct weir_client_con
   for (int class = 0; class < WEIR_CLASS_MAX; class ++)
     c->waiting[class] = empty;
   weir_table_init(&c->by_cookie, p.by_cookie, config->calls_max);
-  weir_table_init(&c->by_seq, p.by_seq, config->calls_max);
-  weir_pq_init(&c->timers, p.heap, config->calls_max);
+  for (uint32_t i = 0; i < WEIR_CLIENT_WALLETS; i++)
+    c->wallets[i].held = empty;
+  weir_table_init(&c->by_seq, p.by_seq, records_of(config));
+  weir_pq_init(&c->timers, p.heap, records_of(config));
   return c;
 }
 
@@ -164,7 +173,7 @@ static void on_received(struct weir_client *c, const struct weir_client_event *e
   if (msg->type == WEIR_MSG_GRANT)
     weir_call_granted(c, msg, event->now);
   else if (msg->type == WEIR_MSG_QUEUED)
-    weir_call_queued(c, &msg->queued);
+    weir_call_queued(c, &msg->queued, event->now);
   else if (msg->type == WEIR_MSG_DENY)
     weir_call_denied(c, &msg->deny, event->now, update);
 }
@@ -218,6 +227,8 @@ enum weir_err weir_client_step(struct weir_client *c, const struct weir_client_e
   /* After the event: a message that has just come breaks the silence. */
   if (c->state == WEIR_CLIENT_OPEN && event->now >= c->silent_at)
     connect_at(c, event->now);
+  if (c->state != WEIR_CLIENT_OPEN)
+    weir_wallet_withdraw(c);
   if (!c->is_closing)
     weir_call_due(c, event->now, update);
   weir_send_fill(c, event->now, update);
@@ -255,8 +266,12 @@ void weir_client_show(const struct weir_client *c, struct weir_client_status *re
   ret_status->epoch = c->epoch;
   ret_status->sessions = c->sessions;
   ret_status->settlements_dropped = c->settlements_dropped;
-  ret_status->calls = c->calls_count;
+  ret_status->calls = c->calls_count - c->standing_count;
   ret_status->settlements = (uint32_t)(c->settlements_tail - c->settlements_head);
+  ret_status->standing = 0;
+  for (uint32_t i = 0; i < c->wallets_count; i++)
+    ret_status->standing += c->wallets[i].held.count;
+  ret_status->claims = c->claims;
 }
 
 /* Walks a list and returns how many of it were sent in this session. */
@@ -299,21 +314,30 @@ static void check_settlements(const struct weir_client *c)
   assert(c->settlements_tail - c->settlements_head <= c->config.settlements_max);
 }
 
+/* Returns whether it has a cookie. */
+static bool check_call(const struct weir_client *c, const struct weir_call *call)
+{
+  const bool has_timer = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WITHDRAWN;
+  const bool has_seq = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WAITING;
+  const bool has_cookie = has_timer && !call->ask.is_standing;
+  const uint32_t index = weir_call_index(c, call);
+  uint32_t found;
+
+  assert((call->timer.pos != 0) == has_timer);
+  assert(!has_cookie || (weir_table_find(&c->by_cookie, call->cookie, &found) && found == index));
+  assert(!has_seq || (weir_table_find(&c->by_seq, call->ask.seq, &found) && found == index));
+  assert(call->state != WEIR_CALL_LEASED || call->start_at < call->expires_at);
+  assert(call->state != WEIR_CALL_STANDING || call->ask.is_standing);
+  return has_cookie;
+}
+
 void weir_client_check(const struct weir_client *c)
 {
-  uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0;
+  uint32_t states[WEIR_CALL_MAX] = {0}, flying[WEIR_CLASS_MAX] = {0}, waiting = 0, cookies = 0;
 
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
-    const struct weir_call *call = &c->calls[i];
-    const bool has_timer = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WITHDRAWN;
-    const bool has_seq = call->state != WEIR_CALL_FREE && call->state != WEIR_CALL_WAITING;
-    uint32_t found;
-
-    assert((call->timer.pos != 0) == has_timer);
-    assert(!has_timer || (weir_table_find(&c->by_cookie, call->cookie, &found) && found == i));
-    assert(!has_seq || (weir_table_find(&c->by_seq, call->ask.seq, &found) && found == i));
-    assert(call->state != WEIR_CALL_LEASED || call->start_at < call->expires_at);
-    states[call->state]++;
+    cookies += check_call(c, &c->calls[i]);
+    states[c->calls[i].state]++;
   }
   for (int class = WEIR_CLASS_ONLINE; class < WEIR_CLASS_MAX; class ++) {
     check_list(c, &c->waiting[class], WEIR_CALL_WAITING, NULL);
@@ -325,15 +349,16 @@ void weir_client_check(const struct weir_client *c)
   assert(c->asked.count == states[WEIR_CALL_ASKED]);
   assert(c->withdrawn.count == states[WEIR_CALL_WITHDRAWN]);
   assert(c->calls_count + states[WEIR_CALL_FREE] == c->calls_fresh);
-  assert(c->calls_count <= c->config.calls_max);
-  assert(c->by_cookie.count == c->calls_count - states[WEIR_CALL_WITHDRAWN]);
+  assert(c->calls_count - c->standing_count <= c->config.calls_max);
+  assert(c->by_cookie.count == cookies);
   assert(c->by_seq.count == c->calls_count - states[WEIR_CALL_WAITING]);
-  assert(c->timers.count == c->by_cookie.count);
+  assert(c->timers.count == c->calls_count - states[WEIR_CALL_WITHDRAWN]);
   if (c->state == WEIR_CLIENT_OPEN) {
     assert(memcmp(flying, c->flying, sizeof(flying)) == 0);
     assert(flying[WEIR_CLASS_ONLINE] + flying[WEIR_CLASS_BATCH] <= c->credit);
   }
   check_settlements(c);
+  weir_wallet_check(c);
 }
 
 /* FNV-1a over words. */
@@ -364,7 +389,9 @@ uint64_t weir_client_digest(const struct weir_client *c)
                             c->settlements_head,
                             c->settlements_cursor,
                             c->settlements_tail,
-                            c->settlements_dropped};
+                            c->settlements_dropped,
+                            c->standing_count,
+                            c->claims};
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
   for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
@@ -376,6 +403,12 @@ uint64_t weir_client_digest(const struct weir_client *c)
       continue;
     hash = mix(mix(mix(hash, i), call->state), call->ask.seq);
     hash = mix(mix(hash, call->deadline), call->expires_at);
+  }
+  for (uint32_t i = 0; i < c->wallets_count; i++) {
+    const struct weir_wallet *w = &c->wallets[i];
+
+    hash = mix(mix(mix(hash, w->asked_at), w->gap_us), w->quiet_until);
+    hash = mix(mix(mix(hash, w->input.mean_8), w->output.mean_8), w->wanted);
   }
   return hash;
 }

@@ -82,6 +82,8 @@ static void leave(struct weir_client *c, struct weir_call *call)
   case WEIR_CALL_ASKED:
     if (is_sent(c, call))
       c->flying[call->ask.class]--;
+    if (call->ask.is_standing)
+      c->wallets[call->wallet].asked--;
     list_remove(c, &c->asked, call);
     break;
   case WEIR_CALL_WITHDRAWN:
@@ -90,6 +92,9 @@ static void leave(struct weir_client *c, struct weir_call *call)
   case WEIR_CALL_LEASED:
     if (call->has_interim)
       list_remove(c, &c->interim, call);
+    break;
+  case WEIR_CALL_STANDING:
+    list_remove(c, &c->wallets[call->wallet].held, call);
     break;
   case WEIR_CALL_HELD:
     break;
@@ -104,7 +109,9 @@ static void release(struct weir_client *c, struct weir_call *call)
 {
   leave(c, call);
   weir_pq_remove(&c->timers, &call->timer);
-  if (call->state != WEIR_CALL_WITHDRAWN)
+  if (call->ask.is_standing)
+    c->standing_count--;
+  else if (call->state != WEIR_CALL_WITHDRAWN)
     weir_table_remove(&c->by_cookie, call->cookie);
   if (call->ask.seq)
     weir_table_remove(&c->by_seq, call->ask.seq);
@@ -114,15 +121,10 @@ static void release(struct weir_client *c, struct weir_call *call)
   c->calls_count--;
 }
 
-enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_event *event)
+static struct weir_call *call_new(struct weir_client *c)
 {
   struct weir_call *call;
-  enum weir_err err;
 
-  if (c->calls_count >= c->config.calls_max)
-    return WEIR_EFULL;
-  assert(!weir_table_find(&c->by_cookie, event->cookie, NULL));
-  assert(event->ask->msg.class > 0 && event->ask->msg.class < WEIR_CLASS_MAX);
   if (c->calls_free != WEIR_CLIENT_NONE) {
     call = &c->calls[c->calls_free];
     c->calls_free = call->next;
@@ -131,19 +133,68 @@ enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_eve
   }
   memset(call, 0, sizeof(*call));
   c->calls_count++;
-  call->state = WEIR_CALL_WAITING;
+  return call;
+}
+
+static void table_put(struct weir_table *table, uint64_t key, uint32_t value)
+{
+  enum weir_err err = weir_table_put(table, key, value);
+
+  assert(err == WEIR_OK); /* there is room for every call */
+  (void)err;
+}
+
+/* |call| is the caller's from here on. */
+static void call_own(struct weir_client *c, struct weir_call *call,
+                     const struct weir_client_event *event)
+{
+  const uint64_t seq = call->ask.seq;
+
   call->cookie = event->cookie;
   call->context = event->context;
   call->asked_at = event->now;
   call->deadline = weir_time_add(event->now, event->ask->wait_us);
   call->is_immediate = event->ask->is_immediate;
   call->ask = event->ask->msg;
-  call->ask.seq = 0;
-  list_append(c, &c->waiting[call->ask.class], call);
-  err = weir_table_put(&c->by_cookie, call->cookie, weir_call_index(c, call));
-  assert(err == WEIR_OK);
-  (void)err;
-  timer_set(c, call, call->deadline);
+  call->ask.seq = seq;
+  call->ask.is_standing = false;
+  table_put(&c->by_cookie, call->cookie, weir_call_index(c, call));
+}
+
+/* A lease is there already: it is reported in this step. */
+static void claim(struct weir_client *c, struct weir_call *call,
+                  const struct weir_client_event *event)
+{
+  leave(c, call);
+  c->standing_count--;
+  c->claims++;
+  call->state = WEIR_CALL_HELD;
+  call_own(c, call, event);
+  timer_set(c, call, event->now);
+}
+
+enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_event *event)
+{
+  struct weir_wallet *wallet;
+  struct weir_call *call;
+
+  if (c->calls_count - c->standing_count >= c->config.calls_max)
+    return WEIR_EFULL;
+  assert(!weir_table_find(&c->by_cookie, event->cookie, NULL));
+  assert(event->ask->msg.class > 0 && event->ask->msg.class < WEIR_CLASS_MAX);
+  wallet = weir_wallet_observe(c, &event->ask->msg, event->now);
+  call = wallet ? weir_wallet_pick(c, wallet, &event->ask->msg, event->now) : NULL;
+  if (call) {
+    claim(c, call, event);
+  } else {
+    call = call_new(c);
+    call->state = WEIR_CALL_WAITING;
+    call_own(c, call, event);
+    list_append(c, &c->waiting[call->ask.class], call);
+    timer_set(c, call, call->deadline);
+  }
+  if (wallet)
+    weir_wallet_plan(c, wallet, event->now);
   return WEIR_OK;
 }
 
@@ -170,22 +221,39 @@ bool weir_call_is_ready(const struct weir_client *c)
   return ready(c) != NULL;
 }
 
-bool weir_call_take_up(struct weir_client *c)
+static void asked(struct weir_client *c, struct weir_call *call)
 {
-  struct weir_call *call = ready(c);
-  enum weir_err err;
-
-  if (!call)
-    return false;
-  leave(c, call);
   call->state = WEIR_CALL_ASKED;
   call->ask.seq = ++c->seq_last;
   call->session = 0;
   list_append(c, &c->asked, call);
-  err = weir_table_put(&c->by_seq, call->ask.seq, weir_call_index(c, call));
-  assert(err == WEIR_OK);
-  (void)err;
+  table_put(&c->by_seq, call->ask.seq, weir_call_index(c, call));
+}
+
+bool weir_call_take_up(struct weir_client *c)
+{
+  struct weir_call *call = ready(c);
+
+  if (!call)
+    return false;
+  leave(c, call);
+  asked(c, call);
   return true;
+}
+
+void weir_call_stand(struct weir_client *c, uint32_t wallet, const struct weir_msg_ask *ask,
+                     weir_tstamp deadline)
+{
+  struct weir_call *call = call_new(c);
+
+  c->standing_count++;
+  c->wallets[wallet].asked++;
+  call->wallet = wallet;
+  call->is_immediate = true;
+  call->ask = *ask;
+  call->deadline = deadline;
+  asked(c, call);
+  timer_set(c, call, deadline);
 }
 
 /* ---- results ---- */
@@ -242,9 +310,27 @@ static void end(struct weir_client *c, struct weir_call *call)
   }
   leave(c, call);
   weir_pq_remove(&c->timers, &call->timer);
-  weir_table_remove(&c->by_cookie, call->cookie);
+  if (!call->ask.is_standing)
+    weir_table_remove(&c->by_cookie, call->cookie);
   call->state = WEIR_CALL_WITHDRAWN;
   list_append(c, &c->withdrawn, call);
+}
+
+void weir_call_keep(struct weir_client *c, struct weir_call *call, weir_tstamp at)
+{
+  timer_set(c, call, at);
+}
+
+/* Without room for it nothing is said of an unused lease: settlements of calls are worth more. */
+void weir_call_return(struct weir_client *c, struct weir_call *call)
+{
+  if (call->state == WEIR_CALL_ASKED) {
+    end(c, call);
+    return;
+  }
+  if (c->settlements_tail - c->settlements_head < c->config.settlements_max)
+    give_back(c, call->ask.seq);
+  release(c, call);
 }
 
 /* A new ask in the old one's place, with what is left of its time. */
@@ -283,6 +369,8 @@ enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_e
     return WEIR_ENOENT;
   call = &c->calls[index];
   settle.msg.seq = call->ask.seq;
+  if (settle.msg.is_sent && weir_outcome_is_quota(settle.msg.outcome))
+    weir_wallet_rejected(c, call, event->now);
   if (settle.msg.is_final || !settle.msg.is_sent) {
     keep_settlement(c, &settle.msg, settle.sent_at);
     release(c, call);
@@ -321,13 +409,18 @@ void weir_call_granted(struct weir_client *c, const struct weir_msg *msg, weir_t
   if (call->state != WEIR_CALL_ASKED)
     return; /* the same grant again */
   leave(c, call);
-  call->state = WEIR_CALL_HELD;
   call->grant = *grant;
   call->start_at = weir_time_add(now, grant->start_in_us);
   call->expires_at = 0;
   if (weir_send_time(c, msg->mark, &sent_at))
     call->expires_at = weir_time_add(weir_time_add(sent_at, grant->since_us),
                                      weir_time_add(grant->start_in_us, grant->ttl_us));
+  call->state = call->ask.is_standing ? WEIR_CALL_STANDING : WEIR_CALL_HELD;
+  if (call->ask.is_standing)
+    list_append(c, &c->wallets[call->wallet].held, call);
+  weir_wallet_granted(c, call, now);
+  if (call->state != WEIR_CALL_HELD)
+    return;
   if (call->start_at >= call->expires_at) {
     give_back(c, grant->seq);
     ask_again(c, call);
@@ -336,12 +429,14 @@ void weir_call_granted(struct weir_client *c, const struct weir_msg *msg, weir_t
   timer_set(c, call, call->start_at < call->deadline ? call->start_at : call->deadline);
 }
 
-void weir_call_queued(struct weir_client *c, const struct weir_msg_queued *queued)
+void weir_call_queued(struct weir_client *c, const struct weir_msg_queued *queued, weir_tstamp now)
 {
   struct weir_call *call = find(c, queued->seq);
 
-  if (call && call->state == WEIR_CALL_ASKED)
-    call->is_queued = true;
+  if (!call || call->state != WEIR_CALL_ASKED)
+    return;
+  call->is_queued = true;
+  weir_wallet_busy(c, call, now);
 }
 
 void weir_call_denied(struct weir_client *c, const struct weir_msg_deny *deny, weir_tstamp now,
@@ -351,7 +446,11 @@ void weir_call_denied(struct weir_client *c, const struct weir_msg_deny *deny, w
 
   if (!call || (call->state != WEIR_CALL_ASKED && call->state != WEIR_CALL_WITHDRAWN))
     return;
-  if (call->state == WEIR_CALL_ASKED) {
+  if (call->state == WEIR_CALL_ASKED &&
+      (call->ask.is_standing ||
+       (deny->why != WEIR_DENIAL_TOO_LARGE && deny->why != WEIR_DENIAL_FINISHED)))
+    weir_wallet_busy(c, call, now);
+  if (call->state == WEIR_CALL_ASKED && !call->ask.is_standing) {
     /* The answer to an ask of an earlier session whose grant was lost on the way. */
     if (deny->why == WEIR_DENIAL_FINISHED) {
       ask_again(c, call);
@@ -386,6 +485,8 @@ void weir_call_release(struct weir_client *c)
     if (c->calls[i].state == WEIR_CALL_HELD) {
       give_back(c, c->calls[i].ask.seq);
       release(c, &c->calls[i]);
+    } else if (c->calls[i].state == WEIR_CALL_STANDING) {
+      weir_call_return(c, &c->calls[i]);
     }
   }
 }
@@ -400,6 +501,10 @@ static void due(struct weir_client *c, struct weir_call *call, weir_tstamp now,
 
   if (call->state == WEIR_CALL_LEASED) {
     release(c, call);
+    return;
+  }
+  if (call->ask.is_standing) {
+    weir_wallet_due(c, call, now);
     return;
   }
   if (call->state == WEIR_CALL_HELD && now >= call->start_at) {

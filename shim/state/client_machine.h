@@ -3,6 +3,7 @@
  *   client.c       storage, dispatch from event to handler, the session
  *   client_call.c  the life of a call: lists, timers, results, settlements
  *   client_send.c  what is put on the wire, in which order
+ *   wallet.c       leases ahead of need: how many, how large, when they go back
  *
  * Handlers only change state. What has to be said follows from the state and is collected at the
  * end of each step, as far as there is room, so nothing is lost when there is none.
@@ -25,6 +26,9 @@
  * coordinator do not keep an online ask from getting there. */
 #define WEIR_CLIENT_BATCH_CREDIT(credit) ((credit) - (credit) / 4)
 
+/* Standing asks are sent while less than this share of the credit is used. */
+#define WEIR_CLIENT_STANDING_CREDIT(credit) ((credit) / 2)
+
 enum weir_call_state {
   WEIR_CALL_FREE = 0,
   WEIR_CALL_WAITING,   /* in waiting[class] */
@@ -32,6 +36,7 @@ enum weir_call_state {
   WEIR_CALL_HELD,      /* in no list: the timer reports it at its start */
   WEIR_CALL_LEASED,    /* in |interim| if it has one; the timer forgets it */
   WEIR_CALL_WITHDRAWN, /* in withdrawn; has no cookie any more */
+  WEIR_CALL_STANDING,  /* in its wallet's |held|: a lease without a call */
   WEIR_CALL_MAX
 };
 
@@ -45,7 +50,9 @@ struct weir_call {
   weir_tstamp asked_at, deadline;
   bool is_queued; /* the coordinator said so in its last session */
   bool is_immediate;
-  struct weir_msg_ask ask; /* |seq| is 0 until it is sent */
+  struct weir_msg_ask ask; /* |seq| is 0 until it is sent. |is_standing|: it has no caller and no
+                              cookie; |deadline| is when its ask is given up, or it is returned */
+  uint32_t wallet;         /* whose it is while it is standing, and asked or held */
   weir_tstamp start_at, expires_at;
   struct weir_msg_grant grant;
   bool has_interim;
@@ -66,6 +73,28 @@ struct weir_settlement_kept {
 struct weir_client_mark {
   uint64_t mark;
   weir_tstamp sent_at;
+};
+
+/* What calls ask of one dimension, in eighths of a token: averages that forget. */
+struct weir_wallet_cost {
+  uint64_t mean_8, deviation_8;
+};
+
+/* The online calls of one model and tenant, and what is leased ahead for them. */
+struct weir_wallet {
+  char model[WEIR_NAME_SIZE];
+  char tenant[WEIR_TENANT_SIZE];
+  weir_tstamp asked_at; /* the last call */
+  uint32_t gaps, costs; /* how many each average is made of, up to its weight */
+  weir_duration gap_us; /* between calls */
+  struct weir_wallet_cost input, output;
+  weir_duration ttl_us;       /* of the last lease; 0: none yet */
+  bool is_reported;           /* as it said */
+  bool is_probing;            /* was quiet: one at a time, until one is granted */
+  weir_tstamp quiet_until;    /* others wait: nothing is leased ahead */
+  weir_duration quiet_us;     /* how long it was quiet last; 0: the last try went well */
+  struct weir_call_list held; /* in order of their grants */
+  uint32_t asked, wanted;     /* standing asks without an answer, and those to be sent */
 };
 
 struct weir_client {
@@ -93,6 +122,12 @@ struct weir_client {
   struct weir_table by_cookie, by_seq;
   struct weir_pq timers;
 
+  /* wallets */
+  struct weir_wallet wallets[WEIR_CLIENT_WALLETS];
+  uint32_t wallets_count;  /* places from here on were never used */
+  uint32_t standing_count; /* of |calls_count|: standing, withdrawn ones included */
+  uint64_t claims;
+
   /* final settlements: a ring by ever growing positions, head <= cursor <= tail. Others stay with
    * their calls, so that they push none out. */
   struct weir_settlement_kept *settlements;
@@ -117,7 +152,7 @@ enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_e
 
 /* weir_call_granted, weir_call_queued, weir_call_denied take in an answer to an ASK. */
 void weir_call_granted(struct weir_client *c, const struct weir_msg *msg, weir_tstamp now);
-void weir_call_queued(struct weir_client *c, const struct weir_msg_queued *queued);
+void weir_call_queued(struct weir_client *c, const struct weir_msg_queued *queued, weir_tstamp now);
 void weir_call_denied(struct weir_client *c, const struct weir_msg_deny *deny, weir_tstamp now,
                       struct weir_client_update *update);
 
@@ -129,6 +164,17 @@ void weir_call_unsend(struct weir_client *c);
 
 /* weir_call_release gives back all leases that nobody has seen yet. */
 void weir_call_release(struct weir_client *c);
+
+/* weir_call_stand adds an ask of |wallet| for a lease like |ask|, to be sent next. Precondition:
+ * weir_wallet_is_ready. */
+void weir_call_stand(struct weir_client *c, uint32_t wallet, const struct weir_msg_ask *ask,
+                     weir_tstamp deadline);
+
+/* weir_call_keep has a standing lease looked at (weir_wallet_due) at |at|. */
+void weir_call_keep(struct weir_client *c, struct weir_call *call, weir_tstamp at);
+
+/* weir_call_return ends a standing call: a lease is given back, an ask withdrawn. */
+void weir_call_return(struct weir_client *c, struct weir_call *call);
 
 /* weir_call_due does what the instant asks for, as far as there is room for results. */
 void weir_call_due(struct weir_client *c, weir_tstamp now, struct weir_client_update *update);
@@ -145,6 +191,45 @@ bool weir_call_may_fly(const struct weir_client *c, enum weir_class class);
 
 /* weir_call_is_ready tells whether a waiting call could be taken up now. */
 bool weir_call_is_ready(const struct weir_client *c);
+
+/* weir_wallet_observe takes note of a caller's |ask| and returns the wallet for it, or NULL when
+ * such calls have none. A wallet that was used longest ago makes room, and returns what it holds.
+ */
+struct weir_wallet *weir_wallet_observe(struct weir_client *c, const struct weir_msg_ask *ask,
+                                        weir_tstamp now);
+
+/* weir_wallet_pick returns a lease of |wallet| that |ask| may use now, or NULL. */
+struct weir_call *weir_wallet_pick(struct weir_client *c, const struct weir_wallet *wallet,
+                                   const struct weir_msg_ask *ask, weir_tstamp now);
+
+/* weir_wallet_plan decides how many leases |wallet| wants. */
+void weir_wallet_plan(struct weir_client *c, struct weir_wallet *wallet, weir_tstamp now);
+
+/* weir_wallet_granted learns from the grant of |call|, and keeps it if it is a standing one. */
+void weir_wallet_granted(struct weir_client *c, struct weir_call *call, weir_tstamp now);
+
+/* weir_wallet_busy hears that others wait for what |call| asked for. */
+void weir_wallet_busy(struct weir_client *c, const struct weir_call *call, weir_tstamp now);
+
+/* weir_wallet_rejected hears that upstream rejected |call|: what is held for such calls goes back.
+ */
+void weir_wallet_rejected(struct weir_client *c, const struct weir_call *call, weir_tstamp now);
+
+/* weir_wallet_due decides what becomes of a standing |call| whose timer is due. */
+void weir_wallet_due(struct weir_client *c, struct weir_call *call, weir_tstamp now);
+
+/* weir_wallet_withdraw takes back the standing asks without an answer: there is no session. */
+void weir_wallet_withdraw(struct weir_client *c);
+
+/* weir_wallet_is_ready tells whether a standing ask may be wanted and could be sent now. */
+bool weir_wallet_is_ready(const struct weir_client *c);
+
+/* weir_wallet_take_up makes the next standing ask, to be sent at once; false when none is wanted
+ * any more. */
+bool weir_wallet_take_up(struct weir_client *c, weir_tstamp now);
+
+/* weir_wallet_check asserts the invariants of all wallets. */
+void weir_wallet_check(const struct weir_client *c);
 
 /* weir_send_fill writes what has to be said into |update|, as far as there is room. */
 void weir_send_fill(struct weir_client *c, weir_tstamp now, struct weir_client_update *update);

@@ -1,5 +1,6 @@
 /* client_send.c - what has to be said, in which order: settlements first, because they free what
- * others wait for; then withdrawals; then asks, those of an earlier session before new ones. */
+ * others wait for; then withdrawals; then asks, those of an earlier session before new ones, and
+ * standing ones last. */
 #include "client_machine.h"
 
 #include <assert.h>
@@ -117,7 +118,8 @@ static void say_asks(struct weir_client *c, struct weir_client_update *update, w
     struct weir_msg *msg;
     weir_duration left;
 
-    if (c->asked.cursor == WEIR_CLIENT_NONE && !weir_call_take_up(c))
+    if (c->asked.cursor == WEIR_CLIENT_NONE && !weir_call_take_up(c) &&
+        !weir_wallet_take_up(c, now))
       return;
     if (!may_resend(c))
       return;
@@ -140,7 +142,9 @@ bool weir_send_is_pending(const struct weir_client *c)
     return false;
   return c->is_closing || c->settlements_cursor < c->settlements_tail ||
          c->interim.cursor != WEIR_CLIENT_NONE || c->withdrawn.cursor != WEIR_CLIENT_NONE ||
-         may_resend(c) || (c->asked.cursor == WEIR_CLIENT_NONE && weir_call_is_ready(c));
+         may_resend(c) ||
+         (c->asked.cursor == WEIR_CLIENT_NONE &&
+          (weir_call_is_ready(c) || weir_wallet_is_ready(c)));
 }
 
 void weir_send_fill(struct weir_client *c, weir_tstamp now, struct weir_client_update *update)

@@ -9,6 +9,7 @@
 
 #define CALLS_MAX       24
 #define SETTLEMENTS_MAX 8
+#define WALLET_MAX      3
 #define COOKIES_MAX     4096
 
 struct input {
@@ -121,6 +122,8 @@ static void ask(struct world *w)
   ask.msg.class = take(&w->in) % 2 ? WEIR_CLASS_ONLINE : WEIR_CLASS_BATCH;
   ask.wait_us = take_number(&w->in);
   ask.is_immediate = take(&w->in) % 8 == 0;
+  ask.msg.model[0] = (char)('a' + take(&w->in) % 20); /* more than there are wallets */
+  ask.msg.input_tokens = take(&w->in);
   event.cookie = ++w->cookie;
   step(w, &event);
 }
@@ -132,6 +135,8 @@ static void settle(struct world *w)
 
   settle.msg.is_sent = take(&w->in) % 2;
   settle.msg.is_final = take(&w->in) % 2;
+  if (take(&w->in) % 8 == 0)
+    settle.msg.outcome = WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS;
   settle.sent_at = w->now;
   event.cookie = w->cookie - take(&w->in) % 8;
   step(w, &event);
@@ -169,8 +174,11 @@ static void act(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-  static const struct weir_client_config config = {
-      .calls_max = CALLS_MAX, .settlements_max = SETTLEMENTS_MAX, .seed = 1, .name = "fuzz"};
+  static const struct weir_client_config config = {.calls_max = CALLS_MAX,
+                                                   .settlements_max = SETTLEMENTS_MAX,
+                                                   .wallet_max = WALLET_MAX,
+                                                   .seed = 1,
+                                                   .name = "fuzz"};
   static void *storage;
   struct weir_client_event close = {.type = WEIR_CLIENT_CLOSE};
   struct world w;

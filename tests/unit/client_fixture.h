@@ -228,25 +228,31 @@ static inline struct weir_client_status fixture_status(const struct fixture *f)
   return status;
 }
 
-static inline struct fixture *fixture_new(uint32_t calls_max, uint32_t settlements_max,
-                                          uint64_t seed)
+static inline struct fixture *fixture_make(const struct weir_client_config *config)
 {
   struct fixture *f = calloc(1, sizeof(*f));
-  struct weir_client_config config = {.calls_max = calls_max,
-                                      .settlements_max = settlements_max,
-                                      .instance = {1, 2, 3},
-                                      .seed = seed,
-                                      .name = "test"};
 
   if (!f)
     abort();
   f->now = 1000 * SECOND;
-  f->storage = malloc(weir_client_size(&config));
+  f->storage = malloc(weir_client_size(config));
   if (!f->storage)
     abort();
-  memset(f->storage, 0xa5, weir_client_size(&config)); /* nothing may rely on zeros */
-  f->client = weir_client_init(f->storage, &config);
+  memset(f->storage, 0xa5, weir_client_size(config)); /* nothing may rely on zeros */
+  f->client = weir_client_init(f->storage, config);
   return f;
+}
+
+static inline struct fixture *fixture_new(uint32_t calls_max, uint32_t settlements_max,
+                                          uint64_t seed)
+{
+  const struct weir_client_config config = {.calls_max = calls_max,
+                                            .settlements_max = settlements_max,
+                                            .instance = {1, 2, 3},
+                                            .seed = seed,
+                                            .name = "test"};
+
+  return fixture_make(&config);
 }
 
 /* In session, with room for |asks_max| asks at the coordinator. */

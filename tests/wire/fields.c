@@ -61,6 +61,7 @@ const struct fields_entry fields[] = {
     U(7, WEIR_MSG_ASK, ask.output_tokens, 0, TOK),
     U(8, WEIR_MSG_ASK, ask.deadline_us, 0, T400D),
     S(9, WEIR_MSG_ASK, ask.tenant, 0),
+    B(10, WEIR_MSG_ASK, ask.is_standing),
 
     U(2, WEIR_MSG_GRANT, grant.seq, 1, ALL64),
     U(3, WEIR_MSG_GRANT, grant.start_in_us, 0, T400D),
@@ -75,7 +76,7 @@ const struct fields_entry fields[] = {
     U(4, WEIR_MSG_QUEUED, queued.ahead, 0, ALL32),
 
     U(2, WEIR_MSG_DENY, deny.seq, 1, ALL64),
-    U(3, WEIR_MSG_DENY, deny.why, 1, 6),
+    U(3, WEIR_MSG_DENY, deny.why, 1, 7),
     U(4, WEIR_MSG_DENY, deny.retry_in_us, 0, T400D),
     U(5, WEIR_MSG_DENY, deny.dimension, 0, 6),
     U(6, WEIR_MSG_DENY, deny.window_us, 0, T400D),

@@ -39,7 +39,8 @@
   X(DEADLINE, 3, "deadline")     /* its earliest start lies past its deadline */                   \
   X(QUEUE_FULL, 4, "queue_full") /* the coordinator's or the session's bound is reached */         \
   X(FINISHED, 5, "finished")     /* this sequence number was granted before and is over */         \
-  X(CLOSED, 6, "closed")         /* the pool, or the model in it, was removed */
+  X(CLOSED, 6, "closed")         /* the pool, or the model in it, was removed */                   \
+  X(BUSY, 7, "busy")             /* asked ahead of need, and there is no room to spare */
 
 /* How a call ended: success, or exactly one class of the error vocabulary (docs/PROVIDERS.md). */
 #define WEIR_OUTCOME_LIST(X)                                                                       \

@@ -96,6 +96,7 @@ struct weir_msg_ask {
   uint64_t output_tokens;        /* upper bound (max_tokens) or estimate */
   uint64_t deadline_us;          /* must be able to start within this; 0 asks for "now or never" */
   char tenant[WEIR_TENANT_SIZE]; /* on whose behalf, for fair shares; "": nobody in particular */
+  bool is_standing; /* ahead of need: only now, and only while there is room to spare */
 };
 
 struct weir_msg_grant {

@@ -22,7 +22,7 @@
 
 #include <weir/time.h>
 
-#define WEIR_TRAIL_SLOTS 512
+#define WEIR_TRAIL_SLOTS 1024
 
 struct weir_trail {
   weir_duration window_us, slot_us;

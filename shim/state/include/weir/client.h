@@ -24,6 +24,18 @@
  * the oldest making room; of the others each call keeps its last one, which is sent once in a
  * session and dropped with the call, so that they take nothing from the final ones.
  *
+ * Wallets: of calls that come steadily, some leases are asked for ahead of need and held, so that
+ * the next calls start without a round trip (PROTOCOL.md, section 6, standing leases):
+ *
+ *   ASK is_standing -> held in the wallet -> a fitting call: leased, as above
+ *                          |
+ *                          +-> given back: a quarter of its ttl is left, or the calls have ceased
+ *
+ * There is a wallet for each model and tenant of the online calls for one request, immediate ones
+ * included. It wants as many leases as calls come in half a ttl, a second at most (docs of the
+ * constants below), and none when that is less than one, when the coordinator said that others
+ * wait, or where grants are reported.
+ *
  * Owner: the caller owns storage, events and updates; the machine keeps no pointer into them.
  * One thread at a time. Cost of a step: O(log n) plus what it sends and reports; no allocation.
  */
@@ -49,11 +61,28 @@
  * counted it as lost. */
 #define WEIR_CLIENT_LEASE_GRACE_US (10 * WEIR_US_PER_MIN)
 
+/* Wallets of one instance; another model or tenant takes the place of that used longest ago. */
+#define WEIR_CLIENT_WALLETS 16
+
+/* No wallet holds more leases than this. */
+#define WEIR_CLIENT_WALLET_MAX 64
+
+/* Leases are held for calls that come within half a ttl, but not longer than this: what is held is
+ * missing elsewhere. With shorter ttls than the least nothing is held. */
+#define WEIR_CLIENT_HOLD_MAX_US     WEIR_US_PER_S
+#define WEIR_CLIENT_HOLD_TTL_MIN_US (50 * WEIR_US_PER_MS)
+
+/* After a sign that others wait nothing is leased ahead for a time that is drawn from d to 2 d; d
+ * begins at the least and doubles up to the most, until a standing ask is granted. */
+#define WEIR_CLIENT_QUIET_MIN_US WEIR_US_PER_S
+#define WEIR_CLIENT_QUIET_MAX_US (30 * WEIR_US_PER_S)
+
 struct weir_client; /* lives in the caller's storage */
 
 struct weir_client_config {
   uint32_t calls_max;       /* waiting, asked and leased together; at least 1 */
   uint32_t settlements_max; /* final ones kept until acknowledged; at least 1 */
+  uint32_t wallet_max;      /* leases held ahead for one kind of calls; 0: none */
   uint8_t instance[WEIR_INSTANCE_SIZE];
   uint64_t seed; /* of the jitter */
   char name[WEIR_NAME_SIZE];
@@ -71,7 +100,7 @@ enum weir_client_event_type {
 };
 
 struct weir_client_ask {
-  struct weir_msg_ask msg; /* |seq| and |deadline_us| are filled in by the machine */
+  struct weir_msg_ask msg; /* |seq|, |deadline_us| and |is_standing| are filled in by the machine */
   weir_duration wait_us;   /* a result comes within this */
   bool is_immediate;       /* do not queue at the coordinator: now or never */
 };
@@ -135,6 +164,8 @@ struct weir_client_status {
   uint64_t sessions;            /* opened so far */
   uint64_t settlements_dropped; /* final ones: too many waited for their acknowledgement */
   uint32_t calls, settlements;  /* kept now; of the settlements, the final ones */
+  uint32_t standing;            /* leases held ahead of need now */
+  uint64_t claims;              /* calls that got such a lease */
 };
 
 /* weir_client_size returns the bytes of storage for |config|. */
