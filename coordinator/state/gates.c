@@ -303,6 +303,8 @@ weir_tstamp weir_ledger_eta(struct weir_ledger *l, const struct weir_cost *ahead
       binding = (int)i;
     }
   }
+  if (l->has_sub && l->sub_closed_until > eta)
+    eta = l->sub_closed_until;
   if (ret_binding)
     *ret_binding = binding;
   return eta;

@@ -261,7 +261,8 @@ static void takes_minutes_as_spent_after_a_kill(void **state)
   client_receive(&c, &msg);
   assert_int_equal(msg.type, WEIR_MSG_DENY);
   assert_int_equal(msg.deny.why, WEIR_DENIAL_DEADLINE);
-  assert_in_range(msg.deny.retry_in_us, 50 * WEIR_US_PER_S, 70 * WEIR_US_PER_S);
+  /* A minute after the longest hold: 10 s, and what stray rejections can add. */
+  assert_in_range(msg.deny.retry_in_us, 50 * WEIR_US_PER_S, 71 * WEIR_US_PER_S);
   client_fini(&c);
 }
 

@@ -12,8 +12,6 @@
 #define RPM   100
 #define TPM   100000
 
-static const struct weir_coord_start first_start = {.epoch = 1, .seed = 42};
-
 /* A pool of RPM and TPM, one session, and the next sequence number. */
 struct talk {
   struct fixture f;
@@ -57,7 +55,7 @@ static void talk_free(struct talk *t)
   free(t);
 }
 
-static const struct weir_msg *answer(const struct talk *t)
+static const struct weir_msg *answer_of(const struct talk *t)
 {
   assert_true(t->f.update.count > 0);
   return &t->f.update.sends[t->f.update.count - 1].msg;
@@ -76,18 +74,18 @@ static enum weir_msg_type ask(struct talk *t, const char *model, uint64_t tokens
   msg.ask.deadline_us = deadline;
   msg.ask.is_standing = is_standing;
   fixture_send(&t->f, ROUTE, &msg);
-  return answer(t)->type;
+  return answer_of(t)->type;
 }
 
 static bool stand(struct talk *t, uint64_t tokens)
 {
   if (ask(t, "gemini/flash", tokens, true, 0) == WEIR_MSG_GRANT) {
-    assert_int_equal(answer(t)->grant.start_in_us, 0);
+    assert_int_equal(answer_of(t)->grant.start_in_us, 0);
     return true;
   }
-  assert_int_equal(answer(t)->type, WEIR_MSG_DENY);
-  assert_int_equal(answer(t)->deny.why, WEIR_DENIAL_BUSY);
-  assert_string_equal(answer(t)->deny.pool, "flash");
+  assert_int_equal(answer_of(t)->type, WEIR_MSG_DENY);
+  assert_int_equal(answer_of(t)->deny.why, WEIR_DENIAL_BUSY);
+  assert_string_equal(answer_of(t)->deny.pool, "flash");
   return false;
 }
 
@@ -126,7 +124,7 @@ static uint64_t used(struct talk *t, uint32_t index)
 
   msg.show.view = WEIR_VIEW_POOLS;
   fixture_send(&t->f, ROUTE, &msg);
-  return answer(t)->row.limits[index].used;
+  return answer_of(t)->row.limits[index].used;
 }
 
 static void together_they_hold_a_quarter_of_what_is_free(void **state)
@@ -210,7 +208,7 @@ static void asking_again_answers_again(void **state)
   assert_true(stand(t, 1));
   t->seq--;
   assert_true(stand(t, 1));
-  assert_int_equal(answer(t)->grant.seq, 1);
+  assert_int_equal(answer_of(t)->grant.seq, 1);
   assert_int_equal(used(t, 0), 1);
   take(t, 98);
   assert_false(stand(t, 1));
@@ -230,7 +228,7 @@ static void a_pool_whose_writings_are_reported_has_none(void **state)
   talk_start(t);
   assert_false(stand(t, 1));
   take(t, 1);
-  assert_true(answer(t)->grant.is_reported);
+  assert_true(answer_of(t)->grant.is_reported);
   talk_free(t);
 }
 
@@ -282,7 +280,7 @@ static void there_are_none_while_another_pool_waits_for_the_budget(void **state)
   msg.ask.requests = 40;
   msg.ask.deadline_us = 5 * MINUTE;
   fixture_send(&t->f, ROUTE, &msg);
-  assert_int_equal(answer(t)->type, WEIR_MSG_QUEUED);
+  assert_int_equal(answer_of(t)->type, WEIR_MSG_QUEUED);
   assert_false(stand(t, 1));
   talk_free(t);
 }
