@@ -13,16 +13,14 @@ void weir_bias_init(struct weir_bias *b)
   memset(b, 0, sizeof(*b));
 }
 
+/* Never less than was asked for: shims learn, too, and ask for what they are nearly sure of. What
+ * was too much while they learned would be too little for what they ask afterwards. */
 static uint64_t corrected(const struct weir_bias_ratio *r, uint64_t asked)
 {
-  const uint64_t least = (asked + WEIR_BIAS_FACTOR_MAX - 1) / WEIR_BIAS_FACTOR_MAX;
-  uint64_t tokens;
-
-  if (r->asked == 0)
+  if (r->used <= r->asked)
     return asked;
-  tokens = weir_wide_clamp((weir_wide_mul(asked, r->used) + r->asked - 1) / r->asked,
-                           asked * WEIR_BIAS_FACTOR_MAX);
-  return tokens > least ? tokens : least;
+  return weir_wide_clamp((weir_wide_mul(asked, r->used) + r->asked - 1) / r->asked,
+                         asked * WEIR_BIAS_FACTOR_MAX);
 }
 
 static void ratio_learn(struct weir_bias_ratio *r, uint64_t asked, uint64_t used)
@@ -40,12 +38,14 @@ static uint32_t sigma_pm(const struct weir_bias_error *e)
   return (uint32_t)weir_wide_sqrt(e->errors * 1000000 / e->estimates);
 }
 
+/* Only what exceeds the estimate needs room. It is half of the variance where errors go both ways
+ * alike, so that it counts twice. */
 static void error_learn(struct weir_bias_error *e, uint64_t estimate, uint64_t used)
 {
-  const uint64_t error = estimate > used ? estimate - used : used - estimate;
+  const uint64_t error = used > estimate ? used - estimate : 0;
 
   e->estimates += (weir_wide_mul(estimate, estimate) << SCALE_BITS) - e->estimates / KEEP;
-  e->errors += (weir_wide_mul(error, error) << SCALE_BITS) - e->errors / KEEP;
+  e->errors += (weir_wide_mul(error, error) << (SCALE_BITS + 1)) - e->errors / KEEP;
   e->error_pm = sigma_pm(e);
 }
 

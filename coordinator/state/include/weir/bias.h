@@ -1,9 +1,10 @@
 /* bias.h - how wrong estimates are: what calls were asked for against what they used.
  *
  * Two things are learned of input and of output tokens, from calls whose use is known: the ratio
- * used / asked, weighted by tokens, which corrects the next estimate; and the relative error that a
- * corrected estimate still has (one sigma), which says how much room to leave for it. Both forget:
- * a call counts for a 200th less with each call after it.
+ * used / asked, weighted by tokens, which raises the next estimate where calls use more than they
+ * ask for (never lowers it: that is for those who ask, who know their calls); and how far use
+ * exceeds the corrected estimate (one sigma), which says how much room to leave for it. Both
+ * forget: a call counts for a 200th less with each call after it.
  *
  * Owner: the caller owns the struct. Cost: O(1).
  */
@@ -19,7 +20,7 @@
 /* Nothing is corrected before that many calls. */
 #define WEIR_BIAS_SAMPLES_MIN 20
 
-/* A correction is at most by this factor, up or down. */
+/* A correction is at most by this factor. */
 #define WEIR_BIAS_FACTOR_MAX 4
 
 struct weir_bias_ratio {
