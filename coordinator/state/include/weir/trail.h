@@ -42,10 +42,12 @@ void weir_trail_init(struct weir_trail *t, uint64_t *slots, weir_duration window
 void weir_trail_advance(struct weir_trail *t, weir_tstamp now);
 
 /* weir_trail_add charges |cost| at |arrival_max|; what is older than the trail is not charged.
- * weir_trail_remove takes back a charge made with the same arguments; nothing when it is forgotten.
- * Precondition of both: weir_trail_advance was called with this now, and |arrival_max| lies within
- * |ahead_us|. */
+ * Precondition, here and below: weir_trail_advance was called with this now, and |arrival_max| lies
+ * within |ahead_us|. */
 void weir_trail_add(struct weir_trail *t, weir_tstamp arrival_max, uint64_t cost);
+
+/* weir_trail_remove takes back a charge made with the same arguments; nothing when it is
+ * forgotten. */
 void weir_trail_remove(struct weir_trail *t, weir_tstamp arrival_max, uint64_t cost);
 
 /* weir_trail_bucket returns the first instant at or after |at| at which a bucket of |burst| >=
