@@ -238,11 +238,13 @@ static long poll_ms(const struct weir_loop *loop)
 int weir_loop_run(struct weir_loop *loop)
 {
   loop->handle = zsock_resolve(loop->sock);
+  loop->clock(loop);
   for (;;) {
     zmq_pollitem_t items[] = {{.fd = loop->signal_fd, .events = ZMQ_POLLIN},
                               {.fd = loop->keeper->event_fd, .events = ZMQ_POLLIN},
+                              {.fd = loop->clock_fd, .events = ZMQ_POLLIN},
                               {.socket = loop->handle, .events = ZMQ_POLLIN}};
-    if (zmq_poll(items, loop->is_held ? 2 : 3, poll_ms(loop)) < 0 && errno != EINTR)
+    if (zmq_poll(items, loop->is_held ? 3 : 4, poll_ms(loop)) < 0 && errno != EINTR)
       return -errno;
     if (items[0].revents != 0) {
       int signal = on_signal(loop);
@@ -251,6 +253,8 @@ int weir_loop_run(struct weir_loop *loop)
     }
     if (items[1].revents != 0)
       on_kept(loop);
+    if (items[2].revents != 0)
+      loop->clock(loop);
     serve(loop);
   }
 }
@@ -264,4 +268,11 @@ enum weir_err weir_loop_config(struct weir_loop *loop, const struct weir_coord_c
     put(loop, &loop->update.sends[i]);
   flush(loop);
   return err;
+}
+
+void weir_loop_clock(struct weir_loop *loop, const struct weir_wall *wall, weir_tstamp now)
+{
+  loop->now = now;
+  step(loop, &(struct weir_coord_event){.type = WEIR_COORD_CLOCK, .now = now, .wall = wall});
+  flush(loop);
 }

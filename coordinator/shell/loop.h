@@ -10,6 +10,9 @@
  * TIMEOUT steps wait, for a few turns at most, until the socket is empty: after a pause (no disk,
  * no processor) nobody is found silent whose words were there in time.
  *
+ * Before the first message, every half minute, and at once when it was set, the machine is told the
+ * wall clock: only the days of limits need it.
+ *
  * Owner: the caller owns what |struct weir_loop| points to, and the struct. One thread. The loop
  * blocks in poll only; it allocates nothing.
  */
@@ -41,9 +44,12 @@ struct weir_loop {
   struct weir_keeper *keeper;
   struct weir_log *log;
   int signal_fd; /* SIGTERM, SIGINT and SIGHUP */
+  int clock_fd;  /* timer of CLOCK_REALTIME: when to look at the wall clock, or that it was set */
   /* Called on SIGHUP with the instant: the daemon's reload. */
   void (*reload)(struct weir_loop *loop, weir_tstamp now);
-  void *context; /* of |reload| */
+  /* Called before the first message and whenever |clock_fd| is ready: tells the wall clock. */
+  void (*clock)(struct weir_loop *loop);
+  void *context; /* of |reload| and |clock| */
 
   /* Below: the loop's own. */
   void *handle;
@@ -68,5 +74,8 @@ int weir_loop_run(struct weir_loop *loop);
  * bounds that the coordinator started with, nothing changed. */
 WEIR_MUSTUSE enum weir_err
 weir_loop_config(struct weir_loop *loop, const struct weir_coord_config *config, weir_tstamp now);
+
+/* weir_loop_clock tells the machine what |wall| says at |now|. */
+void weir_loop_clock(struct weir_loop *loop, const struct weir_wall *wall, weir_tstamp now);
 
 #endif

@@ -5,6 +5,7 @@
  *   config    all errors of the file at once, before anything is touched
  *   log       its level and format stand in the file
  *   signals   blocked before the first thread, so that none of them gets one
+ *   clock     a timer that tells when the wall clock was set
  *   state     the lock keeps a second coordinator out; the new epoch is durable before any use
  *   machine   needs the epoch and the past
  *   socket    last: whoever connects is served at once
@@ -20,6 +21,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <weir/conf.h>
@@ -32,9 +34,11 @@
 #include "loop.h"
 #include "notify.h"
 #include "sock.h"
+#include "zones.h"
 
 #define CONFIG_DEFAULT "/etc/weir/weir.yaml"
 #define EXIT_USAGE     2
+#define CLOCK_S        30 /* between looks at the wall clock */
 
 static const char help[] =
     "weir-coordinator: shares the quota of LLM providers among many instances\n"
@@ -180,6 +184,47 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
   next->bounds = now->bounds;
 }
 
+/* ---- the wall clock ---- */
+
+/* The next look, and a word at once when the clock is set: an absolute timer would otherwise wait
+ * as long as the clock was set back. */
+static void arm_clock(int clock_fd)
+{
+  struct itimerspec timer = {0};
+  clock_gettime(CLOCK_REALTIME, &timer.it_value);
+  timer.it_value.tv_sec += CLOCK_S;
+  timerfd_settime(clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &timer, NULL);
+}
+
+static void tell_clock(struct weir_loop *loop)
+{
+  struct daemon *d = loop->context;
+  struct weir_wall wall;
+  char error[WEIR_ZONES_ERROR_SIZE];
+  uint64_t expired = 0;
+  bool is_set = read(loop->clock_fd, &expired, sizeof expired) < 0 && errno == ECANCELED;
+  arm_clock(loop->clock_fd);
+  weir_tstamp now = 0;
+  uint64_t wall_us = weir_clock_wall(&now);
+  if (is_set)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "clock", "the wall clock was set");
+  if (weir_zones_fill((const char(*)[WEIR_ZONES_NAME_SIZE])d->conf->zones, d->conf->zones_count,
+                      wall_us, &wall, error) == WEIR_OK)
+    weir_loop_clock(loop, &wall, now);
+  else
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "clock", error);
+}
+
+/* Whether the time zones of |conf| are known; else the first that is not, in |ret_error|. */
+static bool are_zones_known(const struct weir_conf *conf, char *ret_error)
+{
+  for (uint32_t i = 0; i < conf->zones_count; i++) {
+    if (weir_zones_check(conf->zones[i], ret_error) != WEIR_OK)
+      return false;
+  }
+  return true;
+}
+
 /* A file that is not valid, or does not fit the bounds, changes nothing. */
 static void reload(struct weir_loop *loop, weir_tstamp now)
 {
@@ -188,6 +233,11 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
   weir_notify_reloading();
   enum weir_err err = weir_conf_load(d->options.config, &next, &d->issues);
   log_issues(d);
+  char zone_error[WEIR_ZONES_ERROR_SIZE];
+  if (err == WEIR_OK && !are_zones_known(next, zone_error)) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "config", zone_error);
+    err = WEIR_ECONFIG;
+  }
   if (err == WEIR_OK) {
     keep_fixed(d, next);
     err = weir_loop_config(loop, &next->coord, now);
@@ -195,6 +245,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
   if (err == WEIR_OK) {
     weir_conf_free(d->conf);
     d->conf = next;
+    tell_clock(loop); /* its zones may be others */
     weir_log_configure(&d->log, next->log_level, next->log_format);
     weir_log_say(&d->log, WEIR_LOG_INFO, "reloaded", d->options.config);
     log_pools(d);
@@ -306,7 +357,7 @@ static void log_start(struct daemon *d, const struct weir_coord_start *start)
   log_pools(d);
 }
 
-static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd)
+static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd, int clock_fd)
 {
   char error[WEIR_SOCK_ERROR_SIZE];
   char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
@@ -326,7 +377,9 @@ static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd)
   loop.keeper = &d->keeper;
   loop.log = &d->log;
   loop.signal_fd = signal_fd;
+  loop.clock_fd = clock_fd;
   loop.reload = reload;
+  loop.clock = tell_clock;
   loop.context = d;
   for (uint32_t i = 0; i < d->conf->listen_count; i++) {
     weir_log_begin(&d->log, WEIR_LOG_INFO, "ready");
@@ -357,17 +410,18 @@ static bool close_state(struct daemon *d, const struct weir_coord *coord)
 static int run(struct daemon *d)
 {
   int signal_fd = open_signals();
+  int clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
   struct weir_coord_start start = {0};
-  if (signal_fd < 0)
+  if (signal_fd < 0 || clock_fd < 0)
     weir_log_say(&d->log, WEIR_LOG_ERROR, "signals", "no descriptor is left; raise the limits");
-  if (signal_fd < 0 || !open_state(d, &start))
+  if (signal_fd < 0 || clock_fd < 0 || !open_state(d, &start))
     return EXIT_FAILURE;
   void *storage = NULL;
   struct weir_coord *coord = make_machine(d, &start, &storage);
   int result = -ENOMEM;
   if (coord != NULL) {
     log_start(d, &start);
-    result = serve(d, coord, signal_fd);
+    result = serve(d, coord, signal_fd, clock_fd);
     weir_log_begin(&d->log, result > 0 ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stop");
     if (result > 0)
       weir_log_number(&d->log, "signal", (uint64_t)result);
@@ -379,6 +433,7 @@ static int run(struct daemon *d)
   }
   bool is_closed = close_state(d, coord);
   free(storage);
+  close(clock_fd);
   close(signal_fd);
   return result > 0 && is_closed ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -395,7 +450,11 @@ int main(int argc, char **argv)
     fputs("weir-coordinator: out of memory\n", stderr);
   if (err != WEIR_OK)
     return EXIT_FAILURE;
-  if (d.options.is_check) {
+  char zone_error[WEIR_ZONES_ERROR_SIZE];
+  if (!are_zones_known(d.conf, zone_error)) {
+    fprintf(stderr, "%s: %s\n", d.options.config, zone_error);
+    code = EXIT_FAILURE;
+  } else if (d.options.is_check) {
     printf("ok: %u pools, %u providers, %u routes, %u names\n", (unsigned)d.conf->coord.pools_count,
            (unsigned)d.conf->providers_count, (unsigned)d.conf->routes_count,
            (unsigned)d.conf->coord.names_count);

@@ -15,3 +15,5 @@ target_include_directories(test_unit_conf PRIVATE ${PROJECT_SOURCE_DIR}/coordina
 
 weir_test(unit.daemon_parts LABEL unit SOURCES shell/test_daemon_parts.c
           USES weir_coordinator_shell)
+
+weir_test(unit.zones LABEL unit SOURCES shell/test_zones.c USES weir_coordinator_shell)

@@ -265,6 +265,36 @@ static void takes_minutes_as_spent_after_a_kill(void **state)
   client_fini(&c);
 }
 
+/* A wall clock cannot be set in a test; that the kernel will tell of it can be seen. */
+static void looks_at_the_wall_clock_every_half_minute_and_when_it_is_set(void **state)
+{
+  struct daemon *d = *state;
+  struct client c;
+  int found = 0;
+  daemon_configure(d, ROOMY);
+  daemon_start(d);
+  client_init(&c, d, 1);
+  client_hello(&c); /* answered after the first look */
+  for (int fd = 0; fd < 64; fd++) {
+    char path[64], text[1024] = "";
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", (int)d->pid, fd);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+      continue;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *left = strstr(text, "it_value: (");
+    if (strstr(text, "clockid: 0\n") == NULL || left == NULL)
+      continue;
+    found++;
+    assert_non_null(strstr(text, "settime flags: 03\n")); /* absolute, told when it is set */
+    assert_in_range(strtoul(left + strlen("it_value: ("), NULL, 10), 0, 30);
+    assert_null(strstr(text, "it_value: (0, 0)"));
+  }
+  assert_int_equal(found, 1);
+  client_fini(&c);
+}
+
 static void refuses_a_second_coordinator_on_the_same_state(void **state)
 {
   struct daemon *d = *state;
@@ -436,6 +466,7 @@ int main(void)
       TEST(keeps_the_old_configuration_when_the_new_one_is_bad),
       TEST(ends_cleanly_at_sigterm),
       TEST(takes_minutes_as_spent_after_a_kill),
+      TEST(looks_at_the_wall_clock_every_half_minute_and_when_it_is_set),
       TEST(refuses_a_second_coordinator_on_the_same_state),
       TEST(refuses_tcp_without_keys),
       TEST(serves_loopback_tcp_when_told_so),

@@ -9,6 +9,8 @@
 #include <weir/calendar.h>
 #include <weir/rng.h>
 
+#include "coord_fixture.h"
+
 #define SEC  WEIR_US_PER_S
 #define MIN  WEIR_US_PER_MIN
 #define HOUR WEIR_US_PER_HOUR
@@ -459,6 +461,32 @@ static void believes_no_clock_beyond_those_of_the_last_two_periods(void **state)
   }
 }
 
+/* ---- inside the machine ---- */
+
+static void the_machine_wakes_at_the_turn_of_a_day_that_it_was_told(void **state)
+{
+  static struct fixture f;
+  struct weir_coord_start start = {.epoch = 1, .seed = 1};
+  struct weir_wall wall = wall_at(100 * DAY + 23 * HOUR);
+  struct weir_coord_event event = {.type = WEIR_COORD_CLOCK, .wall = &wall};
+  weir_tstamp turn;
+
+  (void)state;
+  f = fixture_of(10, 1000);
+  f.config.pools = f.pools;
+  f.config.names = f.names;
+  fixture_start(&f, &small_bounds, &start);
+  fixture_run(&f, f.now);
+  assert_true(weir_coord_wake(f.coord) == WEIR_NEVER);
+  event.now = f.now;
+  fixture_step(&f, &event);
+  turn = f.now + HOUR + SKEW;
+  assert_int_equal(weir_coord_wake(f.coord), turn);
+  fixture_run(&f, turn);
+  assert_true(weir_coord_wake(f.coord) > turn);
+  fixture_free(&f);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -484,6 +512,7 @@ int main(void)
       cmocka_unit_test(absurd_clocks_are_taken_in_and_make_the_day_unknown),
       cmocka_unit_test(a_date_that_is_left_out_skips_no_number),
       cmocka_unit_test(another_zone_of_the_same_index_replaces_what_was_told),
+      cmocka_unit_test(the_machine_wakes_at_the_turn_of_a_day_that_it_was_told),
       cmocka_unit_test(believes_no_clock_beyond_those_of_the_last_two_periods),
   };
 

@@ -58,6 +58,8 @@ struct weir_conf {
   struct weir_coord_bounds bounds;
   struct weir_pool_config *pools;
   struct weir_name_config *names;
+  uint32_t zones_count;
+  char zones[WEIR_ZONES_MAX][48]; /* "America/Los_Angeles"; limits by the day name them by index */
   uint32_t providers_count, routes_count;
   uint32_t listen_count;
   char listen[WEIR_CONF_LISTEN_MAX]
