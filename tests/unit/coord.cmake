@@ -1,8 +1,8 @@
 # The coordinator's books, which need nothing else of it.
-foreach(module ring trail calendar day ledger gates learn)
+foreach(module ring trail day ledger gates learn)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_ledger)
 endforeach()
 # The coordinator's pure machine, in virtual time.
-foreach(module coord grant)
+foreach(module coord grant calendar)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()
