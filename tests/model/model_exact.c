@@ -102,27 +102,26 @@ static uint64_t in_flight(const struct world *w, uint32_t i)
   return sum;
 }
 
-static double sigma_of(const struct rule *rule, const struct weir_ledger_entry *e)
+static uint64_t sigma_of(const struct rule *rule, const struct weir_ledger_entry *e)
 {
   if (rule->config.dimension == WEIR_DIMENSION_REQUESTS || rule->config.is_prepaid || !e->is_open)
     return 0;
   if (e->is_known && rule->config.dimension == WEIR_DIMENSION_INPUT_TOKENS)
     return 0;
-  return (double)(weight(rule, e) * e->error_pm / 1000);
+  return weight(rule, e) * e->error_pm / 1000;
 }
 
 static uint64_t head_room(const struct world *w, uint32_t i, const struct weir_ledger_entry *asked)
 {
-  double variance = sigma_of(&w->limits[i], asked) * sigma_of(&w->limits[i], asked);
-  uint64_t root = 0;
+  uint64_t variance = sigma_of(&w->limits[i], asked) * sigma_of(&w->limits[i], asked), root = 0;
 
   for (uint32_t k = 0; k < w->leases_count; k++) {
-    const double sigma = sigma_of(&w->limits[i], &w->leases[k].entry);
+    const uint64_t sigma = sigma_of(&w->limits[i], &w->leases[k].entry);
 
     variance += sigma * sigma;
   }
-  while ((double)root * (double)root < variance)
-    root += (double)(root + 1000) * (double)(root + 1000) < variance ? 1000 : 1;
+  while (root * root < variance)
+    root += (root + 1000) * (root + 1000) < variance ? 1000 : 1;
   return WEIR_LEDGER_SIGMAS * root;
 }
 
@@ -177,7 +176,7 @@ static bool phase_takes(const struct world *w, uint32_t i, uint64_t cost, weir_t
   const struct weir_ledger_limit *limit = &w->ledger.limits[i];
   const weir_duration window = limit->trail.window_slots * limit->trail.slot_us;
   const uint64_t cur = standing(w, i, begin, WEIR_NEVER) + cost;
-  const uint64_t prev = standing(w, i, begin - window, begin);
+  const uint64_t prev = standing(w, i, weir_time_sub(begin, window), begin);
 
   return weir_wide_mul(cur, window) + weir_wide_mul(prev, window - (t - begin)) <=
          weir_wide_mul(limit->effective, window);
@@ -204,39 +203,59 @@ static bool counter_takes(const struct world *w, uint32_t i, uint64_t cost, weir
   return true;
 }
 
-static bool sub_takes(const struct world *w, uint64_t requests, weir_tstamp t)
+/* The length of the sub-windows that limit |i| is kept in; 0 when it is not. */
+static weir_duration sub_length(const struct world *w, uint32_t i)
 {
-  const struct weir_ledger *l = &w->ledger;
+  const struct weir_limit_config *config = &w->limits[i].config;
+  const weir_duration sub = w->rules.sub_us ? w->rules.sub_us : S;
+  weir_duration length = sub;
+
+  if (config->dimension != WEIR_DIMENSION_REQUESTS || config->is_shadow ||
+      (config->window_us > 10 * WEIR_US_PER_MIN && config->burst == 0))
+    return 0;
+  while (weir_wide_mul(length, w->ledger.limits[i].ceiling) < config->window_us)
+    length += sub;
+  return length < config->window_us ? length : 0;
+}
+
+static uint64_t in_sub(const struct world *w, weir_tstamp t)
+{
   uint64_t sum = 0;
 
-  if (!l->has_sub)
-    return true;
   for (uint32_t k = 0; k < w->leases_count; k++) {
     const struct weir_ledger_entry *e = &w->leases[k].entry;
 
-    if (!e->is_void && e->number >= l->sub_born_number && leaves_at(&l->sub, e->arrival_max) > t)
+    if (!e->is_void && e->number >= w->ledger.sub_born_number &&
+        leaves_at(&w->ledger.sub, e->arrival_max) > t)
       sum += e->cost.requests;
   }
+  return sum;
+}
+
+/* All limits are kept in the longest of their sub-windows. */
+static bool sub_takes(const struct world *w, uint64_t requests, weir_tstamp t)
+{
+  const struct weir_ledger *l = &w->ledger;
+  weir_duration longest = 0;
+  uint64_t least = UINT64_MAX;
+
+  for (uint32_t i = 0; i < w->limits_count; i++)
+    longest = sub_length(w, i) > longest ? sub_length(w, i) : longest;
+  assert_int_equal(l->has_sub, longest > 0 && l->profile >= WEIR_PROFILE_PACED);
+  if (!l->has_sub)
+    return true;
+  assert_int_equal(l->sub.window_us, longest);
   for (uint32_t i = 0; i < w->limits_count; i++) {
-    const struct weir_limit_config *config = &w->limits[i].config;
-    const weir_duration sub = w->rules.sub_us ? w->rules.sub_us : S;
-    weir_duration length = sub;
     uint64_t room;
 
-    if (config->dimension != WEIR_DIMENSION_REQUESTS || config->is_shadow || config->is_day ||
-        (config->window_us > 10 * WEIR_US_PER_MIN && config->burst == 0))
+    if (sub_length(w, i) == 0)
       continue;
-    while (weir_wide_mul(length, l->limits[i].ceiling) < config->window_us)
-      length += sub;
-    if (length >= config->window_us)
-      continue;
-    room = (uint64_t)(weir_wide_mul(l->limits[i].effective, l->sub.window_us) / config->window_us);
-    if (room == 0)
-      room = 1;
-    if (sum > (requests < room ? room - requests : 0))
-      return false;
+    room =
+        (uint64_t)(weir_wide_mul(l->limits[i].effective, longest) / w->limits[i].config.window_us);
+    if (room < least)
+      least = room > 0 ? room : 1;
   }
-  return t >= l->sub_closed_until;
+  return t >= l->sub_closed_until && in_sub(w, t) <= (requests < least ? least - requests : 0);
 }
 
 static bool limit_takes(struct world *w, uint32_t i, const struct weir_ledger_entry *asked,

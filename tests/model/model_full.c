@@ -115,6 +115,8 @@ static uint64_t utilisation(const struct world *w, const struct weir_limit_confi
   const weir_duration took = w->leases[to].entry.start - w->leases[from].entry.start;
   uint64_t sum = 0, result;
 
+  if (took == 0)
+    return 0;
   for (uint32_t i = from; i < to; i++)
     sum += weir_ledger_cost_of(&w->leases[i].entry.cost, limit->dimension);
   result = sum * limit->window_us / limit->amount * 100000 / took;
