@@ -174,6 +174,15 @@ void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_
                                             WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + longest);
 }
 
+static bool has_day(const struct weir_ledger *l)
+{
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (l->limits[i].config.is_day)
+      return true;
+  }
+  return false;
+}
+
 static enum weir_profile profile_of(const struct weir_rules_config *rules)
 {
   return rules->profile > 0 ? rules->profile : WEIR_PROFILE_WINDOW;
@@ -195,6 +204,8 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->sub.slots = slots + (size_t)WEIR_LIMITS_MAX * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS);
   for (uint32_t i = 0; i < config->limits_count; i++)
     limit_open(l, &l->limits[i], &config->limits[i], now);
+  l->has_day = has_day(l);
+  l->refreshed_at = now->at;
   weir_ledger_sub_open(l, config->hold_us, true, now);
 }
 
@@ -281,6 +292,7 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
     }
   }
   l->limits_count = config->limits_count;
+  l->has_day = has_day(l);
   l->rules = *config->rules;
   if (is_other)
     l->profile = profile_of(&l->rules);
@@ -295,21 +307,33 @@ void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
 
 /* ---- the books ---- */
 
-void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
+static void books_refresh(struct weir_ledger *l, weir_tstamp now)
 {
   for (uint32_t i = 0; i < l->limits_count; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
 
     if (weir_limit_is_windowed(limit))
-      weir_ring_advance(&limit->ring, now->at);
+      weir_ring_advance(&limit->ring, now);
     if (weir_limit_is_smoothable(limit))
-      weir_trail_advance(&limit->trail, now->at);
+      weir_trail_advance(&limit->trail, now);
+  }
+  if (l->has_sub)
+    weir_ring_advance(&l->sub, now);
+  weir_learn_refresh(l, now);
+  l->refreshed_at = now;
+}
+
+/* The calendar may be told something within an instant, the rest only changes with time. */
+void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
+{
+  if (l->refreshed_at != now->at)
+    books_refresh(l, now->at);
+  for (uint32_t i = 0; i < l->limits_count && l->has_day; i++) {
+    struct weir_ledger_limit *limit = &l->limits[i];
+
     if (limit->config.is_day)
       weir_day_advance(&limit->day, weir_limit_zone(limit, now->calendar), now->number);
   }
-  if (l->has_sub)
-    weir_ring_advance(&l->sub, now->at);
-  weir_learn_refresh(l, now->at);
 }
 
 uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, const struct weir_instant *now)

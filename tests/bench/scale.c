@@ -9,9 +9,9 @@
 #define SESSIONS  128
 #define TENANTS   1000
 #define OUT       1000 /* leases that fill the window */
-#define CYCLES    20000
-#define CYCLES_Q  2000
-#define BATCH     500
+#define CYCLES    ((size_t)20000)
+#define CYCLES_Q  ((size_t)2000)
+#define BATCH     ((size_t)500)
 #define STEP_US   UINT64_C(10)
 #define BAR_NS    25 /* a mark of a bar */
 #define BAR_MAX   60

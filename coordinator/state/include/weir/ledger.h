@@ -94,6 +94,8 @@ struct weir_ledger {
   uint32_t limits_count;
   enum weir_profile profile; /* now: at least as strict as the configured one */
   struct weir_rules_config rules;
+  weir_tstamp refreshed_at; /* what time alone changes is as of this instant */
+  bool has_day;
   weir_tstamp start_last;                 /* leases start in the order in which they are taken */
   weir_tstamp frozen_until, smooth_until; /* nothing starts; what starts is smoothed */
   weir_duration widen_us;                 /* added to the spread of delays after stray rejections */
