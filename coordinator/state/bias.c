@@ -5,6 +5,9 @@
 /* Sums lose 1 / KEEP of themselves with each call. */
 #define KEEP 200
 
+/* Calls between two looks at the errors. */
+#define REFRESH 8
+
 /* Fractions of a token: sums of small calls decay exactly enough. */
 #define SCALE_BITS 8
 
@@ -46,7 +49,16 @@ static void error_learn(struct weir_bias_error *e, uint64_t estimate, uint64_t u
 
   e->estimates += (weir_wide_mul(estimate, estimate) << SCALE_BITS) - e->estimates / KEEP;
   e->errors += (weir_wide_mul(error, error) << (SCALE_BITS + 1)) - e->errors / KEEP;
-  e->error_pm = sigma_pm(e);
+}
+
+/* What the sums say changes by a 200th a call at most: now and then is often enough for a root. */
+static void errors_refresh(struct weir_bias *b)
+{
+  if (b->samples == WEIR_BIAS_SAMPLES_MIN && ++b->calls % REFRESH != 0)
+    return;
+  b->input_error.error_pm = sigma_pm(&b->input_error);
+  b->output_error.error_pm = sigma_pm(&b->output_error);
+  b->total_error.error_pm = sigma_pm(&b->total_error);
 }
 
 void weir_bias_learn(struct weir_bias *b, const struct weir_cost *asked,
@@ -63,6 +75,7 @@ void weir_bias_learn(struct weir_bias *b, const struct weir_cost *asked,
   }
   ratio_learn(&b->input, asked->input_tokens, used->input_tokens);
   ratio_learn(&b->output, asked->output_tokens, used->output_tokens);
+  errors_refresh(b);
   if (b->samples < WEIR_BIAS_SAMPLES_MIN)
     b->samples++;
 }

@@ -338,6 +338,12 @@ static void numbers_learn(struct weir_ledger *l, const struct weir_ledger_entry 
   }
 }
 
+static bool is_news(const struct weir_msg_settle *settle)
+{
+  return weir_outcome_is_quota(settle->outcome) || settle->stated_limit > 0 ||
+         settle->requests_limit > 0 || settle->tokens_limit > 0;
+}
+
 enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger_entry *entry,
                                  const struct weir_msg_settle *settle,
                                  const struct weir_instant *now)
@@ -346,6 +352,8 @@ enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger
   enum weir_heard heard = WEIR_HEARD_REJECTION;
   bool is_ours;
 
+  if (!is_news(settle))
+    return WEIR_HEARD_NOTHING;
   weir_ledger_refresh(l, now);
   is_ours = is_explained(l, settle, now->at);
   numbers_learn(l, entry, settle, now);

@@ -247,6 +247,18 @@ void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp
   c->asks_free = (uint32_t)(ask - c->asks);
 }
 
+/* When |waiting|, the last of its tenant, could start. */
+static weir_tstamp eta_of(struct weir_coord *c, struct weir_turn *turn,
+                          const struct weir_waiting *waiting)
+{
+  const struct weir_cost cost = weir_ask_cost(waiting);
+  struct weir_plan plan;
+
+  weir_plan_open(c, &c->pools[weir_tenant_pool(c, waiting->tenant)],
+                 c->tenants[waiting->tenant].budget, &cost, &plan);
+  return eta(c, turn, waiting->tenant, waiting, &plan);
+}
+
 /* The answer to a number that was seen before; false when it was not, or was denied. */
 static bool replay(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                    const struct weir_msg_ask *ask)
@@ -258,14 +270,9 @@ static bool replay(struct weir_coord *c, struct weir_turn *turn, struct weir_ses
       weir_lease_send(c, turn, &c->leases[call & ~WEIR_CALL_LEASE]);
     } else {
       const struct weir_waiting *waiting = &c->asks[call];
-      const struct weir_tenant *tenant = &c->tenants[waiting->tenant];
-      const struct weir_cost cost = weir_ask_cost(waiting);
-      struct weir_plan plan;
 
-      weir_plan_open(c, &c->pools[weir_tenant_pool(c, waiting->tenant)], tenant->budget, &cost,
-                     &plan);
-      send_queued(turn, s, ask->seq, eta(c, turn, waiting->tenant, waiting, &plan),
-                  count_ahead(c, waiting->tenant, tenant->asks.count - 1));
+      send_queued(turn, s, ask->seq, eta_of(c, turn, waiting),
+                  count_ahead(c, waiting->tenant, c->tenants[waiting->tenant].asks.count - 1));
     }
   } else if (!weir_session_seq_is_new(s, ask->seq)) {
     deny(c, turn, s, ask->seq, WEIR_DENIAL_FINISHED, turn->now, NULL, NULL);
@@ -276,20 +283,23 @@ static bool replay(struct weir_coord *c, struct weir_turn *turn, struct weir_ses
   return true;
 }
 
-/* Answers with a denial what cannot be, else lets it wait; false when it was denied. */
+/* Answers with a denial what cannot be, else lets it wait; false when it was denied. Where nobody
+ * waits, serving it finds out the same, and mostly that it need not wait. */
 static bool admit(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                   const struct weir_msg_ask *ask, uint32_t name, uint32_t tenant,
-                  weir_tstamp *ret_eta, uint32_t *ret_ahead)
+                  uint32_t *ret_ahead)
 {
   const struct weir_cost cost = {.requests = ask->requests,
                                  .input_tokens = ask->input_tokens,
                                  .output_tokens = ask->output_tokens};
   struct weir_pool *pool = &c->pools[weir_tenant_pool(c, tenant)];
   struct weir_plan plan;
-  weir_tstamp at;
+  weir_tstamp at = turn->now;
 
-  weir_plan_open(c, pool, c->tenants[tenant].budget, &cost, &plan);
-  at = eta(c, turn, tenant, NULL, &plan);
+  if (weir_pool_has_waiting(pool)) {
+    weir_plan_open(c, pool, c->tenants[tenant].budget, &cost, &plan);
+    at = eta(c, turn, tenant, NULL, &plan);
+  }
   if (at == WEIR_NEVER) {
     deny(c, turn, s, ask->seq, WEIR_DENIAL_TOO_LARGE, WEIR_NEVER, pool, &plan);
     return false;
@@ -302,7 +312,6 @@ static bool admit(struct weir_coord *c, struct weir_turn *turn, struct weir_sess
     deny(c, turn, s, ask->seq, WEIR_DENIAL_QUEUE_FULL, at, pool, NULL);
     return false;
   }
-  *ret_eta = at;
   *ret_ahead = count_ahead(c, tenant, c->tenants[tenant].asks.count);
   weir_session_seq_note(s, ask->seq);
   ask_new(c, (uint32_t)(s - c->sessions), tenant, name, ask, turn->now);
@@ -326,7 +335,6 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
 {
   uint32_t name, tenant, ahead, call;
   struct weir_pool *pool;
-  weir_tstamp at;
 
   if (replay(c, turn, s, ask))
     return;
@@ -347,7 +355,7 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
     weir_fair_drop(&c->fair, tenant);
     return;
   }
-  if (!admit(c, turn, s, ask, name, tenant, &at, &ahead)) {
+  if (!admit(c, turn, s, ask, name, tenant, &ahead)) {
     weir_fair_drop(&c->fair, tenant);
     return;
   }
@@ -358,7 +366,7 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
       weir_queue_deny(c, turn, &c->asks[call], WEIR_DENIAL_BUSY, turn->now, NULL);
       return;
     }
-    send_queued(turn, s, ask->seq, at, ahead);
+    send_queued(turn, s, ask->seq, eta_of(c, turn, &c->asks[call]), ahead);
     c->counters[WEIR_COUNTER_QUEUED]++;
   }
 }

@@ -221,7 +221,7 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
   start = plan_times(turn, &plan, times);
   if (start != WEIR_NEVER && park(c, turn, tenant, ask, &plan, times[plan.books.count - 1]))
     return true;
-  if (start <= turn->now + WEIR_COORD_HORIZON_US)
+  if (plan.books.count > 1 && start <= turn->now + WEIR_COORD_HORIZON_US)
     start = plan_start(turn, &plan, start);
   if (start == WEIR_NEVER || start > ask->timer.at) {
     weir_queue_deny(c, turn, ask,

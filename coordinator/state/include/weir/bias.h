@@ -34,6 +34,7 @@ struct weir_bias_error {
 
 struct weir_bias {
   uint32_t samples; /* up to WEIR_BIAS_SAMPLES_MIN */
+  uint32_t calls;   /* since then */
   struct weir_bias_ratio input, output;
   struct weir_bias_error input_error, output_error, total_error; /* of corrected estimates */
 };
