@@ -163,6 +163,8 @@ bool demo_coordinator_configure(struct demo_half *half)
   const struct demo_plan *plan = half->plan;
   /* The default of 3 s for a minute; a shorter window is scaled time, as far as machines allow. */
   const uint64_t ttl_ms = plan->window_ms < 60000 ? 1000 + plan->window_ms / 30 : 3000;
+  /* Short windows want leases that are short beside them. */
+  const uint64_t lease_ttl_ms = plan->window_ms < 10000 ? plan->window_ms / 5 : 2000;
   char path[256];
   FILE *file;
 
@@ -185,11 +187,12 @@ bool demo_coordinator_configure(struct demo_half *half)
           "  - name: demo\n"
           "    provider: gemini\n"
           "    models: [%s]\n"
+          "    lease_ttl: %" PRIu64 "ms\n"
           "    limits:\n"
           "      - {dimension: requests, window: %" PRIu64 "ms, amount: %" PRIu64 "}\n"
           "      - {dimension: input_tokens, window: %" PRIu64 "ms, amount: %" PRIu64 "}\n",
-          half->endpoint, plan->folder, ttl_ms / 3, ttl_ms, DEMO_MODEL, plan->window_ms,
-          plan->limit_requests, plan->window_ms, plan->limit_tokens);
+          half->endpoint, plan->folder, ttl_ms / 3, ttl_ms, DEMO_MODEL, lease_ttl_ms,
+          plan->window_ms, plan->limit_requests, plan->window_ms, plan->limit_tokens);
   if (fclose(file) != 0)
     demo_half_fail(half, "%s: %s", path, strerror(errno));
   return half->error[0] == 0;
