@@ -9,6 +9,8 @@ weir_test(sim.seeds LABEL sim TIMEOUT 900
           USES weir_coord weir_client
           ENV ${sim_env})
 
+target_include_directories(test_sim_seeds PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/upstream)
+
 # The scenario engine behind `weir simulate` (tests/sim/CMakeLists.txt).
 weir_test(sim.scenario LABEL sim TIMEOUT 600 SOURCES sim/test_scenario.c USES weir_sim
           ENV WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLOCK_PERIOD_US (30 * SECOND)
+
 void world_trace(const struct world *w, const char *format, ...)
 {
   va_list args;
@@ -36,14 +38,14 @@ uint64_t world_draw(struct world *w, uint64_t bound)
 
 /* ---- what is going to happen ---- */
 
-static bool is_earlier(const struct happening *a, const struct happening *b)
+static bool is_earlier(const struct expected *a, const struct expected *b)
 {
   return a->at < b->at || (a->at == b->at && a->order < b->order);
 }
 
 static void heap_swap(struct world *w, uint32_t a, uint32_t b)
 {
-  struct happening kept = w->heap[a];
+  struct expected kept = w->heap[a];
 
   w->heap[a] = w->heap[b];
   w->heap[b] = kept;
@@ -51,23 +53,24 @@ static void heap_swap(struct world *w, uint32_t a, uint32_t b)
 
 void world_expect(struct world *w, weir_tstamp at, const struct happening *what)
 {
-  uint32_t i = w->heap_count++;
+  uint32_t i = w->heap_count, slot;
 
-  if (w->heap_count > EVENTS_MAX)
+  if (i == EVENTS_MAX)
     abort();
-  w->heap[i] = *what;
-  w->heap[i].at = at < w->now ? w->now : at;
-  w->heap[i].order = w->order_next++;
+  slot = w->free[EVENTS_MAX - 1 - w->heap_count++];
+  w->happenings[slot] = *what;
+  w->heap[i] = (struct expected){at < w->now ? w->now : at, w->order_next++, slot};
   for (; i > 0 && is_earlier(&w->heap[i], &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
     heap_swap(w, i, (i - 1) / 2);
 }
 
 static struct happening next_happening(struct world *w)
 {
-  struct happening first = w->heap[0];
+  const uint32_t slot = w->heap[0].slot;
   uint32_t i = 0;
 
   w->heap[0] = w->heap[--w->heap_count];
+  w->free[EVENTS_MAX - 1 - w->heap_count] = slot;
   for (;;) {
     uint32_t least = i;
 
@@ -76,30 +79,36 @@ static struct happening next_happening(struct world *w)
         least = child;
     }
     if (least == i)
-      return first;
+      return w->happenings[slot];
     heap_swap(w, i, least);
     i = least;
   }
 }
 
-/* Also of a shim that has died since: what is on its way arrives. */
-static void on_arrival(struct world *w, const struct happening *it)
+static void on_clock(struct world *w)
 {
-  struct happening answer = {.type = HAPPENING_ANSWER, .shim = it->shim, .life = it->life};
+  const struct happening again = {.type = HAPPENING_CLOCK};
 
-  judge_arrival(w, it->call);
-  answer.cookie = it->cookie;
-  world_expect(w, w->now + 200 * MS + world_draw(w, 3 * SECOND), &answer);
+  if (!world_is_on(w, WEIR_FAULT_CLOCK_STEP))
+    w->wall_error_us = 0;
+  coord_clock(w);
+  world_expect(w, w->now + CLOCK_PERIOD_US, &again);
 }
 
-static void happen(struct world *w, const struct happening *it)
+static void happen(struct world *w, struct happening *it)
 {
+  if (it->type == HAPPENING_ANSWER && !it->is_over) { /* also of a shim that has died since */
+    w->flight--;
+    it->is_over = true;
+  }
   if (it->type == HAPPENING_TO_COORD)
     coord_message(w, it);
   else if (it->type == HAPPENING_ARRIVE)
-    on_arrival(w, it);
+    judge_arrival(w, it);
   else if (it->type == HAPPENING_COORD_START)
     coord_restart(w, it->life);
+  else if (it->type == HAPPENING_CLOCK)
+    on_clock(w);
   else if (it->type == HAPPENING_FAULT)
     faults_draw(w);
   else
@@ -153,8 +162,8 @@ static bool advance(struct world *w)
 static void world_init(struct world *w, uint64_t seed, weir_duration span)
 {
   static const weir_duration windows[] = {5 * SECOND, 20 * SECOND, MINUTE};
+  const struct happening fault = {.type = HAPPENING_FAULT}, clock = {.type = HAPPENING_CLOCK};
   weir_duration window;
-  struct happening fault = {.type = HAPPENING_FAULT};
 
   weir_rng_init(&w->rng, seed);
   window = windows[world_draw(w, 3)];
@@ -169,21 +178,8 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
   w->pool.limits[1] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_INPUT_TOKENS,
                                                  .window_us = window,
                                                  .amount = 10000 + world_draw(w, 200000)};
-  w->pool.ttl_us = 500 * MS + world_draw(w, 3 * SECOND);
-  w->pool.jitter_us = world_draw(w, 200 * MS);
-  w->pool.batch_floor_pm = 100;
-  strcpy(w->name.name, "p/m");
-  strcpy(w->name.model, "p/m");
-  w->config = (struct weir_coord_config){.pools_count = 2,
-                                         .names_count = 1,
-                                         .pools = w->pools,
-                                         .names = &w->name,
-                                         .heartbeat_us = SECOND,
-                                         .session_ttl_us = 3 * SECOND,
-                                         .asks_max = 8 + (uint32_t)world_draw(w, 32)};
-  coord_pools_make(w);
-  w->requests_max = w->pool.limits[0].amount;
-  w->tokens_max = w->pool.limits[1].amount;
+  coord_configure(w);
+  judge_init(w);
   w->net_min = world_draw(w, 5 * MS);
   w->net_spread = world_draw(w, 20 * MS);
   w->up_min = world_draw(w, 50 * MS);
@@ -194,6 +190,7 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
     shim_start(w, i);
   }
   world_expect(w, w->now + SECOND, &fault);
+  world_expect(w, w->now + CLOCK_PERIOD_US, &clock);
 }
 
 void weir_sim_run(uint64_t seed, weir_duration span, FILE *trace_file,
@@ -208,18 +205,25 @@ void weir_sim_run(uint64_t seed, weir_duration span, FILE *trace_file,
   w->report = ret_report;
   w->trace = trace_file;
   w->heap = calloc(EVENTS_MAX, sizeof(*w->heap));
+  w->happenings = calloc(EVENTS_MAX, sizeof(*w->happenings));
+  w->free = calloc(EVENTS_MAX, sizeof(*w->free));
   w->arrivals = calloc(ARRIVALS_MAX, sizeof(*w->arrivals));
   w->coord_storage = coord_storage_new();
-  if (!w->heap || !w->arrivals || !w->coord_storage)
+  if (!w->heap || !w->happenings || !w->free || !w->arrivals || !w->coord_storage)
     abort();
+  for (uint32_t i = 0; i < EVENTS_MAX; i++)
+    w->free[i] = i;
   world_init(w, seed, span);
   while (advance(w))
     ;
   judge_report(w);
   for (uint32_t i = 0; i < w->shims_count; i++)
     free(w->shims[i].storage);
+  judge_end(w);
   free(w->coord_storage);
   free(w->arrivals);
+  free(w->free);
+  free(w->happenings);
   free(w->heap);
   free(w);
 }

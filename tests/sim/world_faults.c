@@ -1,6 +1,8 @@
 /* world_faults.c - what goes wrong. */
 #include "world_state.h"
 
+#define LAST_CALL_US (15 * SECOND)
+
 const char *weir_fault_name(enum weir_fault fault)
 {
   switch (fault) {
@@ -22,7 +24,11 @@ bool world_is_on(const struct world *w, enum weir_fault fault)
 
 bool world_strikes(struct world *w, enum weir_fault fault, uint32_t one_in)
 {
-  if (!world_is_on(w, fault) || world_draw(w, one_in) > 0)
+  if (!world_is_on(w, fault))
+    return false;
+  /* One that never struck does so at its first occasion near the end. */
+  if (world_draw(w, one_in) > 0 &&
+      (w->report->fired[fault] > 0 || w->now + LAST_CALL_US < w->calm_at))
     return false;
   w->report->fired[fault]++;
   return true;
@@ -65,6 +71,8 @@ static void pool_move(struct world *w)
 
 static void limits_change(struct world *w)
 {
+  struct window *judged = &w->windows[OF_POOL];
+
   for (int i = 0; i < 2; i++) {
     uint64_t *amount = &w->pool.limits[i].amount;
 
@@ -74,15 +82,37 @@ static void limits_change(struct world *w)
     if (i == 0 && *amount < 10)
       *amount = 10;
   }
-  if (w->pool.limits[0].amount > w->requests_max)
-    w->requests_max = w->pool.limits[0].amount;
-  if (w->pool.limits[1].amount > w->tokens_max)
-    w->tokens_max = w->pool.limits[1].amount;
+  if (w->pool.limits[0].amount > judged->requests_max)
+    judged->requests_max = w->pool.limits[0].amount;
+  if (w->pool.limits[1].amount > judged->tokens_max)
+    judged->tokens_max = w->pool.limits[1].amount;
   /* Leases granted under the old amounts arrive up to a hold later. */
   w->limits_fall_at = w->now + w->pool.limits[0].window_us + WEIR_HOLD_MAX_US;
   world_trace(w, "limits are now %llu and %llu", (unsigned long long)w->pool.limits[0].amount,
               (unsigned long long)w->pool.limits[1].amount);
   coord_reload(w);
+}
+
+/* The coordinator's wall clock is set: to a wrong time, or right. */
+static void clock_step(struct world *w)
+{
+  const int64_t hour = (int64_t)WEIR_US_PER_HOUR;
+
+  w->wall_error_us = world_draw(w, 3) ? (int64_t)world_draw(w, 2 * WEIR_US_PER_HOUR) - hour : 0;
+  world_trace(w, "the wall clock is wrong by %lld us", (long long)w->wall_error_us);
+  coord_clock(w);
+}
+
+static void provider_faults_draw(struct world *w)
+{
+  if (world_strikes(w, WEIR_FAULT_CLOCK_STEP, 40))
+    clock_step(w);
+  if (world_strikes(w, WEIR_FAULT_REJECT, 60))
+    w->rejects_next = 1 + (uint32_t)world_draw(w, 4);
+  if (world_strikes(w, WEIR_FAULT_SERVER_ERROR, 20))
+    w->errors_next = 1 + (uint32_t)world_draw(w, 4);
+  if (world_strikes(w, WEIR_FAULT_SPIKE, 30))
+    w->spike_until = w->now + world_draw(w, 10 * SECOND);
 }
 
 void faults_draw(struct world *w)
@@ -91,7 +121,7 @@ void faults_draw(struct world *w)
   uint32_t shim = (uint32_t)world_draw(w, w->shims_count);
   struct shim *s = &w->shims[shim];
 
-  if (world_strikes(w, WEIR_FAULT_CUT, 10) && s->is_up && !s->is_paused) {
+  if (s->is_up && !s->is_paused && world_strikes(w, WEIR_FAULT_CUT, 10)) {
     struct happening up = {.type = HAPPENING_LINK_UP, .shim = shim, .life = s->life};
 
     shim_link(w, shim, false);
@@ -104,7 +134,7 @@ void faults_draw(struct world *w)
     if (!w->is_coord_up)
       shim_link(w, shim, false);
   }
-  if (world_strikes(w, WEIR_FAULT_SHIM_PAUSE, 20) && !s->is_paused) {
+  if (!s->is_paused && world_strikes(w, WEIR_FAULT_SHIM_PAUSE, 20)) {
     struct happening resume = {.type = HAPPENING_RESUME, .shim = shim, .life = s->life};
 
     s->is_paused = true;
@@ -112,12 +142,13 @@ void faults_draw(struct world *w)
     world_trace(w, "shim %u stands still", shim);
     world_expect(w, s->resume_at, &resume);
   }
-  if (world_strikes(w, WEIR_FAULT_COORD_CRASH, 60) && w->is_coord_up)
+  if (w->is_coord_up && world_strikes(w, WEIR_FAULT_COORD_CRASH, 60))
     coord_crash(w);
   if (world_strikes(w, WEIR_FAULT_LIMIT_CHANGE, 40))
     limits_change(w);
   if (world_strikes(w, WEIR_FAULT_POOL_MOVE, 60))
     pool_move(w);
+  provider_faults_draw(w);
   if (w->now < w->calm_at)
     world_expect(w, w->now + 500 * MS + world_draw(w, SECOND), &again);
 }

@@ -23,12 +23,20 @@ uint64_t shim_route(const struct world *w, uint32_t shim)
   return (uint64_t)shim << 32 | w->shims[shim].link;
 }
 
+/* Delivers |it|, now and then twice. */
+static void deliver(struct world *w, weir_tstamp *last, const struct happening *it)
+{
+  world_expect(w, deliver_at(w, last), it);
+  if (world_strikes(w, WEIR_FAULT_DUPLICATE, 200))
+    world_expect(w, deliver_at(w, last), it);
+}
+
 static void send_to_coord(struct world *w, uint32_t shim, const struct weir_msg *msg)
 {
   struct happening it = {.type = HAPPENING_TO_COORD, .route = shim_route(w, shim), .msg = *msg};
 
   it.life = w->coord_life;
-  world_expect(w, deliver_at(w, &w->shims[shim].to_coord_last), &it);
+  deliver(w, &w->shims[shim].to_coord_last, &it);
 }
 
 void shim_send(struct world *w, uint64_t route, const struct weir_msg *msg)
@@ -39,7 +47,7 @@ void shim_send(struct world *w, uint64_t route, const struct weir_msg *msg)
   it.life = w->shims[it.shim].life;
   if (world_strikes(w, WEIR_FAULT_LOSS, 300))
     return;
-  world_expect(w, deliver_at(w, &w->shims[it.shim].to_shim_last), &it);
+  deliver(w, &w->shims[it.shim].to_shim_last, &it);
 }
 
 /* ---- the shims ---- */
@@ -65,22 +73,15 @@ static void wish(struct world *w, uint32_t shim, weir_duration in)
   world_expect(w, w->now + in, &it);
 }
 
-/* What is not final says what is known so far: never less than the call will have used. */
-static void settle(struct world *w, uint32_t shim, struct call *call, bool is_sent, bool is_final)
+/* Tells |said| of |call|, which ends with it if it is final. */
+static void settle(struct world *w, uint32_t shim, struct call *call,
+                   const struct weir_msg_settle *said)
 {
-  struct weir_client_settle settle = {0};
+  struct weir_client_settle settle = {.msg = *said, .sent_at = call->sent_at};
   struct weir_client_event event = {.type = WEIR_CLIENT_SETTLE, .settle = &settle};
 
-  settle.msg.is_sent = is_sent;
-  settle.msg.is_final = is_final;
-  settle.msg.has_usage = is_sent;
-  settle.msg.outcome = is_sent && is_final ? WEIR_OUTCOME_OK : (enum weir_outcome)0;
-  if (is_sent)
-    settle.msg.input_tokens =
-        is_final ? call->actual : call->actual + world_draw(w, call->reserved - call->actual + 1);
-  settle.sent_at = call->sent_at;
   event.cookie = call->cookie;
-  call->is_used = !is_final;
+  call->is_used = !said->is_final;
   shim_feed(w, shim, &event);
 }
 
@@ -100,6 +101,7 @@ static void on_result(struct world *w, uint32_t shim, const struct weir_client_r
 
     w->report->granted++;
     call->expires_at = result->expires_at;
+    call->is_reported = result->grant.is_reported;
     it.cookie = call->cookie;
     /* Most hosts write at once, some are slow: the check before writing is theirs. */
     world_expect(
@@ -109,6 +111,16 @@ static void on_result(struct world *w, uint32_t shim, const struct weir_client_r
   w->report->denied++;
   call->is_used = false;
   wish(w, shim, SECOND + world_draw(w, SECOND));
+}
+
+/* Most of an update is unused room. */
+static void update_copy(struct weir_client_update *to, const struct weir_client_update *from)
+{
+  to->messages_count = from->messages_count;
+  to->results_count = from->results_count;
+  to->wake = from->wake;
+  memcpy(to->messages, from->messages, from->messages_count * sizeof(from->messages[0]));
+  memcpy(to->results, from->results, from->results_count * sizeof(from->results[0]));
 }
 
 void shim_feed(struct world *w, uint32_t shim, struct weir_client_event *event)
@@ -123,7 +135,7 @@ void shim_feed(struct world *w, uint32_t shim, struct weir_client_event *event)
   weir_client_check(s->client);
   if (err != WEIR_OK && !(event->type == WEIR_CLIENT_SETTLE && err == WEIR_ENOENT))
     world_violation(w, "shim %u: event %d: error %d", shim, (int)event->type, (int)err);
-  update = w->client_update; /* results feed the machine again */
+  update_copy(&update, &w->client_update); /* results feed the machine again */
   s->client_wake = update.wake == WEIR_NEVER ? WEIR_NEVER : update.wake - s->clock;
   for (uint32_t i = 0; i < update.messages_count; i++) {
     if (s->is_up && !world_strikes(w, WEIR_FAULT_LOSS, 300)) {
@@ -154,6 +166,11 @@ static void ask(struct world *w, uint32_t shim)
     return;
   *call = (struct call){.is_used = true, .cookie = ++s->cookie_next};
   call->reserved = 50 + world_draw(w, world_draw(w, 20) ? 1000 : RESERVE_MAX - 50);
+  if (w->now < w->spike_until)
+    call->reserved = RESERVE_MAX - world_draw(w, RESERVE_MAX / 8);
+  call->tenant = (uint32_t)world_draw(w, w->config.tenants_count + 1);
+  if (call->tenant < w->config.tenants_count) /* else nobody in particular */
+    strcpy(ask.msg.tenant, w->tenants[call->tenant].name);
   call->actual = call->reserved - world_draw(w, call->reserved / 3);
   strcpy(ask.msg.model, "p/m");
   ask.msg.class = shim % 3 == 2 ? WEIR_CLASS_BATCH : WEIR_CLASS_ONLINE;
@@ -212,27 +229,40 @@ static void on_write(struct world *w, const struct happening *it)
   struct shim *s = &w->shims[it->shim];
   struct call *call = call_of(s, it->cookie);
   struct happening arrive = {.type = HAPPENING_ARRIVE, .shim = it->shim, .life = s->life};
+  const struct weir_msg_settle unused = {.is_final = true}, written = {.is_sent = true};
 
   assert(call);
   if (shim_now(w, s) >= call->expires_at) {
-    settle(w, it->shim, call, false, true);
+    settle(w, it->shim, call, &unused);
     wish(w, it->shim, 10 * MS);
     return;
   }
   call->sent_at = shim_now(w, s);
   arrive.cookie = it->cookie;
   arrive.call = (uint32_t)call->actual;
+  arrive.tenant = call->tenant;
   world_expect(w, w->now + w->up_min + world_draw(w, w->pool.jitter_us + 1), &arrive);
+  if (call->is_reported)
+    settle(w, it->shim, call, &written);
 }
 
+/* What is said before the end is never less than the call will have used. */
 static void on_answer(struct world *w, const struct happening *it)
 {
   struct call *call = call_of(&w->shims[it->shim], it->cookie);
+  struct weir_msg_settle said = it->msg.settle;
 
   assert(call);
-  if (world_draw(w, 4) == 0)
-    settle(w, it->shim, call, true, false);
-  settle(w, it->shim, call, true, true);
+  said.is_sent = said.is_final = true;
+  if (said.has_usage)
+    said.input_tokens = call->actual;
+  if (said.has_usage && world_draw(w, 4) == 0) {
+    struct weir_msg_settle known = {.is_sent = true, .has_usage = true};
+
+    known.input_tokens = call->actual + world_draw(w, call->reserved - call->actual + 1);
+    settle(w, it->shim, call, &known);
+  }
+  settle(w, it->shim, call, &said);
   wish(w, it->shim, world_draw(w, 20 * MS));
 }
 

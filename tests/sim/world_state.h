@@ -9,6 +9,7 @@
 #ifndef WEIR_SIM_WORLD_STATE_H
 #define WEIR_SIM_WORLD_STATE_H
 
+#include "limits.h"
 #include "world.h"
 
 #include <weir/client.h>
@@ -25,6 +26,7 @@
 #define ARRIVALS_MAX   400000
 #define RESERVE_MAX    8000 /* tokens of one call */
 #define WAIT_MAX_US    (4 * MINUTE)
+#define TENANTS_MAX    3
 #define JUDGED_WINDOWS 2 /* of the end, in which the use of the quota is judged */
 #define POOL_NAMES     6 /* that reloads give to the pool in use, in turn */
 
@@ -38,7 +40,8 @@ enum happening_type {
   HAPPENING_LINK_UP, /* a connection is there again */
   HAPPENING_RESUME,  /* a paused shim goes on */
   HAPPENING_COORD_START,
-  HAPPENING_FAULT /* time to draw a fault */
+  HAPPENING_CLOCK, /* time to tell the coordinator what the wall clock says */
+  HAPPENING_FAULT  /* time to draw a fault */
 };
 
 struct happening {
@@ -46,8 +49,17 @@ struct happening {
   uint64_t order;
   enum happening_type type;
   uint32_t shim, life, call; /* an actor's life: what was meant for a former one is dropped */
+  uint32_t tenant;           /* of the call */
+  bool is_over;              /* the provider's part of an answer was done */
   uint64_t route, cookie;
-  struct weir_msg msg;
+  struct weir_msg msg; /* of an answer: a SETTLE of what it said */
+};
+
+/* The heap moves these, not what happens. */
+struct expected {
+  weir_tstamp at;
+  uint64_t order;
+  uint32_t slot;
 };
 
 struct call {
@@ -55,6 +67,8 @@ struct call {
   uint64_t cookie;
   weir_tstamp expires_at, sent_at; /* on the shim's clock */
   uint64_t reserved, actual;
+  uint32_t tenant;
+  bool is_reported; /* its writing is to be told at once */
 };
 
 struct shim {
@@ -75,6 +89,19 @@ struct shim {
 struct arrival {
   weir_tstamp at;
   uint64_t tokens;
+  uint32_t tenant;
+};
+
+/* What is judged by an exact sliding window. */
+enum { OF_POOL, OF_PROJECT, OF_TENANT, WINDOWS_MAX };
+
+struct window {
+  bool is_on;
+  weir_duration us;
+  uint64_t requests_max, tokens_max; /* the highest in force within the window */
+  uint32_t first;                    /* arrival */
+  uint64_t requests, tokens;         /* in it now */
+  uint64_t requests_us, tokens_us;   /* what stood in it, times how long: the calm end */
 };
 
 struct world {
@@ -83,8 +110,10 @@ struct world {
   FILE *trace;
   struct weir_sim_report *report;
 
-  struct happening *heap; /* a binary heap: earliest first, then in order of making */
+  struct expected *heap; /* a binary heap: earliest first, then in order of making */
   uint32_t heap_count;
+  struct happening *happenings; /* EVENTS_MAX slots */
+  uint32_t *free;               /* those not in use, on a stack */
   uint64_t order_next;
 
   void *coord_storage;
@@ -96,9 +125,17 @@ struct world {
   struct weir_pool_config pool;     /* the one quota that the provider knows */
   struct weir_pool_config pools[2]; /* under two names: one of them has the model */
   struct weir_name_config name;
+  struct weir_budget_config budgets[2]; /* the project's, and that of the first tenant */
+  struct weir_tenant_config tenants[TENANTS_MAX];
   uint32_t pool_number;
   struct weir_coord_config config;
   struct weir_coord_update coord_update;
+  uint64_t coord_steps;
+
+  /* The provider's midnight, by the true clock; what the coordinator's clock and the provider's
+   * differ from that. */
+  weir_tstamp midnight_at;
+  int64_t wall_error_us, provider_skew_us;
 
   struct shim shims[SHIMS_MAX];
   uint32_t shims_count;
@@ -106,13 +143,16 @@ struct world {
   weir_duration up_min;              /* between shim and provider, + 0 .. jitter */
   struct weir_client_update client_update;
 
-  /* The judge: what arrived, against the highest limits in force within each window. */
+  /* The provider, and the judge. */
   struct arrival *arrivals;
-  uint32_t arrivals_count, window_first;
-  uint64_t in_window_requests, in_window_tokens;
-  uint64_t requests_max, tokens_max;
+  uint32_t arrivals_count;
+  struct window windows[WINDOWS_MAX];
   weir_tstamp limits_fall_at;
-  uint64_t requests_us, tokens_us; /* what stood in the window, times how long: the calm end */
+  struct weir_up_meter *meters[2];    /* of requests, of tokens; NULL: not judged by meters */
+  uint64_t flight, flight_max;        /* calls under way there; 0: no limit */
+  uint64_t day_used[2], day_max;      /* before and after midnight; 0: no limit */
+  uint32_t rejects_next, errors_next; /* answers that are to be 429, or 500 */
+  weir_tstamp spike_until;
 };
 
 /* world.c */
@@ -132,6 +172,10 @@ void world_violation(struct world *w, const char *format, ...)
 void *coord_storage_new(void);
 void coord_start(struct world *w);
 void coord_step(struct world *w, const struct weir_coord_event *event);
+/* coord_configure draws what is configured beside the two limits of |w->pool|. */
+void coord_configure(struct world *w);
+/* coord_clock tells the coordinator what the wall clock says. */
+void coord_clock(struct world *w);
 /* coord_pools_make gives the coordinator's pools the limits of |w->pool|. */
 void coord_pools_make(struct world *w);
 /* coord_reload has the coordinator read its configuration again. */
@@ -153,8 +197,11 @@ uint64_t shim_route(const struct world *w, uint32_t shim);
 void shim_happening(struct world *w, const struct happening *it);
 
 /* world_judge.c */
-/* judge_arrival takes a call that reaches the provider now. */
-void judge_arrival(struct world *w, uint64_t tokens);
+/* judge_init begins with the limits that are configured now; judge_end frees. */
+void judge_init(struct world *w);
+void judge_end(struct world *w);
+/* judge_arrival takes a call that reaches the provider now, and answers it. */
+void judge_arrival(struct world *w, const struct happening *it);
 /* judge_time lets time pass until |at|. */
 void judge_time(struct world *w, weir_tstamp at);
 void judge_report(struct world *w);
