@@ -85,10 +85,10 @@ static void budget_draw(struct world *w, struct weir_budget_config *budget, cons
     limit->amount = 10000;
 }
 
-/* Who shares the pool; budgets in every third world. */
+/* Who shares the pool; budgets in every fourth world. */
 static void sharers_draw(struct world *w)
 {
-  const bool has_project = world_draw(w, 3) == 0, has_own = world_draw(w, 3) == 0;
+  const bool has_project = world_draw(w, 4) == 0, has_own = world_draw(w, 4) == 0;
 
   budget_draw(w, &w->budgets[0], "project", 400 + world_draw(w, 600));
   budget_draw(w, &w->budgets[1], "own", 200 + world_draw(w, 600));
@@ -109,21 +109,21 @@ static void sharers_draw(struct world *w)
     w->tenants[0].budget = 1;
 }
 
-/* Calls in flight in every fourth world, and a limit by the day in every fourth: half a minute to
- * six of what the windows allow, so that it is often used up. */
+/* Calls in flight in every fifth world, and a limit by the day in every fifth: half a minute to six
+ * of what the windows allow, so that it is often used up. */
 static void more_limits_draw(struct world *w)
 {
   const struct weir_limit_config *tokens = &w->pool.limits[1];
   struct weir_limit_config *limits = w->pool.limits;
 
-  if (world_draw(w, 4) == 0) {
+  if (world_draw(w, 5) == 0) {
     w->flight_max = 5 + world_draw(w, 100);
     limits[w->pool.limits_count++] =
         (struct weir_limit_config){.dimension = WEIR_DIMENSION_IN_FLIGHT, .amount = w->flight_max};
   }
   w->midnight_at = w->began + 2 * MINUTE + world_draw(w, 11 * MINUTE);
   w->provider_skew_us = (int64_t)world_draw(w, 3800 * MS) - 1900 * (int64_t)MS;
-  if (world_draw(w, 4) == 0) {
+  if (world_draw(w, 5) == 0) {
     w->day_max = tokens->amount * MINUTE / tokens->window_us * (500 + world_draw(w, 5500)) / 1000;
     limits[w->pool.limits_count++] =
         (struct weir_limit_config){.dimension = WEIR_DIMENSION_INPUT_TOKENS,

@@ -263,6 +263,18 @@ static uint64_t used_pm(const struct world *w)
   return project->is_on && tokens > most ? tokens : most;
 }
 
+/* When midnight has passed by every clock, the new day is used: unless its limit was closed by what
+ * the provider said. */
+static void judge_new_day(struct world *w)
+{
+  const bool is_known =
+      !w->report->enabled[WEIR_FAULT_CLOCK_STEP] && !w->report->enabled[WEIR_FAULT_REJECT];
+
+  if (w->report->is_day_judged && is_known && w->flight_max == 0 && w->day_used[1] == 0 &&
+      w->end - w->midnight_at >= MINUTE && w->end > w->midnight_at)
+    world_violation(w, "nothing arrived after midnight");
+}
+
 /* Limits by the day rightly bring everything to a halt, and leases of dead instances stay in flight
  * for long. */
 static void judge_liveness(struct world *w)
@@ -284,12 +296,13 @@ void judge_report(struct world *w)
   const struct window *project = &w->windows[OF_PROJECT];
   uint64_t concurrency = 0;
 
-  world_trace(w, "end: profile %s, window %llu us, limits %llu and %llu, used %llu thousandths",
-              weir_profile_name(w->pool.rules.profile),
+  world_trace(w, "end: profile %s, ttl %llu us, window %llu us, limits %llu and %llu, used %llu pm",
+              weir_profile_name(w->pool.rules.profile), (unsigned long long)w->pool.ttl_us,
               (unsigned long long)w->pool.limits[0].window_us,
               (unsigned long long)w->pool.limits[0].amount,
               (unsigned long long)w->pool.limits[1].amount, (unsigned long long)used_pm(w));
   judge_liveness(w);
+  judge_new_day(w);
   w->report->digest = weir_coord_digest(w->coord);
   for (uint32_t i = 0; i < w->shims_count; i++) {
     w->report->digest = w->report->digest * 31 + weir_client_digest(w->shims[i].client);
