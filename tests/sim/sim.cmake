@@ -3,8 +3,13 @@
 if(WEIR_SANITIZE OR WEIR_COVERAGE)
   set(sim_env WEIR_SEEDS=10)
 endif()
-weir_test(sim.seeds LABEL sim TIMEOUT 900 SOURCES sim/sim.c sim/world.c USES weir_coord weir_client
+weir_test(sim.seeds LABEL sim TIMEOUT 900
+          SOURCES sim/sim.c sim/world.c sim/world_coord.c sim/world_shim.c sim/world_judge.c
+                  sim/world_faults.c upstream/limits.c
+          USES weir_coord weir_client
           ENV ${sim_env})
+
+target_include_directories(test_sim_seeds PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/upstream)
 
 # The scenario engine behind `weir simulate` (tests/sim/CMakeLists.txt).
 weir_test(sim.scenario LABEL sim TIMEOUT 600 SOURCES sim/test_scenario.c USES weir_sim

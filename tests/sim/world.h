@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include <weir/time.h>
+#include <weir/vocab.h>
 
 #define WEIR_FAULT_LIST(X)                                                                         \
   X(LOSS, "loss")                 /* a message vanishes */                                         \
@@ -21,8 +22,12 @@
   X(SHIM_PAUSE, "shim_pause")     /* an instance stands still, with leases in hand */              \
   X(COORD_CRASH, "coord_crash")   /* the coordinator dies and starts again */                      \
   X(LIMIT_CHANGE, "limit_change") /* the configuration is reloaded with other amounts */           \
-  X(POOL_MOVE, "pool_move") /* ... with another name for the pool, or another pool for the model   \
-                             */
+  X(POOL_MOVE, "pool_move")   /* ... another name for the pool, or another pool for the model */   \
+  X(CLOCK_STEP, "clock_step") /* the wall clock is set, by up to an hour */                        \
+  X(REJECT, "reject")         /* the provider says 429 although there is quota */                  \
+  X(SERVER_ERROR, "server_error") /* ... or 500, and nobody knows what was used */                 \
+  X(SPIKE, "spike")               /* for seconds all calls are large */                            \
+  X(DUPLICATE, "duplicate")       /* a message is delivered twice */
 
 #define X(name, text) WEIR_FAULT_##name,
 enum weir_fault { WEIR_FAULT_LIST(X) WEIR_FAULT_MAX };
@@ -33,9 +38,12 @@ struct weir_sim_report {
   uint64_t events, calls, granted, denied, arrivals;
   uint64_t unserved; /* calls that waited when the run ended */
   uint64_t enabled[WEIR_FAULT_MAX], fired[WEIR_FAULT_MAX];
-  bool is_judged;      /* the calm end had a backlog of calls small beside the limit */
-  uint64_t used_pm;    /* thousandths of the fuller limit, the mean over the last windows */
-  char violation[256]; /* "" when every property held */
+  enum weir_profile profile; /* of the pool */
+  bool is_metered;           /* every method that the profile promises was asked about each call */
+  bool is_day_judged;        /* there was a limit by the day, and it was checked */
+  bool has_backlog;          /* the calm end had a backlog of calls small beside the limit */
+  uint64_t used_pm;          /* thousandths of the fuller limit, the mean over the last windows */
+  char violation[256];       /* "" when every property held */
 };
 
 /* weir_sim_run runs |seed| for |span| of virtual time with faults and half of it again without, and

@@ -1,0 +1,195 @@
+/* world_coord.c - the coordinator's machine, and what it is configured with. */
+#include "world_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The machine's sums are compared with their parts once in so many steps: what is wrong there stays
+ * wrong. A replay looks after every step. */
+#define CHECK_STEPS 16
+
+#define DAY_US  (24 * WEIR_US_PER_HOUR)
+#define WALL_US (UINT64_C(1800000000) * SECOND) /* the wall clock when the world begins */
+
+static const struct weir_coord_bounds bounds = {.pools_max = POOL_NAMES + 2,
+                                                .names_max = 2,
+                                                .sessions_max = 64,
+                                                .asks_max = 1024,
+                                                .leases_max = 4096,
+                                                .budgets_max = 2,
+                                                .tenants_max = 64};
+
+void *coord_storage_new(void)
+{
+  return calloc(1, weir_coord_size(&bounds));
+}
+
+void coord_step(struct world *w, const struct weir_coord_event *event)
+{
+  if (weir_coord_step(w->coord, event, &w->coord_update) != WEIR_OK)
+    abort();
+  if (w->trace || w->coord_steps++ % CHECK_STEPS == 0)
+    weir_coord_check(w->coord);
+  if (weir_coord_grant_max(w->coord) > w->granted_max)
+    w->granted_max = weir_coord_grant_max(w->coord);
+  for (uint32_t i = 0; i < w->coord_update.count; i++)
+    shim_send(w, w->coord_update.sends[i].route, &w->coord_update.sends[i].msg);
+}
+
+void coord_start(struct world *w)
+{
+  struct weir_coord_start start = {.epoch = ++w->epoch, .seed = weir_rng_next(&w->rng)};
+
+  start.has_past = w->epoch > 1;
+  start.past_us = 0;
+  memset(w->coord_storage, 0, weir_coord_size(&bounds));
+  if (weir_coord_init(w->coord_storage, &bounds, &w->config, &start, w->now, &w->coord) != WEIR_OK)
+    abort();
+  w->is_coord_up = true;
+  world_trace(w, "coordinator starts, epoch %llu", (unsigned long long)w->epoch);
+  coord_clock(w);
+}
+
+void coord_clock(struct world *w)
+{
+  struct weir_wall wall = {.zones_count = 1};
+  struct weir_coord_event event = {.type = WEIR_COORD_CLOCK, .now = w->now, .wall = &wall};
+  const uint64_t midnight = WALL_US + (w->midnight_at - w->began);
+
+  if (!w->is_coord_up)
+    return;
+  wall.now_us = WALL_US + (w->now - w->began) + (uint64_t)w->wall_error_us;
+  wall.zones[0].number = 20000 + (wall.now_us >= midnight);
+  for (uint64_t i = 0; i < WEIR_ZONE_STARTS; i++)
+    wall.zones[0].starts_us[i] = midnight - DAY_US + (i + (wall.now_us >= midnight)) * DAY_US;
+  coord_step(w, &event);
+}
+
+/* ---- what is configured ---- */
+
+/* A budget of |share_pm| thousandths of the pool's rate of tokens, in a window of its own. */
+static void budget_draw(struct world *w, struct weir_budget_config *budget, const char *name,
+                        uint64_t share_pm)
+{
+  static const weir_duration windows[] = {5 * SECOND, 20 * SECOND, MINUTE};
+  const struct weir_limit_config *tokens = &w->pool.limits[1];
+  struct weir_limit_config *limit = &budget->limits[0];
+
+  strcpy(budget->name, name);
+  budget->rules.profile = WEIR_PROFILE_WINDOW;
+  budget->limits_count = 1;
+  limit->dimension = WEIR_DIMENSION_INPUT_TOKENS;
+  limit->window_us = windows[world_draw(w, 3)];
+  limit->amount = tokens->amount * limit->window_us / tokens->window_us * share_pm / 1000;
+  if (limit->amount < 10000)
+    limit->amount = 10000;
+}
+
+/* Who shares the pool; budgets in every fourth world. */
+static void sharers_draw(struct world *w)
+{
+  const bool has_project = world_draw(w, 4) == 0, has_own = world_draw(w, 4) == 0;
+
+  budget_draw(w, &w->budgets[0], "project", 400 + world_draw(w, 600));
+  budget_draw(w, &w->budgets[1], "own", 200 + world_draw(w, 600));
+  w->windows[OF_PROJECT].is_on = has_project;
+  w->windows[OF_TENANT].is_on = has_own;
+  w->config.budgets = w->budgets;
+  w->config.budgets_count = 2;
+  w->pool.budgets_count = has_project;
+  w->config.tenants = w->tenants;
+  w->config.tenants_count = 1 + (uint32_t)world_draw(w, TENANTS_MAX);
+  for (uint32_t i = 0; i < w->config.tenants_count; i++) {
+    w->tenants[i] = (struct weir_tenant_config){.pool = WEIR_POOL_ANY,
+                                                .weight = 1 + (uint32_t)world_draw(w, 8),
+                                                .budget = WEIR_BUDGET_NONE};
+    snprintf(w->tenants[i].name, sizeof(w->tenants[i].name), "t%u", i);
+  }
+  if (has_own)
+    w->tenants[0].budget = 1;
+}
+
+/* Calls in flight in every fifth world, and a limit by the day in every fifth: half a minute to six
+ * of what the windows allow, so that it is often used up. */
+static void more_limits_draw(struct world *w)
+{
+  const struct weir_limit_config *tokens = &w->pool.limits[1];
+  struct weir_limit_config *limits = w->pool.limits;
+
+  if (world_draw(w, 5) == 0) {
+    w->flight_max = 5 + world_draw(w, 100);
+    limits[w->pool.limits_count++] =
+        (struct weir_limit_config){.dimension = WEIR_DIMENSION_IN_FLIGHT, .amount = w->flight_max};
+  }
+  w->midnight_at = w->began + 2 * MINUTE + world_draw(w, 11 * MINUTE);
+  w->provider_skew_us = (int64_t)world_draw(w, 3800 * MS) - 1900 * (int64_t)MS;
+  if (world_draw(w, 5) == 0) {
+    w->day_max = tokens->amount * MINUTE / tokens->window_us * (500 + world_draw(w, 5500)) / 1000;
+    limits[w->pool.limits_count++] =
+        (struct weir_limit_config){.dimension = WEIR_DIMENSION_INPUT_TOKENS,
+                                   .window_us = WEIR_DAY_WINDOW_US,
+                                   .amount = w->day_max,
+                                   .is_day = true,
+                                   .zone_id = 1};
+  }
+}
+
+void coord_configure(struct world *w)
+{
+  w->pool.rules.profile =
+      (enum weir_profile)(WEIR_PROFILE_WINDOW + world_draw(w, WEIR_PROFILE_UNIVERSAL));
+  w->pool.rules.is_fixed = world_draw(w, 2);
+  w->pool.ttl_us = world_draw(w, 3) ? 300 * MS + world_draw(w, 3 * SECOND)
+                                    : 3 * SECOND + world_draw(w, 6 * SECOND);
+  w->pool.jitter_us = world_draw(w, 200 * MS);
+  w->pool.batch_floor_pm = 100;
+  strcpy(w->name.name, "p/m");
+  strcpy(w->name.model, "p/m");
+  w->config = (struct weir_coord_config){.pools_count = 2,
+                                         .names_count = 1,
+                                         .pools = w->pools,
+                                         .names = &w->name,
+                                         .heartbeat_us = SECOND,
+                                         .session_ttl_us = 3 * SECOND,
+                                         .asks_max = 8 + (uint32_t)world_draw(w, 32)};
+  sharers_draw(w);
+  more_limits_draw(w);
+  coord_pools_make(w);
+}
+
+void coord_pools_make(struct world *w)
+{
+  w->pools[0] = w->pools[1] = w->pool;
+  snprintf(w->pools[0].name, sizeof(w->pools[0].name), "p%u", w->pool_number % POOL_NAMES);
+  strcpy(w->pools[1].name, "other");
+}
+
+void coord_reload(struct world *w)
+{
+  struct weir_coord_event event = {.type = WEIR_COORD_CONFIG, .now = w->now, .config = &w->config};
+
+  coord_pools_make(w);
+  if (w->is_coord_up)
+    coord_step(w, &event);
+}
+
+void coord_restart(struct world *w, uint32_t life)
+{
+  if (life != w->coord_life)
+    return;
+  coord_start(w);
+  for (uint32_t i = 0; i < w->shims_count; i++) {
+    if (!w->shims[i].is_up && !w->shims[i].is_paused)
+      shim_link(w, i, true);
+  }
+}
+
+void coord_message(struct world *w, const struct happening *it)
+{
+  struct weir_coord_event event = {
+      .type = WEIR_COORD_MESSAGE, .now = w->now, .route = it->route, .msg = &it->msg};
+
+  if (w->is_coord_up && it->life == w->coord_life &&
+      it->route == shim_route(w, (uint32_t)(it->route >> 32)))
+    coord_step(w, &event);
+}
