@@ -456,6 +456,24 @@ weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir
   return longest;
 }
 
+weir_duration weir_ledger_step_us(const struct weir_ledger *l, const struct weir_cost *cost)
+{
+  weir_duration longest = 0;
+
+  for (uint32_t i = 0; l->has_sub && i < l->limits_count; i++) {
+    const struct weir_ledger_limit *limit = &l->limits[i];
+    weir_duration sub_us, step;
+
+    if (weir_ledger_sub(l, limit, &sub_us) == 0)
+      continue;
+    step = weir_wide_scale(cost->requests, limit->config.window_us, limit->effective,
+                           limit->config.window_us);
+    if (step > longest)
+      longest = step;
+  }
+  return longest;
+}
+
 void weir_ledger_check(const struct weir_ledger *l)
 {
   uint8_t bits = 0;

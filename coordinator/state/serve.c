@@ -61,6 +61,19 @@ static weir_tstamp plan_start(struct weir_turn *turn, struct weir_plan *plan, we
   return at > horizon ? at : horizon + 1;
 }
 
+/* The earliest start of |cost| that leaves turns to others. A sub-window that was used up at once
+ * is there again at once, and in between nobody could start, not even online work before a backlog
+ * of batch. While others wait too, starts take even steps; alone, nobody has to. */
+static weir_tstamp step_at(const struct weir_pool *pool, const struct weir_cost *cost)
+{
+  const uint64_t waiting = pool->queue[WEIR_CLASS_ONLINE].queued.requests +
+                           pool->queue[WEIR_CLASS_BATCH].queued.requests;
+
+  if (waiting <= cost->requests)
+    return 0;
+  return weir_time_add(pool->ledger.start_last, weir_ledger_step_us(&pool->ledger, cost));
+}
+
 /* When somebody who waits for |start| is to be looked at again. */
 static weir_tstamp look_at(const struct weir_turn *turn, const struct weir_plan *plan,
                            weir_tstamp start)
@@ -221,8 +234,12 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
   start = plan_times(turn, &plan, times);
   if (start != WEIR_NEVER && park(c, turn, tenant, ask, &plan, times[plan.books.count - 1]))
     return true;
-  if (plan.books.count > 1 && start <= turn->now + WEIR_COORD_HORIZON_US)
-    start = plan_start(turn, &plan, start);
+  if (start <= turn->now + WEIR_COORD_HORIZON_US) {
+    const weir_tstamp step = step_at(pool, &asked);
+
+    if (plan.books.count > 1 || step > start)
+      start = plan_start(turn, &plan, step > start ? step : start);
+  }
   if (start == WEIR_NEVER || start > ask->timer.at) {
     weir_queue_deny(c, turn, ask,
                     start == WEIR_NEVER ? WEIR_DENIAL_TOO_LARGE : WEIR_DENIAL_DEADLINE, start,

@@ -14,6 +14,8 @@
 #define FAIL_MIN_US       (20 * WEIR_US_PER_MS)
 #define FAIL_MAX_US       (200 * WEIR_US_PER_MS)
 
+#define FOREIGN_RATE 100.0 /* calls in a second that fill a quota without a limit of requests */
+
 #define HTTP_OK       200
 #define HTTP_REJECTED 429
 #define HTTP_ERROR    500 /* counted */
@@ -81,6 +83,13 @@ double weir_sim_rate(const struct weir_sim *sim, bool is_tokens)
       rate = fmin(rate, (double)limit->amount / ((double)limit->window_us / 1e6));
   }
   return rate;
+}
+
+double weir_sim_foreign_rate(const struct weir_sim *sim)
+{
+  const double rate = weir_sim_rate(sim, false);
+
+  return isinf(rate) ? FOREIGN_RATE : rate;
 }
 
 /* ---- queues ---- */
@@ -328,9 +337,9 @@ static void on_answer(struct weir_sim *sim, const struct weir_sim_event *event)
 static void foreign_next(struct weir_sim *sim)
 {
   const struct weir_scenario *s = sim->scenario;
-  const double rate = weir_sim_rate(sim, false), share = (double)s->foreign_pm / 1000;
+  const double share = (double)s->foreign_pm / 1000;
   const double in =
-      weir_draw_exponential(&sim->foreign_rng, 1e6 / (share * (isinf(rate) ? 100.0 : rate)));
+      weir_draw_exponential(&sim->foreign_rng, 1e6 / (share * weir_sim_foreign_rate(sim)));
   const weir_tstamp at = sim->now + (weir_duration)in;
 
   if (at < WEIR_SIM_BEGIN + s->foreign_until_us)
@@ -339,14 +348,17 @@ static void foreign_next(struct weir_sim *sim)
 
 static void on_foreign(struct weir_sim *sim)
 {
-  const double requests = weir_sim_rate(sim, false), tokens = weir_sim_rate(sim, true);
+  const uint64_t second = (sim->now - WEIR_SIM_BEGIN) / WEIR_US_PER_S;
+  const double tokens = weir_sim_rate(sim, true);
   struct weir_up_cost cost = {.units = {[WEIR_UP_REQUESTS] = 1}};
 
   if (!isinf(tokens))
-    cost.units[WEIR_UP_TOTAL] = (uint64_t)(tokens / (isinf(requests) ? 100.0 : requests));
+    cost.units[WEIR_UP_TOTAL] = (uint64_t)(tokens / weir_sim_foreign_rate(sim));
   sim->foreign_counted++;
   if (weir_up_meter_admit(sim->meter, sim->now, &cost))
     sim->foreign_rejected++;
+  else if (second < sim->use_seconds)
+    sim->foreign_use[second]++;
   foreign_next(sim);
 }
 
@@ -482,6 +494,7 @@ static void open(struct weir_sim *sim, uint64_t seed, weir_tstamp end)
   sim->instances = weir_sim_alloc(sim->instances_count, sizeof(*sim->instances));
   sim->use_seconds = (uint32_t)((end - WEIR_SIM_BEGIN) / WEIR_US_PER_S) + 1;
   sim->use = weir_sim_alloc(sim->use_seconds, sizeof(*sim->use));
+  sim->foreign_use = weir_sim_alloc(sim->use_seconds, sizeof(*sim->foreign_use));
   sim->scheme = weir_sim_scheme_of(sim->scheme_name);
   sim->is_contended = sim->workload->has_streams;
   workers_share(sim);
@@ -528,6 +541,7 @@ void weir_sim_fini(struct weir_sim *sim)
     sim->scheme->close(sim);
   weir_up_meter_free(sim->meter);
   weir_events_fini(&sim->events);
+  free(sim->foreign_use);
   free(sim->use);
   free(sim->instances);
   free(sim->calls);

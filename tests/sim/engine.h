@@ -115,6 +115,7 @@ struct weir_sim {
   uint32_t
       rejected_by; /* bit i: limit i of the set was among those without room, at the last 429 */
   struct weir_sim_use *use; /* accepted, by second of the run */
+  uint32_t *foreign_use;    /* somebody else's accepted calls, by second of the run */
   uint32_t use_seconds;
   struct weir_sim_use stream_use[WEIR_SCENARIO_STREAMS_MAX]; /* while all streams had work */
   bool is_contended;
@@ -160,6 +161,10 @@ uint32_t weir_sim_queue_take(struct weir_sim *sim, struct weir_sim_queue *queue)
 /* weir_sim_rate returns requests (or tokens, with |is_tokens|) in a second that the set of limits
  * allows in the long run; HUGE_VAL without such a limit. */
 double weir_sim_rate(const struct weir_sim *sim, bool is_tokens);
+
+/* weir_sim_foreign_rate returns how many of somebody else's calls in a second would fill every
+ * limit: each costs as much of one as of another. */
+double weir_sim_foreign_rate(const struct weir_sim *sim);
 
 /* weir_sim_alloc returns zeroed memory for |count| objects of |size|; aborts without. */
 void *weir_sim_alloc(size_t count, size_t size);

@@ -47,6 +47,10 @@ void weir_simulation_json(FILE *file, const struct weir_simulation_row *row)
     fprintf(file, ",\"utilisation\":%.5f", row->utilisation);
   else
     fputs(",\"utilisation\":null", file);
+  if (row->has_left)
+    fprintf(file, ",\"left\":%.5f,\"goodput_of_left\":%.5f", row->left, row->goodput_of_left);
+  else
+    fputs(",\"left\":null,\"goodput_of_left\":null", file);
   fprintf(file,
           ",\"goodput_per_min\":%.1f,\"wait_p50_ms\":%.3f,\"wait_p99_ms\":%.3f,"
           "\"makespan_s\":%.3f,\"messages_per_call\":%.3f,\"jitter_ms\":%.3f,"
@@ -94,6 +98,9 @@ void weir_simulation_text(FILE *file, const struct weir_simulation_row *row)
   if (row->foreign_arrivals)
     fprintf(file, "  somebody else: %" PRIu64 " requests, %" PRIu64 " of them rejected\n",
             row->foreign_arrivals, row->foreign_rejected);
+  if (row->has_left)
+    fprintf(file, "  he left %.1f%% of the quota, and %.1f%% of that was used\n", row->left * 100,
+            row->goodput_of_left * 100);
 }
 
 /* ---- expectations ---- */
@@ -115,40 +122,106 @@ static const struct weir_simulation_stream *stream_find(const struct weir_simula
   return NULL;
 }
 
+static double wait_of(const struct weir_simulation_row *row, const char *stream)
+{
+  const struct weir_simulation_stream *found = stream_find(row, stream);
+
+  return found ? found->wait_p99_ms : row->wait_p99_ms;
+}
+
+/* The same run of the workload |name|, before this one. */
+static const struct weir_simulation_row *prior_find(const struct weir_simulation_row *row,
+                                                    const char *name)
+{
+  do
+    row = row->prior;
+  while (row && strcmp(row->workload->name, name) != 0);
+  return row;
+}
+
+/* Counts that are too high or too low. */
+static void judge_counts(const struct weir_scenario_expect *e,
+                         const struct weir_simulation_row *row,
+                         const struct weir_simulation_stream *stream, char *ret_what, size_t size)
+{
+  const uint64_t failed = stream ? stream->failed : row->failed;
+  const double rejected = row->arrivals ? (double)row->rejected / (double)row->arrivals : 0;
+
+  if (e->has_rejected && row->rejected > e->rejected_max)
+    snprintf(ret_what, size, "rejected_429 is %" PRIu64 ", more than %" PRIu64, row->rejected,
+             e->rejected_max);
+  else if (e->has_rejected_min && row->rejected < e->rejected_min)
+    snprintf(ret_what, size, "rejected_429 is %" PRIu64 ", less than %" PRIu64, row->rejected,
+             e->rejected_min);
+  else if (e->has_rejected_share && rejected * 1000 > (double)e->rejected_share_max_pm)
+    snprintf(ret_what, size, "%.3f%% of what arrived was rejected, more than %.1f%%",
+             rejected * 100, (double)e->rejected_share_max_pm / 10);
+  else if (e->has_failed && failed > e->failed_max)
+    snprintf(ret_what, size, "failed is %" PRIu64 ", more than %" PRIu64, failed, e->failed_max);
+}
+
+static void judge_waits(const struct weir_scenario_expect *e, const struct weir_simulation_row *row,
+                        char *ret_what, size_t size)
+{
+  const double wait_ms = wait_of(row, e->stream);
+  const struct weir_simulation_row *prior = prior_find(row, e->against);
+  const double most_ms =
+      prior ? wait_of(prior, e->stream) * (double)e->wait_ratio_max_pm / 1000 : 0;
+
+  if (e->has_wait_p99 && wait_ms * 1000 > (double)e->wait_p99_max_us)
+    snprintf(ret_what, size, "wait_p99 is %.3f s, more than %.3f s", wait_ms / 1000,
+             (double)e->wait_p99_max_us / 1e6);
+  else if (e->has_wait_ratio && prior && wait_ms > most_ms)
+    snprintf(ret_what, size, "wait_p99 is %.3f s, more than the %.3f s that %.0f%% of %s's are",
+             wait_ms / 1000, most_ms / 1000, (double)e->wait_ratio_max_pm / 10, e->against);
+}
+
+/* Shares that are too small. */
+static void judge_shares(const struct weir_scenario_expect *e,
+                         const struct weir_simulation_row *row,
+                         const struct weir_simulation_stream *stream, char *ret_what, size_t size)
+{
+  const struct {
+    bool is_judged;
+    double value;
+    uint64_t min_pm;
+    const char *name;
+  } shares[] = {
+      {e->has_utilisation && row->has_utilisation, row->utilisation, e->utilisation_min_pm,
+       "utilisation"},
+      {e->has_left && row->has_left, row->goodput_of_left, e->left_min_pm, "goodput_of_left"},
+      {e->has_fairness && row->streams_count > 1, row->fairness, e->fairness_min_pm, "fairness"},
+      {e->has_share && stream, stream ? stream->share : 0, e->share_min_pm, "the stream's share"},
+  };
+
+  for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+    if (shares[i].is_judged && shares[i].value * 1000 < (double)shares[i].min_pm) {
+      snprintf(ret_what, size, "%s is %.2f%%, less than %.1f%%", shares[i].name,
+               shares[i].value * 100, (double)shares[i].min_pm / 10);
+      return;
+    }
+  }
+}
+
 bool weir_simulation_judge(const struct weir_scenario *s, uint32_t index,
                            const struct weir_simulation_row *row, char *ret_text, size_t size)
 {
   const struct weir_scenario_expect *e = &s->expects[index];
   const struct weir_simulation_stream *stream = stream_find(row, e->stream);
-  const double wait_ms = stream ? stream->wait_p99_ms : row->wait_p99_ms;
-  const uint64_t failed = stream ? stream->failed : row->failed;
   char what[128] = "";
 
   if (!is_about(e, row) || (e->stream[0] && !stream))
     return true;
-  if (e->has_rejected && row->rejected > e->rejected_max)
-    snprintf(what, sizeof(what), "rejected_429 is %" PRIu64 ", more than %" PRIu64, row->rejected,
-             e->rejected_max);
-  else if (e->has_rejected_min && row->rejected < e->rejected_min)
-    snprintf(what, sizeof(what), "rejected_429 is %" PRIu64 ", less than %" PRIu64, row->rejected,
-             e->rejected_min);
-  else if (e->has_failed && failed > e->failed_max)
-    snprintf(what, sizeof(what), "failed is %" PRIu64 ", more than %" PRIu64, failed,
-             e->failed_max);
-  else if (e->has_utilisation && row->has_utilisation &&
-           row->utilisation * 1000 < (double)e->utilisation_min_pm)
-    snprintf(what, sizeof(what), "utilisation is %.2f%%, less than %.1f%%", row->utilisation * 100,
-             (double)e->utilisation_min_pm / 10);
-  else if (e->has_wait_p99 && wait_ms * 1000 > (double)e->wait_p99_max_us)
-    snprintf(what, sizeof(what), "wait_p99 is %.3f s, more than %.3f s", wait_ms / 1000,
-             (double)e->wait_p99_max_us / 1e6);
-  else if (e->has_share && stream && stream->share * 1000 < (double)e->share_min_pm)
-    snprintf(what, sizeof(what), "the share of %s is %.2f%%, less than %.1f%%", e->stream,
-             stream->share * 100, (double)e->share_min_pm / 10);
+  judge_counts(e, row, stream, what, sizeof(what));
+  if (what[0] == '\0')
+    judge_shares(e, row, stream, what, sizeof(what));
+  if (what[0] == '\0')
+    judge_waits(e, row, what, sizeof(what));
   if (what[0] == '\0')
     return true;
-  snprintf(ret_text, size, "%s on %s, %" PRIu32 " instances, %s, limits %s: %s",
+  snprintf(ret_text, size, "%s on %s, %" PRIu32 " instances, %s%s%s, limits %s: %s",
            weir_scheme_name(row->scheme), weir_up_method_name(row->method), row->instances,
-           row->workload->name, row->set->name, what);
+           row->workload->name, stream ? "/" : "", stream ? stream->stream->name : "",
+           row->set->name, what);
   return false;
 }

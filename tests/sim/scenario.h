@@ -110,9 +110,12 @@ struct weir_scenario_expect {
   enum weir_up_method method;                                              /* 0: any */
   uint64_t instances;                                                      /* 0: any */
   char workload[WEIR_SCENARIO_NAME_SIZE], limits[WEIR_SCENARIO_NAME_SIZE]; /* "": any */
-  char stream[WEIR_SCENARIO_NAME_SIZE]; /* of the workload; "": the run as a whole */
-  bool has_rejected, has_rejected_min, has_utilisation, has_wait_p99, has_share, has_failed;
-  uint64_t rejected_max, rejected_min, failed_max, utilisation_min_pm, share_min_pm;
+  char stream[WEIR_SCENARIO_NAME_SIZE];  /* of the workload; "": the run as a whole */
+  char against[WEIR_SCENARIO_NAME_SIZE]; /* the workload that wait_p99_ratio is judged against */
+  bool has_rejected, has_rejected_min, has_rejected_share, has_failed, has_utilisation;
+  bool has_wait_p99, has_wait_ratio, has_share, has_fairness, has_left;
+  uint64_t rejected_max, rejected_min, rejected_share_max_pm, failed_max, utilisation_min_pm;
+  uint64_t wait_ratio_max_pm, share_min_pm, fairness_min_pm, left_min_pm;
   weir_duration wait_p99_max_us;
 };
 

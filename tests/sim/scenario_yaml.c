@@ -373,12 +373,14 @@ static bool is_set(const struct weir_scenario *s, const char *name)
   return false;
 }
 
-static bool is_workload(const struct weir_scenario *s, const char *name)
+/* The place of a workload; workloads_count when there is none of that name. */
+static uint32_t workload_find(const struct weir_scenario *s, const char *name)
 {
-  for (uint32_t i = 0; i < s->workloads_count; i++)
-    if (strcmp(s->workloads[i].name, name) == 0)
-      return true;
-  return false;
+  uint32_t i = 0;
+
+  while (i < s->workloads_count && strcmp(s->workloads[i].name, name) != 0)
+    i++;
+  return i;
 }
 
 static bool is_stream(const struct weir_scenario *s, const char *name)
@@ -411,12 +413,50 @@ static void read_filter(const struct weir_conf_section *section, const struct we
     is_known = is_known || s->schemes[i] == e->scheme;
   if (e->scheme && !is_known)
     COMPLAIN(section, "scheme", "scheme: %s is not among schemes; add it there", text);
-  if (e->workload[0] && !is_workload(s, e->workload))
+  if (e->workload[0] && workload_find(s, e->workload) == s->workloads_count)
     COMPLAIN(section, "workload", "workload: no workload is called '%s'", e->workload);
   if (e->limits[0] && !is_set(s, e->limits))
     COMPLAIN(section, "limits", "limits: no set of limits is called '%s'", e->limits);
   if (e->stream[0] && !is_stream(s, e->stream))
     COMPLAIN(section, "stream", "stream: no stream is called '%s'", e->stream);
+}
+
+/* Two workloads are compared when the second one is over. */
+static void read_against(const struct weir_conf_section *section, const struct weir_scenario *s,
+                         struct weir_scenario_expect *e)
+{
+  e->has_wait_ratio = has(section, "wait_p99_ratio_max");
+  e->wait_ratio_max_pm = weir_conf_number(section, "wait_p99_ratio_max");
+  read_name(section, "against", e->against, sizeof(e->against));
+  if (e->has_wait_ratio != (e->against[0] != '\0'))
+    COMPLAIN(section, "against",
+             "wait_p99_ratio_max and against belong together; write both or none");
+  else if (e->has_wait_ratio &&
+           (!e->workload[0] || workload_find(s, e->against) >= workload_find(s, e->workload)))
+    COMPLAIN(section, "against",
+             "against: '%s' is no workload before that of the expectation; name a workload, and "
+             "one that stands before it",
+             e->against);
+}
+
+/* What is told of a run as a whole, and what of a stream. */
+static void read_reach(const struct weir_conf_section *section,
+                       const struct weir_scenario_expect *e)
+{
+  const bool is_of_run = e->has_rejected_min || e->has_rejected_share || e->has_utilisation ||
+                         e->has_fairness || e->has_left;
+
+  if (e->stream[0] && is_of_run)
+    COMPLAIN(section, "stream",
+             "utilisation_min, rejected_429_min, rejected_share_max, fairness_min and "
+             "goodput_of_left_min judge a run as a whole; remove stream");
+  if (!e->stream[0] && e->has_share)
+    COMPLAIN(section, "share_min", "share_min judges a stream; add its name as stream");
+  if (!(is_of_run || e->has_rejected || e->has_failed || e->has_wait_p99 || e->has_wait_ratio ||
+        e->has_share))
+    COMPLAIN(section, "scheme",
+             "nothing is expected here; add rejected_429, failed, utilisation_min, wait_p99_max, "
+             "share_min or another that docs/SIMULATE.md lists");
 }
 
 static void read_expect(const struct weir_conf_section *section, const struct weir_scenario *s,
@@ -428,6 +468,8 @@ static void read_expect(const struct weir_conf_section *section, const struct we
   e->rejected_max = weir_conf_number(section, "rejected_429");
   e->has_rejected_min = has(section, "rejected_429_min");
   e->rejected_min = weir_conf_number(section, "rejected_429_min");
+  e->has_rejected_share = has(section, "rejected_share_max");
+  e->rejected_share_max_pm = weir_conf_number(section, "rejected_share_max");
   e->has_failed = has(section, "failed");
   e->failed_max = weir_conf_number(section, "failed");
   e->has_utilisation = has(section, "utilisation_min");
@@ -436,17 +478,12 @@ static void read_expect(const struct weir_conf_section *section, const struct we
   e->wait_p99_max_us = weir_conf_number(section, "wait_p99_max");
   e->has_share = has(section, "share_min");
   e->share_min_pm = weir_conf_number(section, "share_min");
-  if (!(e->has_rejected || e->has_rejected_min || e->has_failed || e->has_utilisation ||
-        e->has_wait_p99 || e->has_share))
-    COMPLAIN(section, "scheme",
-             "nothing is expected here; add rejected_429, failed, "
-             "utilisation_min, wait_p99_max or share_min");
-  if (e->stream[0] && (e->has_rejected_min || e->has_utilisation))
-    COMPLAIN(section, "stream",
-             "utilisation_min and rejected_429_min judge a run as a whole; "
-             "remove stream");
-  if (!e->stream[0] && e->has_share)
-    COMPLAIN(section, "share_min", "share_min judges a stream; add its name as stream");
+  e->has_fairness = has(section, "fairness_min");
+  e->fairness_min_pm = weir_conf_number(section, "fairness_min");
+  e->has_left = has(section, "goodput_of_left_min");
+  e->left_min_pm = weir_conf_number(section, "goodput_of_left_min");
+  read_against(section, s, e);
+  read_reach(section, e);
 }
 
 static void build(struct weir_conf_reader *reader, const yaml_node_t *root, void *context)

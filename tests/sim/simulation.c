@@ -13,7 +13,8 @@ uint32_t weir_simulation_count(const struct weir_scenario *s)
   return s->schemes_count * s->methods_count * s->fleets_count * s->sets_count * s->workloads_count;
 }
 
-/* FNV-1a: the seed of a cell follows from what the cell is, not from its place in the matrix. */
+/* FNV-1a: the seed of a cell follows from what the cell is, not from its place in the matrix. The
+ * workload is no part of it: what streams of two workloads have in common they have alike. */
 static uint64_t mix(uint64_t hash, const char *text)
 {
   for (; *text != '\0'; text++)
@@ -22,11 +23,11 @@ static uint64_t mix(uint64_t hash, const char *text)
 }
 
 static uint64_t seed_of(const struct weir_scenario *s, const struct weir_scenario_set *set,
-                        const struct weir_scenario_workload *workload, uint32_t instances)
+                        uint32_t instances)
 {
   uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (s->seed * UINT64_C(0x9e3779b97f4a7c15));
 
-  return mix(mix(hash, set->name), workload->name) + instances;
+  return mix(hash, set->name) + instances;
 }
 
 /* ---- figures ---- */
@@ -75,28 +76,58 @@ static bool has_backlog(const struct weir_sim *sim)
   return false;
 }
 
-/* Whole minutes from the begin until most of the accepted work is in: the end of a backlog, where
- * workers run dry, is not the scheme's doing. */
-static void utilisation_find(const struct weir_sim *sim, struct weir_simulation_row *row)
+/* The second until which most of the accepted work is in: the end of a backlog, where workers run
+ * dry, is not the scheme's doing. */
+static uint32_t judged_until(const struct weir_sim *sim)
 {
-  const struct weir_scenario_limit *limit = &sim->set->limits[sim->load->bound];
-  const uint32_t minute = 60;
   uint64_t all = 0, so_far = 0;
-  double requests = 0, tokens = 0;
   uint32_t end = 0;
 
   for (uint32_t i = 0; i < sim->use_seconds; i++)
     all += sim->use[i].requests;
   for (; end < sim->use_seconds && so_far * 1000 < all * JUDGED_PM; end++)
     so_far += sim->use[end].requests;
-  end = (end > 0 ? end - 1 : 0) / minute * minute;
-  row->has_utilisation = has_backlog(sim) && end >= minute;
-  for (uint32_t i = 0; i < end; i++) {
+  return end > 0 ? end - 1 : 0;
+}
+
+/* What was accepted from second |begin| to |end|, as a share of the binding limit. */
+static double used_between(const struct weir_sim *sim, uint32_t begin, uint32_t end)
+{
+  const struct weir_scenario_limit *limit = &sim->set->limits[sim->load->bound];
+  double requests = 0, tokens = 0;
+
+  for (uint32_t i = begin; i < end; i++) {
     requests += sim->use[i].requests;
     tokens += (double)sim->use[i].tokens;
   }
+  return in_limit(limit, requests, tokens) / ((end - begin) / ((double)limit->window_us / 1e6));
+}
+
+static void utilisation_find(const struct weir_sim *sim, struct weir_simulation_row *row)
+{
+  const uint32_t minute = 60, end = judged_until(sim) / minute * minute;
+
+  row->has_utilisation = has_backlog(sim) && end >= minute;
   if (row->has_utilisation)
-    row->utilisation = in_limit(limit, requests, tokens) / (end / ((double)limit->window_us / 1e6));
+    row->utilisation = used_between(sim, 0, end);
+}
+
+/* What somebody else left of the limits while he was there, and how much of that was used. */
+static void left_find(const struct weir_sim *sim, struct weir_simulation_row *row)
+{
+  const uint32_t begin = (uint32_t)(sim->scenario->foreign_from_us / WEIR_US_PER_S);
+  const uint32_t gone = (uint32_t)(sim->scenario->foreign_until_us / WEIR_US_PER_S);
+  const uint32_t judged = judged_until(sim), end = gone < judged ? gone : judged;
+  double taken = 0;
+
+  if (sim->scenario->foreign_pm == 0 || !has_backlog(sim) || end <= begin)
+    return;
+  for (uint32_t i = begin; i < end; i++)
+    taken += sim->foreign_use[i];
+  row->left = 1 - taken / (weir_sim_foreign_rate(sim) * (end - begin));
+  row->has_left = row->left > 0;
+  if (row->has_left)
+    row->goodput_of_left = used_between(sim, begin, end) / row->left;
 }
 
 /* What was used of the limit that it fills most. */
@@ -175,6 +206,7 @@ static void figures_find(const struct weir_sim *sim, struct weir_simulation_row 
   for (uint32_t i = 0; i < row->streams_count; i++)
     waits_find(sim, (int)i, &row->streams[i].wait_p50_ms, &row->streams[i].wait_p99_ms);
   utilisation_find(sim, row);
+  left_find(sim, row);
   shares_find(sim, row);
 }
 
@@ -185,19 +217,17 @@ struct cell {
   const struct weir_scenario_set *set;
   const struct weir_scenario_workload *workload;
   uint32_t instances;
+  struct weir_simulation_row *row; /* of the next run; those before it are kept */
+  uint32_t workload_rows;          /* rows of one workload */
   weir_simulation_fn *report;
   void *context;
 };
 
-static void one_run(const struct cell *cell, const struct weir_load *load, uint64_t seed,
+static void one_run(struct cell *cell, const struct weir_load *load, uint64_t seed,
                     enum weir_scheme scheme, enum weir_up_method method)
 {
-  struct weir_simulation_row row = {.scheme = scheme,
-                                    .method = method,
-                                    .instances = cell->instances,
-                                    .workload = cell->workload,
-                                    .set = cell->set,
-                                    .seed = cell->scenario->seed};
+  const bool is_first = cell->workload == cell->scenario->workloads;
+  struct weir_simulation_row *row = cell->row++;
   struct weir_sim sim = {.scenario = cell->scenario,
                          .set = cell->set,
                          .workload = cell->workload,
@@ -206,16 +236,23 @@ static void one_run(const struct cell *cell, const struct weir_load *load, uint6
                          .method = method,
                          .instances_count = cell->instances};
 
+  *row = (struct weir_simulation_row){.scheme = scheme,
+                                      .method = method,
+                                      .instances = cell->instances,
+                                      .workload = cell->workload,
+                                      .set = cell->set,
+                                      .seed = cell->scenario->seed,
+                                      .prior = is_first ? NULL : row - cell->workload_rows};
   weir_sim_run(&sim, seed);
-  figures_find(&sim, &row);
+  figures_find(&sim, row);
   weir_sim_fini(&sim);
-  cell->report(&row, cell->context);
+  cell->report(row, cell->context);
 }
 
-static enum weir_err one_cell(const struct cell *cell)
+static enum weir_err one_cell(struct cell *cell)
 {
   const struct weir_scenario *s = cell->scenario;
-  const uint64_t seed = seed_of(s, cell->set, cell->workload, cell->instances);
+  const uint64_t seed = seed_of(s, cell->set, cell->instances);
   struct weir_load load;
   enum weir_err err = weir_load_make(cell->workload, cell->set, cell->instances, seed, &load);
 
@@ -228,24 +265,39 @@ static enum weir_err one_cell(const struct cell *cell)
   return WEIR_OK;
 }
 
-enum weir_err weir_simulation_run(const struct weir_scenario *s, weir_simulation_fn *report,
-                                  void *context)
+static enum weir_err all_cells(struct cell *cell)
 {
-  struct cell cell = {.scenario = s, .report = report, .context = context};
+  const struct weir_scenario *s = cell->scenario;
 
   for (uint32_t w = 0; w < s->workloads_count; w++) {
     for (uint32_t l = 0; l < s->sets_count; l++) {
       for (uint32_t f = 0; f < s->fleets_count; f++) {
         enum weir_err err;
 
-        cell.workload = &s->workloads[w];
-        cell.set = &s->sets[l];
-        cell.instances = s->fleets[f];
-        err = one_cell(&cell);
+        cell->workload = &s->workloads[w];
+        cell->set = &s->sets[l];
+        cell->instances = s->fleets[f];
+        err = one_cell(cell);
         if (err)
           return err;
       }
     }
   }
   return WEIR_OK;
+}
+
+enum weir_err weir_simulation_run(const struct weir_scenario *s, weir_simulation_fn *report,
+                                  void *context)
+{
+  const uint32_t count = weir_simulation_count(s);
+  struct weir_simulation_row *rows = calloc(count, sizeof(*rows));
+  struct cell cell = {.scenario = s, .row = rows, .report = report, .context = context};
+  enum weir_err err;
+
+  if (!rows)
+    return WEIR_ENOMEM;
+  cell.workload_rows = count / s->workloads_count;
+  err = all_cells(&cell);
+  free(rows);
+  return err;
 }

@@ -30,8 +30,11 @@ struct weir_simulation_row {
   uint64_t calls, done, failed, errors, lost, unfinished;
   uint64_t arrivals; /* requests that reached the provider */
   uint64_t rejected, foreign_arrivals, foreign_rejected;
-  bool has_utilisation; /* a backlog, and at least a whole minute of it */
-  double utilisation;   /* of the binding limit, 1 is all of it */
+  bool has_utilisation;   /* a backlog, and at least a whole minute of it */
+  double utilisation;     /* of the binding limit, 1 is all of it */
+  bool has_left;          /* a backlog, and somebody else who left something of the quota */
+  double left;            /* of the limits, while somebody else was there; 1 is all of them */
+  double goodput_of_left; /* how much of that was used */
   double goodput_per_min, wait_p50_ms, wait_p99_ms, makespan_s, messages_per_call;
   double jitter_ms, virtual_hours;
   uint64_t events;
@@ -39,6 +42,10 @@ struct weir_simulation_row {
   uint32_t streams_count; /* 0 when the workload has no list of them */
   struct weir_simulation_stream streams[WEIR_SCENARIO_STREAMS_MAX];
   double fairness; /* Jain's index of the streams' shares by their weights; 1 is even */
+
+  /* The row of the same scheme, method, limits and instances in the workload before this one; NULL
+   * in the first. Only to be followed while the row is reported. */
+  const struct weir_simulation_row *prior;
 };
 
 /* What is told of every row, in the order of the runs. */
@@ -53,7 +60,8 @@ WEIR_MUSTUSE enum weir_err weir_simulation_run(const struct weir_scenario *s,
                                                weir_simulation_fn *report, void *context);
 
 /* weir_simulation_judge tells whether |row| holds expectation |index| of |s|; true also when the
- * expectation is not about it. Otherwise |ret_text| says what did not hold. */
+ * expectation is not about it. Otherwise |ret_text| says what did not hold. An expectation against
+ * another workload follows |row|'s prior. */
 bool weir_simulation_judge(const struct weir_scenario *s, uint32_t index,
                            const struct weir_simulation_row *row, char *ret_text, size_t size);
 

@@ -261,6 +261,42 @@ static void batch_gets_its_floor_beside_a_saturating_online_load(void **state)
   assert_in_range(batch * 1000 / (batch + online), 100, 135);
 }
 
+/* Ten requests a second, in any second. Were those that wait let in as soon as a second has room,
+ * the ten that were let in at once would come back at once for ever, and whoever asks just after
+ * that would wait for a second. */
+static void
+an_online_call_beside_a_batch_backlog_waits_for_a_step_and_not_for_a_second(void **state)
+{
+  const weir_duration step = 100 * MS, slack = 60 * MS;
+  struct fixture g = fixture_of(600, 600000);
+  weir_tstamp asked_at;
+  uint64_t s;
+
+  (void)state;
+  g.config.pools = g.pools;
+  g.config.names = g.names;
+  g.config.session_ttl_us = 3000 * SECOND;
+  g.config.asks_max = 60;
+  g.pools[0].rules.profile = WEIR_PROFILE_PACED;
+  g.pools[0].ttl_us = 4 * MS;
+  g.pools[0].jitter_us = 20 * MS;
+  fixture_start(&g, &small_bounds, &first_start);
+  s = fixture_hello(&g, 9, 1, 1);
+  for (uint64_t seq = 1; seq <= 60; seq++)
+    fixture_ask(&g, 9, s, seq, WEIR_CLASS_BATCH, 1, 100 * MINUTE);
+  assert_int_equal(g.granted_count, 10); /* nobody else waited: they went at once */
+  asked_at = g.now + 2300 * MS;
+  while (g.now < asked_at)
+    fixture_run(&g, asked_at);
+  fixture_ask(&g, 9, s, 1000, WEIR_CLASS_ONLINE, 1, 100 * MINUTE);
+  while (g.granted[g.granted_count - 1] != 1000 && g.now < asked_at + 2 * SECOND)
+    fixture_run(&g, asked_at + 2 * SECOND);
+  assert_int_equal(g.granted[g.granted_count - 1], 1000);
+  assert_true(g.now + answer(&g)->grant.start_in_us <= asked_at + step + slack);
+  assert_in_range(g.granted_count, 20, 25); /* and nothing of the quota is lost */
+  fixture_free(&g);
+}
+
 static void a_silent_session_ends_and_its_asks_vanish_but_its_leases_stay_charged(void **state)
 {
   struct fixture *f = *state;
@@ -537,6 +573,7 @@ int main(void)
       TEST(an_unused_lease_frees_its_place_for_who_waits),
       TEST(online_goes_before_batch),
       TEST(batch_gets_its_floor_beside_a_saturating_online_load),
+      TEST(an_online_call_beside_a_batch_backlog_waits_for_a_step_and_not_for_a_second),
       TEST(a_silent_session_ends_and_its_asks_vanish_but_its_leases_stay_charged),
       TEST(an_instance_that_returns_finds_its_leases_and_settles_them),
       TEST(an_older_incarnation_is_refused_as_stale),
