@@ -315,11 +315,6 @@ void judge_report(struct world *w)
   const struct window *project = &w->windows[OF_PROJECT];
   uint64_t concurrency = 0;
 
-  world_trace(w, "end: profile %s, ttl %llu us, window %llu us, limits %llu and %llu, used %llu pm",
-              weir_profile_name(w->pool.rules.profile), (unsigned long long)w->pool.ttl_us,
-              (unsigned long long)w->pool.limits[0].window_us,
-              (unsigned long long)w->pool.limits[0].amount,
-              (unsigned long long)w->pool.limits[1].amount, (unsigned long long)used_pm(w));
   judge_liveness(w);
   judge_new_day(w);
   w->report->digest = weir_coord_digest(w->coord);
@@ -331,10 +326,18 @@ void judge_report(struct world *w)
   /* Judged with a backlog (of many calls far more wait than are on their way) of calls that are
    * small beside the limit: a head of most of a window's tokens rightly lets the window run empty.
    * What waits for another limit, or what a rejection cut, is no backlog of this one. */
-  w->report->has_backlog = concurrency >= 40 && w->report->unserved * 4 >= concurrency &&
-                           w->pool.limits[1].amount >= UINT64_C(8) * RESERVE_MAX &&
-                           (!project->is_on || project->tokens_max >= UINT64_C(8) * RESERVE_MAX) &&
-                           !w->windows[OF_TENANT].is_on && w->day_max == 0 && w->flight_max == 0 &&
-                           !w->report->enabled[WEIR_FAULT_REJECT];
+  w->report->has_backlog =
+      concurrency >= 40 && w->report->unserved * 4 >= concurrency &&
+      w->pool.limits[1].amount >= UINT64_C(8) * RESERVE_MAX &&
+      (!project->is_on || project->tokens_max >= UINT64_C(8) * RESERVE_MAX) &&
+      (!project->is_on || w->budgets[0].rules.profile == WEIR_PROFILE_WINDOW) &&
+      !w->windows[OF_TENANT].is_on && w->day_max == 0 && w->flight_max == 0 &&
+      !w->report->enabled[WEIR_FAULT_REJECT];
   w->report->used_pm = used_pm(w);
+  world_trace(
+      w, "end: profile %s, ttl %llu us, window %llu us, limits %llu and %llu, used %llu pm%s",
+      weir_profile_name(w->pool.rules.profile), (unsigned long long)w->pool.ttl_us,
+      (unsigned long long)w->pool.limits[0].window_us, (unsigned long long)w->pool.limits[0].amount,
+      (unsigned long long)w->pool.limits[1].amount, (unsigned long long)w->report->used_pm,
+      w->report->has_backlog ? ", with a backlog" : "");
 }
