@@ -76,7 +76,8 @@ static void budget_draw(struct world *w, struct weir_budget_config *budget, cons
   struct weir_limit_config *limit = &budget->limits[0];
 
   strcpy(budget->name, name);
-  budget->rules.profile = WEIR_PROFILE_WINDOW;
+  budget->rules.profile =
+      (enum weir_profile)(WEIR_PROFILE_WINDOW + world_draw(w, WEIR_PROFILE_UNIVERSAL));
   budget->limits_count = 1;
   limit->dimension = WEIR_DIMENSION_INPUT_TOKENS;
   limit->window_us = windows[world_draw(w, 3)];

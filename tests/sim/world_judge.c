@@ -10,7 +10,8 @@
 
 /* ---- the meters ---- */
 
-/* What the pool's profile promises of |limit|, as methods of a provider; counts them. */
+/* What the pool's profile promises of |limit|, as methods of a provider but for counters; returns
+ * how many. */
 static uint32_t promised(struct world *w, const struct weir_limit_config *limit, uint64_t call_max,
                          struct weir_up_limit *ret_limits)
 {
@@ -29,9 +30,6 @@ static uint32_t promised(struct world *w, const struct weir_limit_config *limit,
     of.phase_us = world_draw(w, limit->window_us);
     of.method = WEIR_UP_FIXED;
     ret_limits[count++] = of;
-    of.method = WEIR_UP_COUNTER;
-    if (profile >= WEIR_PROFILE_UNIVERSAL)
-      ret_limits[count++] = of;
   }
   of.phase_us = world_draw(w, SECOND);
   of.method = WEIR_UP_SUB;
@@ -44,13 +42,34 @@ static uint32_t promised(struct world *w, const struct weir_limit_config *limit,
   return count;
 }
 
+/* Counters of phases all over the window: few of them would not notice a burst too many. */
+static uint32_t counters(struct world *w, const struct weir_limit_config *limit,
+                         struct weir_up_limit *ret_limits)
+{
+  const uint64_t part = limit->window_us / WEIR_UP_LIMITS_MAX;
+  const bool is_requests = limit->dimension == WEIR_DIMENSION_REQUESTS;
+
+  if (w->pool.rules.profile < WEIR_PROFILE_UNIVERSAL)
+    return 0;
+  for (uint32_t i = 0; i < WEIR_UP_LIMITS_MAX; i++)
+    ret_limits[i] =
+        (struct weir_up_limit){.dimension = is_requests ? WEIR_UP_REQUESTS : WEIR_UP_INPUT,
+                               .method = WEIR_UP_COUNTER,
+                               .amount = limit->amount,
+                               .window_us = limit->window_us,
+                               .phase_us = i * part + world_draw(w, part)};
+  return WEIR_UP_LIMITS_MAX;
+}
+
 static void meters_init(struct world *w)
 {
   static const uint64_t call_max[2] = {1, RESERVE_MAX};
 
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < METERS_MAX; i++) {
+    const struct weir_limit_config *limit = &w->pool.limits[i % 2];
     struct weir_up_limit limits[WEIR_UP_LIMITS_MAX];
-    const uint32_t count = promised(w, &w->pool.limits[i], call_max[i], limits);
+    const uint32_t count =
+        i < 2 ? promised(w, limit, call_max[i], limits) : counters(w, limit, limits);
 
     w->meters[i] = weir_up_meter_new(limits, count, false, w->now);
     if (!w->meters[i])
@@ -62,13 +81,13 @@ static void meters_ask(struct world *w, uint64_t tokens)
 {
   const struct weir_up_cost cost = {.units = {[WEIR_UP_REQUESTS] = 1, [WEIR_UP_INPUT] = tokens}};
 
-  for (int i = 0; i < 2 && w->meters[i]; i++) {
+  for (int i = 0; i < METERS_MAX && w->meters[i]; i++) {
     uint32_t refused = weir_up_meter_admit(w->meters[i], w->now, &cost);
 
     for (uint32_t k = 0; refused && k < weir_up_meter_count(w->meters[i]); k++) {
       const struct weir_up_limit *limit = weir_up_meter_limit(w->meters[i], k);
 
-      if (refused & UINT32_C(1) << k)
+      if (refused & (UINT32_C(1) << k))
         world_violation(w, "profile %s: a %s of %llu %s refuses a call of %llu tokens",
                         weir_profile_name(w->pool.rules.profile),
                         weir_up_method_name(limit->method), (unsigned long long)limit->amount,
@@ -104,8 +123,8 @@ void judge_init(struct world *w)
 
 void judge_end(struct world *w)
 {
-  weir_up_meter_free(w->meters[0]);
-  weir_up_meter_free(w->meters[1]);
+  for (int i = 0; i < METERS_MAX; i++)
+    weir_up_meter_free(w->meters[i]);
 }
 
 static bool is_in(int of, const struct arrival *arrival)
@@ -296,11 +315,6 @@ void judge_report(struct world *w)
   const struct window *project = &w->windows[OF_PROJECT];
   uint64_t concurrency = 0;
 
-  world_trace(w, "end: profile %s, ttl %llu us, window %llu us, limits %llu and %llu, used %llu pm",
-              weir_profile_name(w->pool.rules.profile), (unsigned long long)w->pool.ttl_us,
-              (unsigned long long)w->pool.limits[0].window_us,
-              (unsigned long long)w->pool.limits[0].amount,
-              (unsigned long long)w->pool.limits[1].amount, (unsigned long long)used_pm(w));
   judge_liveness(w);
   judge_new_day(w);
   w->report->digest = weir_coord_digest(w->coord);
@@ -312,10 +326,18 @@ void judge_report(struct world *w)
   /* Judged with a backlog (of many calls far more wait than are on their way) of calls that are
    * small beside the limit: a head of most of a window's tokens rightly lets the window run empty.
    * What waits for another limit, or what a rejection cut, is no backlog of this one. */
-  w->report->has_backlog = concurrency >= 40 && w->report->unserved * 4 >= concurrency &&
-                           w->pool.limits[1].amount >= UINT64_C(8) * RESERVE_MAX &&
-                           (!project->is_on || project->tokens_max >= UINT64_C(8) * RESERVE_MAX) &&
-                           !w->windows[OF_TENANT].is_on && w->day_max == 0 && w->flight_max == 0 &&
-                           !w->report->enabled[WEIR_FAULT_REJECT];
+  w->report->has_backlog =
+      concurrency >= 40 && w->report->unserved * 4 >= concurrency &&
+      w->pool.limits[1].amount >= UINT64_C(8) * RESERVE_MAX &&
+      (!project->is_on || project->tokens_max >= UINT64_C(8) * RESERVE_MAX) &&
+      (!project->is_on || w->budgets[0].rules.profile == WEIR_PROFILE_WINDOW) &&
+      !w->windows[OF_TENANT].is_on && w->day_max == 0 && w->flight_max == 0 &&
+      !w->report->enabled[WEIR_FAULT_REJECT];
   w->report->used_pm = used_pm(w);
+  world_trace(
+      w, "end: profile %s, ttl %llu us, window %llu us, limits %llu and %llu, used %llu pm%s",
+      weir_profile_name(w->pool.rules.profile), (unsigned long long)w->pool.ttl_us,
+      (unsigned long long)w->pool.limits[0].window_us, (unsigned long long)w->pool.limits[0].amount,
+      (unsigned long long)w->pool.limits[1].amount, (unsigned long long)w->report->used_pm,
+      w->report->has_backlog ? ", with a backlog" : "");
 }

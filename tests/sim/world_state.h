@@ -27,6 +27,7 @@
 #define RESERVE_MAX    8000 /* tokens of one call */
 #define WAIT_MAX_US    (4 * MINUTE)
 #define TENANTS_MAX    3
+#define METERS_MAX     4
 #define JUDGED_WINDOWS 2 /* of the end, in which the use of the quota is judged */
 #define POOL_NAMES     6 /* that reloads give to the pool in use, in turn */
 
@@ -148,10 +149,10 @@ struct world {
   uint32_t arrivals_count;
   struct window windows[WINDOWS_MAX];
   weir_tstamp limits_fall_at;
-  struct weir_up_meter *meters[2];    /* of requests, of tokens; NULL: not judged by meters */
-  uint64_t flight, flight_max;        /* calls under way there; 0: no limit */
-  uint64_t day_used[2], day_max;      /* before and after midnight; 0: no limit */
-  uint32_t rejects_next, errors_next; /* answers that are to be 429, or 500 */
+  struct weir_up_meter *meters[METERS_MAX]; /* two each of requests and tokens, or NULL */
+  uint64_t flight, flight_max;              /* calls under way there; 0: no limit */
+  uint64_t day_used[2], day_max;            /* before and after midnight; 0: no limit */
+  uint32_t rejects_next, errors_next;       /* answers that are to be 429, or 500 */
   weir_tstamp spike_until;
 };
 
