@@ -88,6 +88,8 @@ static void limits_change(struct world *w)
     judged->tokens_max = w->pool.limits[1].amount;
   /* Leases granted under the old amounts arrive up to a hold later. */
   w->limits_fall_at = w->now + w->pool.limits[0].window_us + WEIR_HOLD_MAX_US;
+  if (world_draw(w, 3) == 0)
+    coord_rules_draw(w);
   world_trace(w, "limits are now %llu and %llu", (unsigned long long)w->pool.limits[0].amount,
               (unsigned long long)w->pool.limits[1].amount);
   coord_reload(w);
