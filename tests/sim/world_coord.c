@@ -133,6 +133,9 @@ static void more_limits_draw(struct world *w)
                                    .amount = w->day_max,
                                    .is_day = true,
                                    .zone_id = 1};
+    /* Mostly the books of the day are kept, so that it can be judged. */
+    if (world_draw(w, 3) > 0)
+      w->report->enabled[WEIR_FAULT_COORD_CRASH] = w->report->enabled[WEIR_FAULT_POOL_MOVE] = 0;
   }
 }
 
