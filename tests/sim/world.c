@@ -172,9 +172,11 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
   w->end = w->calm_at + span / 2;
   for (int i = 0; i < WEIR_FAULT_MAX; i++)
     w->report->enabled[i] = world_draw(w, 2);
-  /* The meters judge only where amounts stay and the pool keeps its books. */
-  for (int i = WEIR_FAULT_LIMIT_CHANGE; i <= WEIR_FAULT_POOL_MOVE; i++)
-    w->report->enabled[i] = world_draw(w, 3) == 0;
+  /* The meters judge only where amounts stay and the pool keeps its books; the use of the quota is
+   * judged where nothing was learned from rejections. */
+  w->report->enabled[WEIR_FAULT_LIMIT_CHANGE] = world_draw(w, 3) == 0;
+  w->report->enabled[WEIR_FAULT_POOL_MOVE] = world_draw(w, 3) == 0;
+  w->report->enabled[WEIR_FAULT_REJECT] = world_draw(w, 3) == 0;
   w->pool.limits_count = 2;
   w->pool.limits[0] = (struct weir_limit_config){
       .dimension = WEIR_DIMENSION_REQUESTS, .window_us = window, .amount = 10 + world_draw(w, 300)};

@@ -21,7 +21,7 @@
   X(SHIM_CRASH, "shim_crash")     /* an instance dies and another takes its place */               \
   X(SHIM_PAUSE, "shim_pause")     /* an instance stands still, with leases in hand */              \
   X(COORD_CRASH, "coord_crash")   /* the coordinator dies and starts again */                      \
-  X(LIMIT_CHANGE, "limit_change") /* the configuration is reloaded with other amounts */           \
+  X(LIMIT_CHANGE, "limit_change") /* the configuration is reloaded with other amounts, rules */    \
   X(POOL_MOVE, "pool_move")   /* ... another name for the pool, or another pool for the model */   \
   X(CLOCK_STEP, "clock_step") /* the wall clock is set, by up to an hour */                        \
   X(REJECT, "reject")         /* the provider says 429 although there is quota */                  \
@@ -38,7 +38,7 @@ struct weir_sim_report {
   uint64_t events, calls, granted, denied, arrivals;
   uint64_t unserved; /* calls that waited when the run ended */
   uint64_t enabled[WEIR_FAULT_MAX], fired[WEIR_FAULT_MAX];
-  enum weir_profile profile; /* of the pool */
+  enum weir_profile profile; /* of the pool, at the end */
   bool is_metered;           /* every method that the profile promises was asked about each call */
   bool is_day_judged;        /* there was a limit by the day, and it was checked */
   bool has_backlog;          /* the calm end had a backlog of calls small beside the limit */

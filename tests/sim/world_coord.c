@@ -86,10 +86,11 @@ static void budget_draw(struct world *w, struct weir_budget_config *budget, cons
     limit->amount = 10000;
 }
 
-/* Who shares the pool; budgets in every fourth world. */
+/* Who shares the pool; budgets over the pool in every fourth world, of a tenant in every
+ * sixth. */
 static void sharers_draw(struct world *w)
 {
-  const bool has_project = world_draw(w, 4) == 0, has_own = world_draw(w, 4) == 0;
+  const bool has_project = world_draw(w, 4) == 0, has_own = world_draw(w, 6) == 0;
 
   budget_draw(w, &w->budgets[0], "project", 400 + world_draw(w, 600));
   budget_draw(w, &w->budgets[1], "own", 200 + world_draw(w, 600));
@@ -132,16 +133,24 @@ static void more_limits_draw(struct world *w)
                                    .amount = w->day_max,
                                    .is_day = true,
                                    .zone_id = 1};
+    /* Mostly the books of the day are kept, so that it can be judged. */
+    if (world_draw(w, 3) > 0)
+      w->report->enabled[WEIR_FAULT_COORD_CRASH] = w->report->enabled[WEIR_FAULT_POOL_MOVE] = 0;
   }
 }
 
-void coord_configure(struct world *w)
+void coord_rules_draw(struct world *w)
 {
   w->pool.rules.profile =
       (enum weir_profile)(WEIR_PROFILE_WINDOW + world_draw(w, WEIR_PROFILE_UNIVERSAL));
   w->pool.rules.is_fixed = world_draw(w, 2);
   w->pool.ttl_us = world_draw(w, 3) ? 300 * MS + world_draw(w, 3 * SECOND)
                                     : 3 * SECOND + world_draw(w, 6 * SECOND);
+}
+
+void coord_configure(struct world *w)
+{
+  coord_rules_draw(w);
   w->pool.jitter_us = world_draw(w, 200 * MS);
   w->pool.batch_floor_pm = 100;
   strcpy(w->name.name, "p/m");

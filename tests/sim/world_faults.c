@@ -88,17 +88,20 @@ static void limits_change(struct world *w)
     judged->tokens_max = w->pool.limits[1].amount;
   /* Leases granted under the old amounts arrive up to a hold later. */
   w->limits_fall_at = w->now + w->pool.limits[0].window_us + WEIR_HOLD_MAX_US;
+  if (world_draw(w, 3) == 0)
+    coord_rules_draw(w);
   world_trace(w, "limits are now %llu and %llu", (unsigned long long)w->pool.limits[0].amount,
               (unsigned long long)w->pool.limits[1].amount);
   coord_reload(w);
 }
 
-/* The coordinator's wall clock is set: to a wrong time, or right. */
+/* The coordinator's wall clock is set: right, or wrong by so little that days still turn within the
+ * run, or by up to an hour. */
 static void clock_step(struct world *w)
 {
-  const int64_t hour = (int64_t)WEIR_US_PER_HOUR;
+  const weir_duration most = world_draw(w, 2) ? 3 * MINUTE : WEIR_US_PER_HOUR;
 
-  w->wall_error_us = world_draw(w, 3) ? (int64_t)world_draw(w, 2 * WEIR_US_PER_HOUR) - hour : 0;
+  w->wall_error_us = world_draw(w, 3) ? (int64_t)world_draw(w, 2 * most + 1) - (int64_t)most : 0;
   world_trace(w, "the wall clock is wrong by %lld us", (long long)w->wall_error_us);
   coord_clock(w);
 }

@@ -111,7 +111,6 @@ void judge_init(struct world *w)
     windows[OF_PROJECT + i].requests_max = UINT64_MAX;
     windows[OF_PROJECT + i].tokens_max = w->budgets[i].limits[0].amount;
   }
-  w->report->profile = w->pool.rules.profile;
   w->report->is_metered =
       !w->report->enabled[WEIR_FAULT_LIMIT_CHANGE] && !w->report->enabled[WEIR_FAULT_POOL_MOVE];
   /* Until there is a store, the books of a day end with the coordinator, or with the pool. */
@@ -334,6 +333,7 @@ void judge_report(struct world *w)
       !w->windows[OF_TENANT].is_on && w->day_max == 0 && w->flight_max == 0 &&
       !w->report->enabled[WEIR_FAULT_REJECT];
   w->report->used_pm = used_pm(w);
+  w->report->profile = w->pool.rules.profile;
   world_trace(
       w, "end: profile %s, ttl %llu us, window %llu us, limits %llu and %llu, used %llu pm%s",
       weir_profile_name(w->pool.rules.profile), (unsigned long long)w->pool.ttl_us,

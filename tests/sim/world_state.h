@@ -175,6 +175,8 @@ void coord_start(struct world *w);
 void coord_step(struct world *w, const struct weir_coord_event *event);
 /* coord_configure draws what is configured beside the two limits of |w->pool|. */
 void coord_configure(struct world *w);
+/* coord_rules_draw draws the profile of |w->pool|, and how long its leases last. */
+void coord_rules_draw(struct world *w);
 /* coord_clock tells the coordinator what the wall clock says. */
 void coord_clock(struct world *w);
 /* coord_pools_make gives the coordinator's pools the limits of |w->pool|. */
