@@ -283,33 +283,38 @@ static bool replay(struct weir_coord *c, struct weir_turn *turn, struct weir_ses
   return true;
 }
 
-/* Answers with a denial what cannot be, else lets it wait; false when it was denied. Where nobody
- * waits, serving it finds out the same, and mostly that it need not wait. */
-static bool admit(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
-                  const struct weir_msg_ask *ask, uint32_t name, uint32_t tenant,
-                  uint32_t *ret_ahead)
+/* Denies at once what cannot start in time behind those who wait. */
+static bool is_late(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
+                    const struct weir_msg_ask *ask, uint32_t tenant)
 {
   const struct weir_cost cost = {.requests = ask->requests,
                                  .input_tokens = ask->input_tokens,
                                  .output_tokens = ask->output_tokens};
   struct weir_pool *pool = &c->pools[weir_tenant_pool(c, tenant)];
   struct weir_plan plan;
-  weir_tstamp at = turn->now;
+  weir_tstamp at;
 
-  if (weir_pool_has_waiting(pool)) {
-    weir_plan_open(c, pool, c->tenants[tenant].budget, &cost, &plan);
-    at = eta(c, turn, tenant, NULL, &plan);
-  }
-  if (at == WEIR_NEVER) {
-    deny(c, turn, s, ask->seq, WEIR_DENIAL_TOO_LARGE, WEIR_NEVER, pool, &plan);
+  weir_plan_open(c, pool, c->tenants[tenant].budget, &cost, &plan);
+  at = eta(c, turn, tenant, NULL, &plan);
+  if (at <= weir_time_add(turn->now, ask->deadline_us))
     return false;
-  }
-  if (at > weir_time_add(turn->now, ask->deadline_us)) {
-    deny(c, turn, s, ask->seq, WEIR_DENIAL_DEADLINE, at, pool, &plan);
+  deny(c, turn, s, ask->seq, at == WEIR_NEVER ? WEIR_DENIAL_TOO_LARGE : WEIR_DENIAL_DEADLINE, at,
+       pool, &plan);
+  return true;
+}
+
+/* Answers with a denial what cannot be, else lets it wait; false when it was denied. Where nobody
+ * waits, serving it finds out the same, and mostly that it need not wait. */
+static bool admit(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
+                  const struct weir_msg_ask *ask, uint32_t name, uint32_t tenant,
+                  uint32_t *ret_ahead)
+{
+  struct weir_pool *pool = &c->pools[weir_tenant_pool(c, tenant)];
+
+  if (weir_pool_has_waiting(pool) && is_late(c, turn, s, ask, tenant))
     return false;
-  }
   if (s->asks.count >= c->session_asks_max || c->asks_free == WEIR_NONE) {
-    deny(c, turn, s, ask->seq, WEIR_DENIAL_QUEUE_FULL, at, pool, NULL);
+    deny(c, turn, s, ask->seq, WEIR_DENIAL_QUEUE_FULL, turn->now, pool, NULL);
     return false;
   }
   *ret_ahead = count_ahead(c, tenant, c->tenants[tenant].asks.count);

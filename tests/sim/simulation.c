@@ -41,7 +41,9 @@ static int by_size(const void *a, const void *b)
 
 static double quantile_ms(const uint64_t *sorted, size_t count, size_t percent)
 {
-  return count == 0 ? 0 : (double)sorted[count * percent / 100] / 1000;
+  const size_t index = count * percent / 100;
+
+  return count == 0 ? 0 : (double)sorted[index] / 1000;
 }
 
 /* Waits of the calls that were answered, of |stream| or of all (-1): from the wish to the writing

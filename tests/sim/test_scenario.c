@@ -385,6 +385,10 @@ static void says_what_was_not_as_expected(void **state)
       {"failed: 0", NULL},
       {"scheme: naive, rejected_429: 0", "naive on log, 100 instances, w, limits r: rejected_429"},
       {"scheme: naive, failed: 3", "more than 3"},
+      {"rejected_share_max: 0%", NULL},
+      {"scheme: naive, rejected_share_max: 1%", "of what arrived was rejected, more than 1.0%"},
+      {"goodput_of_left_min: 90%", NULL}, /* nobody else is there */
+      {"fairness_min: 98%", NULL},        /* there is one stream */
       {"scheme: naive, instances: 7, failed: 3", NULL},
       {"scheme: naive, method: bucket, failed: 3", NULL},
   };
@@ -406,6 +410,86 @@ static void says_what_was_not_as_expected(void **state)
       fail_msg("%s: '%s'", cases[i].expect, told);
     weir_scenario_free(s);
   }
+}
+
+struct verdict {
+  const struct weir_scenario *scenario;
+  char text[512]; /* what did not hold, one after the other */
+};
+
+static void judge_all(const struct weir_simulation_row *row, void *context)
+{
+  struct verdict *v = context;
+  char text[256];
+
+  for (uint32_t i = 0; i < v->scenario->expects_count; i++) {
+    const size_t used = strlen(v->text);
+
+    if (!weir_simulation_judge(v->scenario, i, row, text, sizeof(text)))
+      snprintf(v->text + used, sizeof(v->text) - used, "%s\n", text);
+  }
+}
+
+/* What does not hold of |s| as it runs. */
+static struct verdict verdict_of(const struct weir_scenario *s)
+{
+  struct verdict v = {.scenario = s};
+
+  assert_int_equal(weir_simulation_run(s, judge_all, &v), WEIR_OK);
+  return v;
+}
+
+/* The one stream comes at the same instants in both workloads, and waits for the other in the
+ * second one. */
+#define ALONE_AND_BESIDE                                                                           \
+  "schemes: [weir-window]\n" BASE "workloads:\n"                                                   \
+  "  - {name: alone, streams: [{name: a, calls: 900, estimate: exact}]}\n"                         \
+  "  - {name: beside, streams: [{name: a, calls: 900, estimate: exact},\n"                         \
+  "                             {name: b, calls: 900, estimate: exact}]}\n"
+
+static void judges_waits_against_another_workload(void **state)
+{
+  struct weir_scenario *s =
+      scenario_of(ALONE_AND_BESIDE
+                  "expect:\n"
+                  "  - {workload: beside, stream: a, wait_p99_ratio_max: 120%, against: alone}\n"
+                  "  - {workload: beside, stream: b, wait_p99_ratio_max: 120%, against: alone}\n");
+  struct verdict v = verdict_of(s);
+
+  (void)state;
+  assert_non_null(strstr(v.text, "beside/a, limits r: wait_p99 is 60."));
+  assert_non_null(strstr(v.text, "that 120% of alone's are"));
+  weir_scenario_free(s);
+  s = scenario_of(ALONE_AND_BESIDE "expect: [{workload: beside, stream: a, "
+                                   "wait_p99_ratio_max: 120%, against: alone},\n"
+                                   "{workload: beside, fairness_min: 90%}]\n");
+  s->workloads[1].streams[1].calls = 0; /* nobody is beside it: nothing is shared */
+  v = verdict_of(s);
+  assert_null(strstr(v.text, "wait_p99"));
+  assert_non_null(strstr(v.text, "fairness is 50.00%, less than 90.0%"));
+  weir_scenario_free(s);
+}
+
+/* Of 1,200 a minute somebody takes about 360; a scheme that keeps to a fixed share is no measure,
+ * since what he is denied he has not taken. */
+static void reckons_what_somebody_else_left(void **state)
+{
+  struct weir_scenario *s;
+  const struct weir_simulation_row *row =
+      run_text(&s, "schemes: [weir-window]\nmethods: [bucket]\n" BASE
+                   "workloads: [{name: w, calls: 6000, workers: 200, estimate: exact}]\n"
+                   "foreign: {share: 30%, from: 1m, until: 3m}\n"
+                   "expect: [{goodput_of_left_min: 150%}]\n")
+          ->rows;
+  char text[256] = "";
+
+  (void)state;
+  assert_true(row->has_left);
+  assert_true(row->left > 0.65 && row->left < 0.75);
+  assert_true(row->goodput_of_left > 0.8 && row->goodput_of_left < 1.1);
+  assert_false(weir_simulation_judge(s, 0, row, text, sizeof(text)));
+  assert_non_null(strstr(text, "goodput_of_left is"));
+  weir_scenario_free(s);
 }
 
 /* ---- files ---- */
@@ -449,6 +533,11 @@ static void says_where_a_file_is_wrong(void **state)
        "no workload is called 'x'"},
       {"schemes: [naive]\n" BASE BACKLOG "expect: [{stream: x, share_min: 1%}]\n", 5, 19,
        "no stream is called 'x'"},
+      {"schemes: [naive]\n" BASE BACKLOG "expect: [{against: w, failed: 0}]\n", 5, 20,
+       "belong together"},
+      {"schemes: [naive]\n" BASE BACKLOG
+       "expect: [{workload: w, wait_p99_ratio_max: 9%, against: w}]\n",
+       5, 57, "no workload before"},
       {"schemes: [naive]\n" BASE BACKLOG "expect: [{scheme: naive}]\n", 5, 19,
        "nothing is expected here"},
       {"schemes: [naive\n", 2, 1, "not valid YAML"},
@@ -541,6 +630,30 @@ static void the_quick_scenario_is_as_it_expects(void **state)
   weir_scenario_free(s);
 }
 
+/* What docs/ACCURACY.md promises, in the cells that take the least time. */
+static void promises_hold_where_they_are_cheap_to_check(void **state)
+{
+  static const char *const names[] = {"estimates", "foreign", "tenants"};
+
+  (void)state;
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    struct weir_scenario *s = NULL;
+    struct weir_conf_issues issues;
+    struct verdict v;
+    char name[64];
+
+    snprintf(name, sizeof(name), "tests/sim/scenarios/%s.yaml", names[i]);
+    assert_int_equal(weir_scenario_load(source_path(name), &s, &issues), WEIR_OK);
+    s->schemes[0] = WEIR_SCHEME_WEIR_UNIVERSAL;
+    s->methods[0] = WEIR_UP_LOG;
+    s->schemes_count = s->methods_count = s->workloads_count = 1;
+    v = verdict_of(s);
+    if (v.text[0])
+      fail_msg("%s: %s", name, v.text);
+    weir_scenario_free(s);
+  }
+}
+
 static char *read_source(const char *name)
 {
   FILE *file = fopen(source_path(name), "rb");
@@ -602,10 +715,13 @@ int main(void)
       cmocka_unit_test(somebody_else_gets_what_he_takes),
       cmocka_unit_test(tells_of_each_stream),
       cmocka_unit_test(says_what_was_not_as_expected),
+      cmocka_unit_test(judges_waits_against_another_workload),
+      cmocka_unit_test(reckons_what_somebody_else_left),
       cmocka_unit_test(says_where_a_file_is_wrong),
       cmocka_unit_test(gives_defaults_to_what_is_not_said),
       cmocka_unit_test(every_scenario_of_the_gallery_is_valid),
       cmocka_unit_test(the_quick_scenario_is_as_it_expects),
+      cmocka_unit_test(promises_hold_where_they_are_cheap_to_check),
       cmocka_unit_test(documents_every_key_as_the_table_says),
   };
 
