@@ -13,7 +13,7 @@
 #define CYCLES_Q  ((size_t)2000)
 #define BATCH     ((size_t)500)
 #define STEP_US   UINT64_C(10)
-#define BAR_NS    25 /* a mark of a bar */
+#define BAR_NS    50 /* a mark of a bar */
 #define BAR_MAX   60
 #define POOLS_MAX 10000
 
