@@ -164,7 +164,7 @@ static void judge_waits(const struct weir_scenario_expect *e, const struct weir_
                         char *ret_what, size_t size)
 {
   const double wait_ms = wait_of(row, e->stream);
-  const struct weir_simulation_row *prior = prior_find(row, e->against);
+  const struct weir_simulation_row *prior = e->has_wait_ratio ? prior_find(row, e->against) : NULL;
   const double most_ms =
       prior ? wait_of(prior, e->stream) * (double)e->wait_ratio_max_pm / 1000 : 0;
 

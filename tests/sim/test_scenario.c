@@ -37,7 +37,8 @@ static void keep(const struct weir_simulation_row *row, void *context)
   struct rows *rows = context;
 
   assert_true(rows->count < ROWS_MAX);
-  rows->rows[rows->count++] = *row;
+  rows->rows[rows->count] = *row;
+  rows->rows[rows->count++].prior = NULL; /* only there while it is reported */
 }
 
 static struct weir_scenario *scenario_of(const char *text)
