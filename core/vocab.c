@@ -10,6 +10,8 @@ static const char dimensions[][WORD_SIZE] = {[0] = "?", WEIR_DIMENSION_LIST(X)};
 static const char profiles[][WORD_SIZE] = {[0] = "?", WEIR_PROFILE_LIST(X)};
 static const char classes[][WORD_SIZE] = {[0] = "?", WEIR_CLASS_LIST(X)};
 static const char denials[][WORD_SIZE] = {[0] = "?", WEIR_DENIAL_LIST(X)};
+static const char breakers[][WORD_SIZE] = {[0] = "?", WEIR_BREAKER_LIST(X)};
+static const char steers[][WORD_SIZE] = {[0] = "?", WEIR_STEER_LIST(X)};
 static const char outcomes[][WORD_SIZE] = {[0] = "?", WEIR_OUTCOME_LIST(X)};
 static const char counters[][WORD_SIZE] = {[0] = "?", WEIR_COUNTER_LIST(X)};
 #undef X
@@ -50,6 +52,16 @@ const char *weir_denial_name(enum weir_denial denial)
   return word_name(denials, COUNT(denials), (uint32_t)denial);
 }
 
+const char *weir_breaker_name(enum weir_breaker_state state)
+{
+  return word_name(breakers, COUNT(breakers), (uint32_t)state);
+}
+
+const char *weir_steer_name(enum weir_steer steer)
+{
+  return word_name(steers, COUNT(steers), (uint32_t)steer);
+}
+
 const char *weir_outcome_name(enum weir_outcome outcome)
 {
   return word_name(outcomes, COUNT(outcomes), (uint32_t)outcome);
@@ -78,6 +90,11 @@ enum weir_class weir_class_parse(const char *text)
 enum weir_outcome weir_outcome_parse(const char *text)
 {
   return (enum weir_outcome)word_parse(outcomes, COUNT(outcomes), text);
+}
+
+enum weir_steer weir_steer_parse(const char *text)
+{
+  return (enum weir_steer)word_parse(steers, COUNT(steers), text);
 }
 
 bool weir_outcome_is_quota(enum weir_outcome outcome)

@@ -99,6 +99,9 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [8] = DURATION(ask.deadline_us),
                 [9] = TEXT(ask.tenant),
                 [10] = BOOL(ask.is_standing),
+                [11] = UINT(ask.attempts, 0, WEIR_ATTEMPTS_MAX),
+                [12] = UINT(ask.avoid, 0, (UINT64_C(1) << WEIR_CHOICES_MAX) - 1),
+                [13] = TEXT(ask.prefer),
             },
         [WEIR_MSG_GRANT] =
             {
@@ -110,6 +113,12 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [6] = NAME(grant.pool),
                 [7] = NAME(grant.model),
                 [8] = BOOL(grant.is_reported),
+                [9] = UINT(grant.choice, 0, WEIR_CHOICES_MAX),
+                [10] = UINT(grant.choices, 0, WEIR_CHOICES_MAX),
+                [11] = DURATION(grant.timeout_us),
+                [12] = BOOL(grant.is_probe),
+                [13] = UINT(grant.ratio_pm, 0, WEIR_RATIO_MAX_PM),
+                [14] = UINT(grant.ratio_error_pm, 0, WEIR_RATIO_MAX_PM),
             },
         [WEIR_MSG_QUEUED] =
             {
@@ -150,6 +159,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [16] = AMOUNT(settle.requests_left),
                 [17] = AMOUNT(settle.tokens_limit),
                 [18] = AMOUNT(settle.tokens_left),
+                [19] = TOKENS(settle.estimated_tokens),
             },
         [WEIR_MSG_CANCEL] =
             {
@@ -188,6 +198,27 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [15] = ANY64(row.rejected_429),
                 [16] = DURATION(row.frozen_us),
                 [17] = UINT(row.profile, 0, WEIR_PROFILE_MAX - 1),
+                [18] = UINT(row.breaker, 0, WEIR_BREAKER_MAX - 1),
+                [19] = DURATION(row.open_us),
+                [20] = ANY32(row.probes),
+                [21] = ANY64(row.retries),
+                [22] = DURATION(row.latency_p50_us),
+                [23] = DURATION(row.latency_p95_us),
+                [24] = DURATION(row.latency_p99_us),
+            },
+        [WEIR_MSG_STATE] =
+            {
+                COMMON,
+                [2] = TEXT(state.pool),
+                [3] = UINT(state.breaker, 0, WEIR_BREAKER_MAX - 1),
+                [4] = BOOL(state.is_held),
+                [5] = DURATION(state.open_us),
+            },
+        [WEIR_MSG_STEER] =
+            {
+                COMMON,
+                [2] = NAME(steer.pool),
+                [3] = ENUM(steer.steer, WEIR_STEER_MAX),
             },
 };
 
@@ -204,7 +235,7 @@ static const struct field limit_layout[KEYS_MAX] = {
 };
 
 static_assert(sizeof(enum weir_outcome) == sizeof(uint32_t), "enums are read as uint32_t");
-static_assert(WEIR_COUNTER_MAX <= ARRAY_COUNT_MAX && WEIR_CLASS_MAX <= ARRAY_COUNT_MAX,
+static_assert((int)WEIR_ROW_COUNTERS <= ARRAY_COUNT_MAX && WEIR_CLASS_MAX <= ARRAY_COUNT_MAX,
               "an array of ours must pass its own reader");
 
 static uint64_t uint_load(const uint8_t *at, size_t size)

@@ -178,6 +178,8 @@ static void on_message(struct weir_coord *c, struct weir_turn *turn, const struc
   case WEIR_MSG_DENY:
   case WEIR_MSG_PONG:
   case WEIR_MSG_ROW:
+  case WEIR_MSG_STATE:
+  case WEIR_MSG_STEER:
   case WEIR_MSG_MAX:
   default:
     /* A coordinator's own words, from a peer that is none. */

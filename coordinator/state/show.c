@@ -9,7 +9,7 @@ static void show_totals(const struct weir_coord *c, struct weir_msg_row *row)
   row->sessions = c->sessions_open;
   for (uint32_t i = 0; i < c->bounds.pools_max; i++)
     row->pools += c->pools[i].state == WEIR_POOL_OPEN;
-  memcpy(row->counters, c->counters, sizeof(row->counters));
+  memcpy(row->counters, c->counters, sizeof(c->counters));
 }
 
 static void show_pool(struct weir_pool *pool, const struct weir_instant *now,

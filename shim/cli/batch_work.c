@@ -104,6 +104,8 @@ static enum ending denial_judge(struct worker *worker, const struct weir_respons
     return ENDING_RESULT;
   case WEIR_DENIAL_QUEUE_FULL:
   case WEIR_DENIAL_CLOSED:
+  case WEIR_DENIAL_OPEN:
+  case WEIR_DENIAL_RETRIES:
     return ENDING_AGAIN;
   case WEIR_DENIAL_NO_POOL:
   case WEIR_DENIAL_DEADLINE:

@@ -125,7 +125,9 @@ enum weir_denial {
   WEIR_DENIAL_QUEUE_FULL = 4, /* too many wait already */
   WEIR_DENIAL_FINISHED = 5,   /* internal: never reported */
   WEIR_DENIAL_CLOSED = 6,     /* the pool takes no asks (removed, or shutting down) */
-  WEIR_DENIAL_BUSY = 7        /* internal: never reported */
+  WEIR_DENIAL_BUSY = 7,       /* internal: never reported */
+  WEIR_DENIAL_OPEN = 8,       /* the pool's breaker is open for longer than the deadline */
+  WEIR_DENIAL_RETRIES = 9     /* a new attempt, and all instances have made their share of them */
 };
 
 /* How a call ended. */

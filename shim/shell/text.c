@@ -118,6 +118,17 @@ static void too_late(const struct weir_denied *denied, char *text, size_t size)
              span(denied->retry_in_ms, wait), limit);
 }
 
+static void too_open(const struct weir_denied *denied, char *text, size_t size)
+{
+  char wait[WORD_SIZE];
+
+  if (denied->retry_in_ms == UINT64_MAX)
+    snprintf(text, size, "the provider is taken for down by an operator: weir breaker");
+  else
+    snprintf(text, size, "the provider fails; it is tried again in %s, later than this may wait",
+             span(denied->retry_in_ms, wait));
+}
+
 const char *weir_denial_text(const struct weir_denied *denied, char *ret_text, size_t size)
 {
   if (size == 0)
@@ -138,6 +149,12 @@ const char *weir_denial_text(const struct weir_denied *denied, char *ret_text, s
     break;
   case WEIR_DENIAL_CLOSED:
     snprintf(ret_text, size, "the pool takes no requests: it was removed, or is shutting down");
+    break;
+  case WEIR_DENIAL_OPEN:
+    too_open(denied, ret_text, size);
+    break;
+  case WEIR_DENIAL_RETRIES:
+    snprintf(ret_text, size, "all instances together have tried again as often as they may");
     break;
   case WEIR_DENIAL_FINISHED:
   case WEIR_DENIAL_BUSY:

@@ -309,7 +309,7 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
                "\"free\":10000000,\"effective\":10000000,");
   assert_holds(run.out, "\"dimension\":\"in_flight\",\"window_s\":0.000,\"amount\":8,");
   assert_holds(run.out, "\"profile\":\"universal\"");
-  assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2}");
+  assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2,");
   fake_fini(&fake);
 }
 

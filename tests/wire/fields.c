@@ -62,6 +62,9 @@ const struct fields_entry fields[] = {
     U(8, WEIR_MSG_ASK, ask.deadline_us, 0, T400D),
     S(9, WEIR_MSG_ASK, ask.tenant, 0),
     B(10, WEIR_MSG_ASK, ask.is_standing),
+    U(11, WEIR_MSG_ASK, ask.attempts, 0, 100),
+    U(12, WEIR_MSG_ASK, ask.avoid, 0, 65535),
+    S(13, WEIR_MSG_ASK, ask.prefer, 0),
 
     U(2, WEIR_MSG_GRANT, grant.seq, 1, ALL64),
     U(3, WEIR_MSG_GRANT, grant.start_in_us, 0, T400D),
@@ -70,13 +73,19 @@ const struct fields_entry fields[] = {
     S(6, WEIR_MSG_GRANT, grant.pool, 1),
     S(7, WEIR_MSG_GRANT, grant.model, 1),
     B(8, WEIR_MSG_GRANT, grant.is_reported),
+    U(9, WEIR_MSG_GRANT, grant.choice, 0, 16),
+    U(10, WEIR_MSG_GRANT, grant.choices, 0, 16),
+    U(11, WEIR_MSG_GRANT, grant.timeout_us, 0, T400D),
+    B(12, WEIR_MSG_GRANT, grant.is_probe),
+    U(13, WEIR_MSG_GRANT, grant.ratio_pm, 0, 1000000),
+    U(14, WEIR_MSG_GRANT, grant.ratio_error_pm, 0, 1000000),
 
     U(2, WEIR_MSG_QUEUED, queued.seq, 1, ALL64),
     U(3, WEIR_MSG_QUEUED, queued.eta_us, 0, T400D),
     U(4, WEIR_MSG_QUEUED, queued.ahead, 0, ALL32),
 
     U(2, WEIR_MSG_DENY, deny.seq, 1, ALL64),
-    U(3, WEIR_MSG_DENY, deny.why, 1, 7),
+    U(3, WEIR_MSG_DENY, deny.why, 1, 9),
     U(4, WEIR_MSG_DENY, deny.retry_in_us, 0, T400D),
     U(5, WEIR_MSG_DENY, deny.dimension, 0, 6),
     U(6, WEIR_MSG_DENY, deny.window_us, 0, T400D),
@@ -101,22 +110,23 @@ const struct fields_entry fields[] = {
     U(16, WEIR_MSG_SETTLE, settle.requests_left, 0, AMT),
     U(17, WEIR_MSG_SETTLE, settle.tokens_limit, 0, AMT),
     U(18, WEIR_MSG_SETTLE, settle.tokens_left, 0, AMT),
+    U(19, WEIR_MSG_SETTLE, settle.estimated_tokens, 0, TOK),
 
     U(2, WEIR_MSG_CANCEL, cancel.seq, 1, ALL64),
 
     U(2, WEIR_MSG_PONG, pong.epoch, 0, ALL64),
 
-    U(2, WEIR_MSG_SHOW, show.view, 1, 2),
+    U(2, WEIR_MSG_SHOW, show.view, 1, 3),
     U(3, WEIR_MSG_SHOW, show.row, 0, ALL32),
 
-    U(2, WEIR_MSG_ROW, row.view, 1, 2),
+    U(2, WEIR_MSG_ROW, row.view, 1, 3),
     U(3, WEIR_MSG_ROW, row.row, 0, ALL32),
     U(4, WEIR_MSG_ROW, row.rows, 0, ALL32),
     U(5, WEIR_MSG_ROW, row.epoch, 0, ALL64),
     U(6, WEIR_MSG_ROW, row.uptime_us, 0, ALL64),
     U(7, WEIR_MSG_ROW, row.sessions, 0, ALL32),
     U(8, WEIR_MSG_ROW, row.pools, 0, ALL32),
-    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 18},
+    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 22},
     S(10, WEIR_MSG_ROW, row.pool, 0),
     {WEIR_MSG_ROW, 11, "row.limits", FIELDS_LIMITS, AT(row.limits), 0, 8},
     {WEIR_MSG_ROW, 12, "row.queued", FIELDS_ARRAY, AT(row.queued), 0, 2},
@@ -125,6 +135,21 @@ const struct fields_entry fields[] = {
     U(15, WEIR_MSG_ROW, row.rejected_429, 0, ALL64),
     U(16, WEIR_MSG_ROW, row.frozen_us, 0, T400D),
     U(17, WEIR_MSG_ROW, row.profile, 0, 4),
+    U(18, WEIR_MSG_ROW, row.breaker, 0, 4),
+    U(19, WEIR_MSG_ROW, row.open_us, 0, T400D),
+    U(20, WEIR_MSG_ROW, row.probes, 0, ALL32),
+    U(21, WEIR_MSG_ROW, row.retries, 0, ALL64),
+    U(22, WEIR_MSG_ROW, row.latency_p50_us, 0, T400D),
+    U(23, WEIR_MSG_ROW, row.latency_p95_us, 0, T400D),
+    U(24, WEIR_MSG_ROW, row.latency_p99_us, 0, T400D),
+
+    S(2, WEIR_MSG_STATE, state.pool, 0),
+    U(3, WEIR_MSG_STATE, state.breaker, 0, 4),
+    B(4, WEIR_MSG_STATE, state.is_held),
+    U(5, WEIR_MSG_STATE, state.open_us, 0, T400D),
+
+    S(2, WEIR_MSG_STEER, steer.pool, 1),
+    U(3, WEIR_MSG_STEER, steer.steer, 1, 4),
 };
 
 const size_t fields_count = sizeof(fields) / sizeof(fields[0]);

@@ -150,6 +150,8 @@ static void states_every_number_of_every_enum(void **state)
   CHECK("dimension", WEIR_DIMENSION_LIST);
   CHECK("profile", WEIR_PROFILE_LIST);
   CHECK("outcome", WEIR_OUTCOME_LIST);
+  CHECK("breaker", WEIR_BREAKER_LIST);
+  CHECK("steer", WEIR_STEER_LIST);
   CHECK("view", WEIR_VIEW_LIST);
   CHECK("counter", WEIR_COUNTER_LIST);
 #undef CHECK

@@ -40,7 +40,23 @@
   X(QUEUE_FULL, 4, "queue_full") /* the coordinator's or the session's bound is reached */         \
   X(FINISHED, 5, "finished")     /* this sequence number was granted before and is over */         \
   X(CLOSED, 6, "closed")         /* the pool, or the model in it, was removed */                   \
-  X(BUSY, 7, "busy")             /* asked ahead of need, and there is no room to spare */
+  X(BUSY, 7, "busy")             /* asked ahead of need, and there is no room to spare */          \
+  X(OPEN, 8, "open")             /* the breaker is open for longer than the deadline */            \
+  X(RETRIES, 9, "retries")       /* a new attempt, and the fleet has made its share of them */
+
+/* Where a pool's breaker is (docs/BREAKER.md). */
+#define WEIR_BREAKER_LIST(X)                                                                       \
+  X(CLOSED, 1, "closed")       /* calls go through */                                              \
+  X(OPEN, 2, "open")           /* no call goes through */                                          \
+  X(HALF_OPEN, 3, "half_open") /* a few probes go through, and what becomes of them decides */     \
+  X(RAMP, 4, "ramp")           /* the probes went well: calls go through in growing numbers */
+
+/* What an operator has a breaker do. */
+#define WEIR_STEER_LIST(X)                                                                         \
+  X(AUTO, 1, "auto")   /* it decides by itself again */                                            \
+  X(OPEN, 2, "open")   /* held open until told otherwise */                                        \
+  X(CLOSE, 3, "close") /* closed now; from here on it decides by itself */                         \
+  X(FORCE, 4, "force") /* held closed, whatever happens, until told otherwise */
 
 /* How a call ended: success, or exactly one class of the error vocabulary (docs/PROVIDERS.md). */
 #define WEIR_OUTCOME_LIST(X)                                                                       \
@@ -85,7 +101,11 @@
   X(REFUSED, 15, "refused")             /* well-formed messages without a live session */          \
   X(UNSENT, 16, "unsent")               /* replies that a full or gone peer did not take */        \
   X(FALLBACKS, 17, "fallbacks")         /* ledgers that fell back to the stricter profile */       \
-  X(CUTS, 18, "cuts")                   /* limits cut because somebody else spends them */
+  X(CUTS, 18, "cuts")                   /* limits cut because somebody else spends them */         \
+  X(RETRIES, 19, "retries")             /* grants for new attempts of a call */                    \
+  X(OPENINGS, 20, "openings")           /* breakers that opened, again after a probe included */   \
+  X(PROBES, 21, "probes")               /* grants while a breaker was half open */                 \
+  X(REROUTED, 22, "rerouted")           /* grants of another choice than a route's first */
 
 #define X(name, value, text) WEIR_DIMENSION_##name = (value),
 enum weir_dimension { WEIR_DIMENSION_LIST(X) WEIR_DIMENSION_MAX };
@@ -98,6 +118,12 @@ enum weir_class { WEIR_CLASS_LIST(X) WEIR_CLASS_MAX };
 #undef X
 #define X(name, value, text) WEIR_DENIAL_##name = (value),
 enum weir_denial { WEIR_DENIAL_LIST(X) WEIR_DENIAL_MAX };
+#undef X
+#define X(name, value, text) WEIR_BREAKER_##name = (value),
+enum weir_breaker_state { WEIR_BREAKER_LIST(X) WEIR_BREAKER_MAX };
+#undef X
+#define X(name, value, text) WEIR_STEER_##name = (value),
+enum weir_steer { WEIR_STEER_LIST(X) WEIR_STEER_MAX };
 #undef X
 #define X(name, value, text) WEIR_OUTCOME_##name = (value),
 enum weir_outcome { WEIR_OUTCOME_LIST(X) WEIR_OUTCOME_MAX };
@@ -112,6 +138,8 @@ const char *weir_dimension_name(enum weir_dimension dimension);
 const char *weir_profile_name(enum weir_profile profile);
 const char *weir_class_name(enum weir_class class);
 const char *weir_denial_name(enum weir_denial denial);
+const char *weir_breaker_name(enum weir_breaker_state state);
+const char *weir_steer_name(enum weir_steer steer);
 const char *weir_outcome_name(enum weir_outcome outcome);
 const char *weir_counter_name(enum weir_counter counter);
 
@@ -120,6 +148,7 @@ enum weir_dimension weir_dimension_parse(const char *text);
 enum weir_profile weir_profile_parse(const char *text);
 enum weir_class weir_class_parse(const char *text);
 enum weir_outcome weir_outcome_parse(const char *text);
+enum weir_steer weir_steer_parse(const char *text);
 
 /* weir_outcome_is_quota tells whether |outcome| is a rejection by a quota that weir keeps, so that
  * with all traffic on weir it should never be seen. */

@@ -26,6 +26,9 @@
 #define WEIR_TOKENS_MAX     (UINT64_C(1) << 30) /* of one call; 2^33 of them still fit 63 bits */
 #define WEIR_AMOUNT_MAX     (UINT64_C(1) << 62) /* of a limit, a use, a cost in a report */
 #define WEIR_REQUESTS_MAX   (UINT64_C(1) << 20)
+#define WEIR_CHOICES_MAX    16  /* models of one route */
+#define WEIR_ATTEMPTS_MAX   100 /* of one call */
+#define WEIR_RATIO_MAX_PM   1000000
 #define WEIR_DURATION_MAX   (UINT64_C(400) * 24 * WEIR_US_PER_HOUR)
 
 /* X(name, value, text, direction): S = shim to coordinator, C = coordinator to shim */
@@ -43,7 +46,9 @@
   X(PONG, 11, "PONG", C)                                                                           \
   X(BYE, 12, "BYE", S)                                                                             \
   X(SHOW, 13, "SHOW", S)                                                                           \
-  X(ROW, 14, "ROW", C)
+  X(ROW, 14, "ROW", C)                                                                             \
+  X(STATE, 15, "STATE", C)                                                                         \
+  X(STEER, 16, "STEER", S)
 
 #define X(name, value, text, direction) WEIR_MSG_##name = (value),
 enum weir_msg_type { WEIR_MSG_LIST(X) WEIR_MSG_MAX };
@@ -60,8 +65,9 @@ enum weir_refusal { WEIR_REFUSAL_LIST(X) WEIR_REFUSAL_MAX };
 #undef X
 
 #define WEIR_VIEW_LIST(X)                                                                          \
-  X(TOTALS, 1, "totals") /* one row: counters of the whole coordinator */                          \
-  X(POOLS, 2, "pools")   /* a row a pool */
+  X(TOTALS, 1, "totals")   /* one row: counters of the whole coordinator */                        \
+  X(POOLS, 2, "pools")     /* a row a pool */                                                      \
+  X(BUDGETS, 3, "budgets") /* a row a shared budget or one of a tenant */
 #define X(name, value, text) WEIR_VIEW_##name = (value),
 enum weir_view { WEIR_VIEW_LIST(X) WEIR_VIEW_MAX };
 #undef X
@@ -96,7 +102,10 @@ struct weir_msg_ask {
   uint64_t output_tokens;        /* upper bound (max_tokens) or estimate */
   uint64_t deadline_us;          /* must be able to start within this; 0 asks for "now or never" */
   char tenant[WEIR_TENANT_SIZE]; /* on whose behalf, for fair shares; "": nobody in particular */
-  bool is_standing; /* ahead of need: only now, and only while there is room to spare */
+  bool is_standing;            /* ahead of need: only now, and only while there is room to spare */
+  uint32_t attempts;           /* of this call that were sent before */
+  uint64_t avoid;              /* bit n - 1: choice n of the route has failed this call */
+  char prefer[WEIR_NAME_SIZE]; /* "provider/model" of the route to take if it can be; "": any */
 };
 
 struct weir_msg_grant {
@@ -109,6 +118,12 @@ struct weir_msg_grant {
   char model[WEIR_NAME_SIZE]; /* what the route resolved to: "provider/model" */
   bool is_reported;           /* settle (not final) as soon as the request is written: the window
                                  is so short that the end of the call would be late */
+  uint32_t choice, choices;   /* this is choice n of so many of the route; 0: asked for itself */
+  uint64_t timeout_us;        /* of the transfer, as configured; 0: not told */
+  bool is_probe;              /* what becomes of it decides on the pool's breaker */
+  /* What calls of this pool and tenant used of what was estimated for them, in thousandths, and how
+   * much that varies (one sigma); 0: not known. */
+  uint64_t ratio_pm, ratio_error_pm;
 };
 
 struct weir_msg_queued {
@@ -142,6 +157,7 @@ struct weir_msg_settle {
   uint64_t stated_used;    /* what it named as used of it; 0: nothing named */
   /* What headers said of the minute's limits; a limit of 0: nothing was said. */
   uint64_t requests_limit, requests_left, tokens_limit, tokens_left;
+  uint64_t estimated_tokens; /* input as it was estimated, before any correction; 0: not told */
 };
 
 struct weir_msg_cancel {
@@ -164,14 +180,19 @@ struct weir_msg_row_limit {
   bool is_shadow;     /* counted, not enforced */
 };
 
+/* Counters of a row: by enum weir_counter, or by enum weir_outcome. */
+#define WEIR_ROW_COUNTERS                                                                          \
+  ((int)WEIR_COUNTER_MAX > (int)WEIR_OUTCOME_MAX ? (int)WEIR_COUNTER_MAX : (int)WEIR_OUTCOME_MAX)
+
 struct weir_msg_row {
   enum weir_view view;
   uint32_t row, rows; /* rows = 0: the view is empty and the rest unset */
   uint64_t epoch, uptime_us;
   /* totals */
   uint32_t sessions, pools;
-  uint64_t counters[WEIR_COUNTER_MAX]; /* by enum weir_counter; [0] unused */
-  /* pools */
+  uint64_t counters[WEIR_ROW_COUNTERS]; /* by enum weir_counter; [0] unused. Of a pool: settled
+                                           calls by enum weir_outcome */
+  /* pools, budgets */
   char pool[WEIR_POOL_NAME_SIZE];
   uint32_t limits_count;
   struct weir_msg_row_limit limits[WEIR_LIMITS_MAX];
@@ -180,6 +201,24 @@ struct weir_msg_row {
   uint64_t grants, rejected_429;   /* since start */
   uint64_t frozen_us;              /* no grant for this long, because of what upstream said */
   enum weir_profile profile;       /* the gates that it keeps now; 0: not told */
+  enum weir_breaker_state breaker; /* 0: not told */
+  uint64_t open_us;                /* until the breaker probes; WEIR_DURATION_MAX: held open */
+  uint32_t probes;                 /* out, or gone well, in this half-open period */
+  uint64_t retries;                /* grants for new attempts since start */
+  uint64_t latency_p50_us, latency_p95_us, latency_p99_us; /* of good calls; 0: none yet */
+};
+
+/* What shims are told of a pool when it changes. */
+struct weir_msg_state {
+  char pool[WEIR_POOL_NAME_SIZE]; /* "": the pool asked about is not there */
+  enum weir_breaker_state breaker;
+  bool is_held;     /* by an operator */
+  uint64_t open_us; /* until it probes; WEIR_DURATION_MAX: held open */
+};
+
+struct weir_msg_steer {
+  char pool[WEIR_POOL_NAME_SIZE];
+  enum weir_steer steer;
 };
 
 /* A message. |session| is the token of WELCOME (0 in HELLO, and in SHOW without a session).
@@ -202,6 +241,8 @@ struct weir_msg {
     struct weir_msg_pong pong;
     struct weir_msg_show show;
     struct weir_msg_row row;
+    struct weir_msg_state state;
+    struct weir_msg_steer steer;
   };
 };
 
