@@ -17,3 +17,5 @@ target_include_directories(test_unit_classify PRIVATE ${PROJECT_SOURCE_DIR}/shim
 target_compile_definitions(test_unit_classify PRIVATE WEIR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 weir_test(unit.civil LABEL unit SOURCES unit/test_civil.c USES weir_rules)
 weir_test(unit.price LABEL unit SOURCES unit/test_price.c USES weir_rules)
+weir_test(unit.keyring LABEL unit SOURCES unit/test_keyring.c USES weir_rules)
+weir_test(unit.calllog LABEL unit SOURCES unit/test_calllog.c USES weir_rules)
