@@ -246,7 +246,21 @@ struct weir_provider {
   const char *key;      /* API key; NULL: |key_env| */
   const char *key_env;  /* environment variable that holds the key, read now; NULL: that of the kind
                            (GEMINI_API_KEY or GOOGLE_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY) */
+  const char *keys;     /* where keys are, instead of |key| and |key_env|: "env:NAME" and
+                           "file:/path", separated by commas; NULL: see |key| */
 };
+
+/* Several keys. Where a provider's limits hold for a project, all its keys share one quota; calls
+ * take the keys in turn. A text holds one key a line, without the blanks around it; a key is
+ * printable ASCII of at most 8 KiB, and a provider has 64 at most. A key that the provider rejects
+ * (WEIR_OUTCOME_AUTH) is left out for 5 minutes, or until another stands in its place, and the call
+ * tries again at once with another one, as one of its retries. When all were rejected, they are
+ * tried all the same.
+ *
+ * Files are looked at again while calls are made, at most once a second, and read when they have
+ * changed; replace them by rename, so that none is read half. A file that is gone, empty or not
+ * valid leaves its former keys in use, which the log tells once. Memory that held a key is wiped
+ * before it is freed; copies inside libcurl and the system are not ours to wipe. */
 
 /* weir_provider_add adds a provider, or replaces the one of that name for calls that begin later.
  * Those of the kinds "gemini", "openai" and "anthropic" exist from the start under the names of
@@ -256,11 +270,24 @@ struct weir_provider {
  *
  * Fails, changing nothing, with:
  *   WEIR_EINVAL   a pointer is NULL or a size is wrong; the name is empty, too long or holds a
- * slash WEIR_ECONFIG  the kind is unknown, needs a base_url, or base_url is not http or https
+ *                 slash
+ *   WEIR_ECONFIG  the kind is unknown, needs a base_url, or base_url is not http or https; or a key
+ *                 is not valid, or one of |keys| is not there; the log tells which and why
  *   WEIR_EFULL    there are 32 providers
  *   WEIR_ENOMEM   out of memory
- * Blocks: no. Everything is copied. Since 0.1. */
+ * Blocks: only to read the files of |keys|. Everything is copied. Since 0.1. */
 WEIR_API int weir_provider_add(struct weir *weir, const struct weir_provider *provider);
+
+/* weir_keys_reload reads all keys of files and of the environment again, now, for calls that begin
+ * later. Do not change the environment meanwhile.
+ *
+ * Fails with:
+ *   WEIR_ECONFIG  some could not be read, or are not valid: their former keys stay, the others are
+ *                 new; the log tells what is wrong
+ *   WEIR_EINVAL   |weir| is NULL
+ *   WEIR_ECLOSED
+ * Blocks: only to read files. Since 0.1. */
+WEIR_API int weir_keys_reload(struct weir *weir);
 
 /* Leases: with an HTTP client of your own */
 

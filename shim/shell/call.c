@@ -1,5 +1,6 @@
 /* call.c - weir_call: attempts, each with a lease of its own, until one succeeds, none makes sense
  * any more, or the time is over. */
+#include "keys.h"
 #include "outgoing.h"
 #include "upstream.h"
 
@@ -7,6 +8,7 @@
 #include <weir/headroom.h>
 #include <weir/request.h>
 #include <weir/retry.h>
+#include <weir/scrub.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,6 +53,7 @@ static int fail(struct call *c, int err, const char *format, ...)
   va_start(arguments, format);
   vsnprintf(c->response->error, sizeof(c->response->error), format, arguments);
   va_end(arguments);
+  weir_scrub(c->response->error);
   return err;
 }
 
@@ -175,15 +178,17 @@ static void settle_unsent(struct call *c, enum weir_outcome outcome)
 /* Where the key that is missing was looked for. */
 static const char *key_place(const struct weir_provider_entry *provider)
 {
-  return provider->key_env[0] ? provider->key_env : "one by weir_provider_add";
+  return provider->key_place[0] ? provider->key_place : "one by weir_provider_add";
 }
 
 static int find_provider(struct call *c, const char *model)
 {
+  const bool is_to_be_sent = c->lease.id != 0;
   int err;
 
+  weir_keys_refresh(c->w);
   pthread_mutex_lock(&c->w->lock);
-  err = weir_providers_find(c->w, model, &c->provider);
+  err = weir_providers_find(c->w, model, is_to_be_sent, &c->provider);
   pthread_mutex_unlock(&c->w->lock);
   if (err == WEIR_ENOENT)
     return fail(c, err,
@@ -192,7 +197,7 @@ static int find_provider(struct call *c, const char *model)
                 model);
   if (err)
     return fail(c, err, "%s", weir_err_text(err));
-  if (c->provider->is_own_url && !c->provider->key)
+  if (c->provider->is_own_url && !c->provider->has_keys)
     return fail(c, WEIR_ECONFIG, "no key for %s: set %s", c->provider->name,
                 key_place(c->provider));
   return WEIR_OK;
@@ -354,6 +359,7 @@ static int on_answer(struct call *c)
   c->response->outcome = v->outcome;
   c->response->retry_after_us = v->has_wait ? v->wait_us : 0;
   settle_sent(c, v->outcome);
+  weir_keys_reject(c->w, c->provider, v->outcome);
   if (v->outcome == WEIR_OUTCOME_OK) {
     learn(c);
     return WEIR_OK;
@@ -489,6 +495,10 @@ static bool is_again(struct call *c, int err, uint32_t attempt_number)
     c->verdict.is_retryable = weir_outcome_is_retryable(WEIR_OUTCOME_NETWORK);
   else if (err != WEIR_EUPSTREAM)
     return false;
+  if (weir_keys_is_again(c->w, c->provider, c->verdict.outcome, attempt_number)) {
+    c->retry_at = now;
+    return true;
+  }
   policy.retries_max = c->w->retries_max;
   pthread_mutex_lock(&c->w->lock);
   retry = weir_retry_next(&policy, attempt_number, &c->verdict, weir_time_sub(c->deadline, now),

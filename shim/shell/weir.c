@@ -1,5 +1,7 @@
 #include "handle.h"
 
+#include <weir/scrub.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -52,6 +54,7 @@ void weir_log(const struct weir *w, enum weir_level level, const char *format, .
   va_start(arguments, format);
   vsnprintf(text, sizeof(text), format, arguments);
   va_end(arguments);
+  weir_scrub(text);
   w->log(w->log_context, level, text);
 }
 
