@@ -1,5 +1,6 @@
 /* call.c - weir_call: attempts, each with a lease of its own, until one succeeds, none makes sense
  * any more, or the time is over. */
+#include "account.h"
 #include "keys.h"
 #include "outgoing.h"
 #include "upstream.h"
@@ -31,7 +32,8 @@ struct call {
   uint64_t estimated;
   uint64_t input_tokens, output_tokens; /* asked for */
   uint32_t expiries;
-  weir_tstamp retry_at; /* of the next attempt */
+  weir_duration queue_us; /* waited for leases, in total */
+  weir_tstamp retry_at;   /* of the next attempt */
 
   /* of the current attempt */
   struct weir_lease lease;
@@ -144,6 +146,7 @@ static int lease(struct call *c)
   err = weir_lease_acquire(c->w, &ask, &c->lease);
   pthread_mutex_unlock(&c->w->lock);
   c->response->wait_us += c->lease.wait_us;
+  c->queue_us += c->lease.wait_us;
   if (err == WEIR_EDENIED) {
     c->response->denied = c->lease.denied;
     return fail(c, err, "%s", weir_denial_text(&c->lease.denied, text, sizeof(text)));
@@ -332,6 +335,7 @@ static void fill_response(struct call *c)
   r->latency_us = weir_time_sub(t->ended_at, t->sent_at);
   r->first_us = t->first_at ? weir_time_sub(t->first_at, t->sent_at) : 0;
   snprintf(r->model, sizeof(r->model), "%s", c->lease.model);
+  weir_account_fill(c->w, t, r->model, r);
   r->body = t->body;
   r->body_size = t->body_size;
   t->body = NULL;
@@ -559,14 +563,31 @@ static int run(struct call *c)
   return err;
 }
 
+static bool is_response_size(size_t size)
+{
+  return size == WEIR_RESPONSE_SIZE_FIRST || size == sizeof(struct weir_response);
+}
+
+/* Moves |own| to the host, whose program may be older. */
+static int give_response(const struct weir_response *own, struct weir_response *ret_response,
+                         int err)
+{
+  const size_t size = ret_response->size;
+
+  memcpy(ret_response, own, size);
+  ret_response->size = size;
+  return err;
+}
+
 int weir_call(struct weir *w, const struct weir_request *request,
               struct weir_response *ret_response)
 {
   struct weir_request own;
-  struct call c = {.w = w, .request = &own, .response = ret_response};
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct call c = {.w = w, .request = &own, .response = &response};
   int err;
 
-  if (!w || !request || !ret_response || ret_response->size != sizeof(*ret_response) ||
+  if (!w || !request || !ret_response || !is_response_size(ret_response->size) ||
       !weir_sized_read(request, WEIR_REQUEST_SIZE_FIRST, &own, sizeof(own)))
     return WEIR_EINVAL;
   err = check_request(&own);
@@ -576,24 +597,31 @@ int weir_call(struct weir *w, const struct weir_request *request,
   if (!err)
     err = weir_enter(w);
   if (err)
-    return fail(&c, err, "%s", weir_err_text(err));
+    return give_response(&response, ret_response, fail(&c, err, "%s", weir_err_text(err)));
   pthread_mutex_unlock(&w->lock);
 
   c.started_at = weir_now();
   c.deadline = weir_time_add(c.started_at,
                              (own.max_wait_ms ? own.max_wait_ms : w->max_wait_ms) * WEIR_US_PER_MS);
   err = run(&c);
+  weir_account_log(w, &own, &c.lease, &response,
+                   (struct weir_calllog){.err = err, .queue_us = c.queue_us});
 
   pthread_mutex_lock(&w->lock);
   weir_leave(w);
-  return err;
+  return give_response(&response, ret_response, err);
 }
 
 void weir_response_free(struct weir_response *response)
 {
+  size_t size;
+
   if (!response)
     return;
   free(response->body);
   free(response->content_type);
-  *response = (struct weir_response)WEIR_INIT(struct weir_response);
+  size = response->size;
+  /* Of a program that is older, or that has set no size, the last members are not there. */
+  memset(response, 0, size == sizeof(*response) ? size : WEIR_RESPONSE_SIZE_FIRST);
+  response->size = size;
 }

@@ -5,6 +5,7 @@
  *   worker.c    the one thread that owns the sockets
  *   provider.c  names and addresses of providers
  *   keys.c      their keys: where they are, whose turn it is
+ *   account.c   what calls cost, and the line of the call log
  *   file.c      reads a small file
  *   call.c      weir_call: attempts
  *   outgoing.c  the request's URL and body
@@ -21,6 +22,7 @@
 #include <weir/client.h>
 #include <weir/err.h>
 #include <weir/estimate.h>
+#include <weir/price.h>
 #include <weir/provider.h>
 #include <weir/rng.h>
 #include <weir/vocab.h>
@@ -115,6 +117,9 @@ struct weir {
   struct weir_provider_entry *providers[WEIR_PROVIDERS_MAX];
   uint32_t providers_count;
   weir_tstamp keys_looked_at; /* when files of keys were looked at last */
+  struct weir_prices prices;
+  weir_call_log_fn *call_log;
+  void *call_log_context;
   struct weir_ratio_entry ratios[WEIR_RATIOS_MAX];
   uint64_t ratios_used;
   void *idle[WEIR_IDLE_MAX]; /* CURL handles */
@@ -141,6 +146,7 @@ void weir_log(const struct weir *w, enum weir_level level, const char *format, .
 #define WEIR_SETTLEMENT_SIZE_FIRST offsetof(struct weir_settlement, stated_limit)
 #define WEIR_REQUEST_SIZE_FIRST    offsetof(struct weir_request, tenant)
 #define WEIR_PROVIDER_SIZE_FIRST   offsetof(struct weir_provider, keys)
+#define WEIR_RESPONSE_SIZE_FIRST   offsetof(struct weir_response, cached_tokens)
 
 /* weir_sized_read copies the host's struct |given| to |ret_own| of |own_size| bytes; what an older
  * program does not have is 0 there. False, writing nothing, when its size is neither |own_size| nor

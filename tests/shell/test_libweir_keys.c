@@ -31,7 +31,7 @@
 
 static struct fake_coordinator f; /* too large for a stack */
 static struct provider p;
-static char log_text[16384];
+static char log_text[16384], call_lines[131072];
 static char folder[64], path[96];
 
 /* Called from any thread. */
@@ -54,6 +54,11 @@ static void keep_log(void *context, enum weir_level level, const char *text)
   add_line(log_text, sizeof(log_text), text);
 }
 
+static void keep_call(void *context, const char *line)
+{
+  add_line(context, sizeof(call_lines), line);
+}
+
 static struct weir *setup_with(uint32_t is_without_retries)
 {
   struct weir_options options = WEIR_INIT(struct weir_options);
@@ -61,7 +66,7 @@ static struct weir *setup_with(uint32_t is_without_retries)
 
   fake_init(&f, FAKE_GRANT);
   provider_init(&p, PROVIDER_ANSWERS, 200, ANSWER);
-  log_text[0] = '\0';
+  log_text[0] = call_lines[0] = '\0';
   strcpy(folder, "/tmp/weir-keys-XXXXXX");
   assert_non_null(mkdtemp(folder));
   snprintf(path, sizeof(path), "%s/keys", folder);
@@ -71,6 +76,8 @@ static struct weir *setup_with(uint32_t is_without_retries)
   options.is_without_retries = is_without_retries;
   options.is_without_wallet = 1;
   options.log = keep_log;
+  options.call_log = keep_call;
+  options.call_log_context = call_lines;
   assert_int_equal(weir_open(&options, &weir), WEIR_OK);
   return weir;
 }
@@ -460,6 +467,122 @@ static void the_provider_of_an_older_program_has_its_key(void **state)
   teardown(weir);
 }
 
+/* ---- costs and the call log ---- */
+
+static void a_call_tells_its_cost_and_has_a_line(void **state)
+{
+  struct weir *weir = setup();
+  struct weir_request request = WEIR_INIT(struct weir_request);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  write_keys("one\n");
+  add_file(weir);
+  request.model = "anthropic/claude-haiku-4-5-20251001";
+  request.body = "{}";
+  request.body_size = 2;
+  request.tag = "a \"tag\"";
+  request.tenant = "search";
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  assert_int_equal(response.input_tokens, 120);
+  assert_int_equal(response.cached_tokens, 20);
+  assert_int_equal(response.has_cost, 1);
+  assert_int_equal(response.cost_micro, 100 + 2 + 35); /* 1, 0.1 and 5 dollars for a million */
+  assert_non_null(strstr(call_lines, "\"provider\":\"anthropic\",\"model\":"
+                                     "\"claude-haiku-4-5-20251001\",\"pool\":\""));
+  assert_non_null(strstr(call_lines, "\"tag\":\"a \\\"tag\\\"\",\"tenant\":\"search\","
+                                     "\"status\":\"ok\",\"error\":null,\"http\":200,"
+                                     "\"attempts\":1,"));
+  assert_non_null(strstr(call_lines, "\"input_tokens\":120,\"output_tokens\":7,"
+                                     "\"cached_tokens\":20,\"cost\":0.000137,"));
+  provider_once(&p, 400, "", "{}");
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EUPSTREAM);
+  assert_int_equal(response.has_cost, 0);
+  fake_set(&f, FAKE_DENY);
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EDENIED);
+  assert_int_equal(count_of(call_lines, "\n"), 3);
+  assert_non_null(strstr(call_lines, "\"status\":\"failed\",\"error\":\"bad_request\","));
+  assert_non_null(strstr(call_lines, "\"status\":\"denied\",\"error\":\"too_large\","));
+  weir_response_free(&response);
+  teardown(weir);
+}
+
+static void the_response_of_an_older_program_is_filled_as_far_as_it_goes(void **state)
+{
+  struct weir *weir = setup();
+  struct weir_request request = WEIR_INIT(struct weir_request);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  write_keys("one\n");
+  add_file(weir);
+  request.model = "anthropic/claude-haiku-4-5";
+  request.body = "{}";
+  request.body_size = 2;
+  response.size = offsetof(struct weir_response, cached_tokens);
+  response.cost_micro = response.cached_tokens = 77;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  assert_int_equal(response.input_tokens, 120);
+  assert_string_equal(response.body, ANSWER);
+  assert_int_equal(response.cost_micro, 77);
+  assert_int_equal(response.cached_tokens, 77);
+  weir_response_free(&response);
+  assert_int_equal(response.cost_micro, 77);
+  assert_null(response.body);
+  assert_int_equal(response.size, offsetof(struct weir_response, cached_tokens));
+  response.size--;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EINVAL);
+  teardown(weir);
+}
+
+static void a_file_of_prices_is_used_or_refused_with_its_place(void **state)
+{
+  struct weir_options options = WEIR_INIT(struct weir_options);
+  struct weir *weir = setup(), *other = NULL;
+
+  (void)state;
+  options.log = keep_log;
+  options.coordinator = f.endpoint;
+  options.prices = path;
+  write_keys("{\"models\":[\n  {\"provider\":\"anthropic\"}]}");
+  assert_int_equal(weir_open(&options, &other), WEIR_ECONFIG);
+  assert_non_null(strstr(log_text, "keys:2:3: a model needs"));
+  write_keys("{\"models\":[{\"provider\":\"mine\",\"model\":\"claude\",\"price_usd_per_1m\":"
+             "{\"input\":1000,\"output\":0}}]}");
+  assert_int_equal(weir_open(&options, &other), WEIR_OK);
+  weir_close(other);
+  options.prices = NULL;
+  setenv("WEIR_PRICES", path, 1);
+  assert_int_equal(weir_open(&options, &other), WEIR_OK);
+  unsetenv("WEIR_PRICES");
+  {
+    struct weir_request request = WEIR_INIT(struct weir_request);
+    struct weir_response response = WEIR_INIT(struct weir_response);
+    struct weir_provider provider = provider_of("mine", NULL);
+
+    provider.key = "k";
+    assert_int_equal(weir_provider_add(other, &provider), WEIR_OK);
+    request.model = "mine/claude";
+    request.body = "{}";
+    request.body_size = 2;
+    assert_int_equal(weir_call(other, &request, &response), WEIR_OK);
+    assert_int_equal(response.cost_micro, 120000);
+    request.model = "mine/claude-haiku-4-5"; /* not the file's: by its kind */
+    assert_int_equal(weir_call(other, &request, &response), WEIR_OK);
+    assert_int_equal(response.cost_micro, 137);
+    request.model = "mine/nobody-knows-it";
+    assert_int_equal(weir_call(other, &request, &response), WEIR_OK);
+    assert_int_equal(response.has_cost, 0);
+    weir_response_free(&response);
+  }
+  weir_close(other);
+  setenv("WEIR_PRICES", "/nowhere/prices.json", 1);
+  assert_int_equal(weir_open(&options, &other), WEIR_ECONFIG);
+  unsetenv("WEIR_PRICES");
+  assert_non_null(strstr(log_text, "/nowhere/prices.json cannot be read"));
+  teardown(weir);
+}
+
 /* ---- the canary ---- */
 
 static struct weir *canary_weir;
@@ -556,11 +679,13 @@ static void no_key_is_seen_in_logs_errors_or_on_stderr(void **state)
 
   assert_null(strstr(log_text, CANARY));
   assert_null(strstr(errors_text, CANARY));
+  assert_null(strstr(call_lines, CANARY));
   assert_null(strstr(stderr_text, CANARY));
   /* and there was something to look at */
   assert_non_null(strstr(log_text, "was rejected"));
   assert_non_null(strstr(log_text, "m?key=*** answered 429"));
   assert_non_null(strstr(errors_text, "m?key=*** answered 500"));
+  assert_int_equal(count_of(call_lines, "\"tag\":\"/v1?key=***\""), 33);
   teardown(canary_weir);
 }
 
@@ -636,6 +761,9 @@ int main(void)
     cmocka_unit_test(calls_reloads_and_changes_of_a_provider_go_on_at_once),
     cmocka_unit_test(wrong_places_and_keys_are_refused_with_a_reason_and_never_shown),
     cmocka_unit_test(the_provider_of_an_older_program_has_its_key),
+    cmocka_unit_test(a_call_tells_its_cost_and_has_a_line),
+    cmocka_unit_test(the_response_of_an_older_program_is_filled_as_far_as_it_goes),
+    cmocka_unit_test(a_file_of_prices_is_used_or_refused_with_its_place),
     cmocka_unit_test(no_key_is_seen_in_logs_errors_or_on_stderr),
 #if !UNDER_ASAN && !UNDER_TSAN
     cmocka_unit_test(what_held_a_key_is_wiped_before_it_is_freed),
