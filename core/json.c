@@ -502,6 +502,11 @@ enum weir_json_status weir_json_end(struct weir_json *j, struct weir_json_token 
   return bad(j);
 }
 
+uint64_t weir_json_offset(const struct weir_json *j)
+{
+  return offset_of(j);
+}
+
 /* A number as digits * 10^(zeros - places): zeros wait, for 1.50e1 is whole although its digits do
  * not end at the point. */
 struct decimal {

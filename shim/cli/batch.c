@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <weir/err.h>
+#include <weir/scrub.h>
 #include <weir/vocab.h>
 
 #include <weir.h>
@@ -30,8 +31,8 @@
 
 struct batch {
   struct weir_batch_options options;
-  int input_fd, signal_fd;
-  bool is_interrupted, is_warned;
+  int input_fd, signal_fd, call_log_fd;
+  bool is_interrupted, is_warned, has_call_log_failed;
   uint64_t warned_us; /* when a warning was shown last */
   uint32_t before;    /* results of earlier runs */
   uint64_t begun_us;
@@ -168,18 +169,21 @@ static int coordinator_find(struct batch *batch)
 static int provider_add(struct batch *batch, const char *name, const char *kind)
 {
   struct weir_provider provider = WEIR_INIT(struct weir_provider);
+  char url[256];
   int err;
 
   provider.name = name;
   provider.kind = kind;
   provider.base_url = batch->options.base_url;
   provider.key_env = batch->options.key_env;
+  provider.keys = batch->options.keys;
   err = weir_provider_add(batch->work.weir, &provider);
-  if (err != WEIR_OK)
-    return weir_cli_usage(
-        self, "provider '%s'%s%s: %s", name, batch->options.base_url ? " at " : "",
-        batch->options.base_url ? batch->options.base_url : "", weir_error_text(err));
-  return WEIR_CLI_FINE;
+  if (err == WEIR_OK)
+    return WEIR_CLI_FINE;
+  snprintf(url, sizeof(url), "%s", batch->options.base_url ? batch->options.base_url : "");
+  weir_scrub(url); /* it may hold a password */
+  return weir_cli_usage(self, "provider '%s'%s%s: %s", name, url[0] ? " at " : "", url,
+                        weir_error_text(err));
 }
 
 /* Shows what the library tells: errors always; warnings, of which there may be one per request, at
@@ -206,6 +210,43 @@ static void log_line(void *context, enum weir_level level, const char *text)
   weir_cli_error(self, "%s", text);
 }
 
+/* Appends a line in one piece, so that those of several threads, or runs, do not mix. Called from
+ * any thread. */
+static void call_line(void *context, const char *line)
+{
+  struct batch *batch = context;
+  char text[1100];
+  const int size = snprintf(text, sizeof(text), "%s\n", line);
+  bool is_first;
+
+  if (write(batch->call_log_fd, text, (size_t)size) == size)
+    return;
+  pthread_mutex_lock(&batch->work.lock);
+  is_first = !batch->has_call_log_failed;
+  batch->has_call_log_failed = true;
+  pthread_mutex_unlock(&batch->work.lock);
+  if (!is_first)
+    return;
+  weir_batch_progress_clear(&batch->progress);
+  weir_cli_error(self, "%s: %s; lines of the call log are lost", batch->options.call_log,
+                 strerror(errno));
+}
+
+static bool call_log_open(struct batch *batch, struct weir_options *open_options)
+{
+  if (!batch->options.call_log)
+    return true;
+  batch->call_log_fd =
+      open(batch->options.call_log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (batch->call_log_fd < 0) {
+    weir_cli_error(self, "%s: %s", batch->options.call_log, strerror(errno));
+    return false;
+  }
+  open_options->call_log = call_line;
+  open_options->call_log_context = batch;
+  return true;
+}
+
 static int library_open(struct batch *batch)
 {
   struct weir_options open_options = WEIR_INIT(struct weir_options);
@@ -217,6 +258,8 @@ static int library_open(struct batch *batch)
   open_options.is_without_retries = batch->options.retries == 0;
   open_options.log = log_line;
   open_options.log_context = batch;
+  if (!call_log_open(batch, &open_options))
+    return WEIR_CLI_BAD;
   err = weir_open(&open_options, &batch->work.weir);
   if (err != WEIR_OK) {
     weir_cli_error(self, "cannot start: %s", weir_error_text(err));
@@ -225,9 +268,9 @@ static int library_open(struct batch *batch)
   if (batch->options.target.provider)
     return provider_add(batch, batch->options.target.provider,
                         weir_provider_kind_name(batch->options.target.kind));
-  for (size_t i = 0;
-       result == WEIR_CLI_FINE && (batch->options.base_url || batch->options.key_env) &&
-       i < sizeof(names) / sizeof(names[0]);
+  for (size_t i = 0; result == WEIR_CLI_FINE &&
+                     (batch->options.base_url || batch->options.key_env || batch->options.keys) &&
+                     i < sizeof(names) / sizeof(names[0]);
        i++)
     result = provider_add(batch, names[i], names[i]);
   return result;
@@ -528,6 +571,8 @@ static void batch_free(struct batch *batch)
     close(batch->input_fd);
   if (batch->signal_fd >= 0)
     close(batch->signal_fd);
+  if (batch->call_log_fd >= 0)
+    close(batch->call_log_fd);
   if (batch->work.wake_fd >= 0)
     close(batch->work.wake_fd);
   pthread_mutex_destroy(&batch->work.lock);
@@ -544,6 +589,7 @@ static int run(int argc, char **argv)
     return WEIR_CLI_BAD;
   }
   batch->input_fd = batch->output.fd = batch->signal_fd = batch->work.wake_fd = -1;
+  batch->call_log_fd = -1;
   pthread_mutex_init(&batch->work.lock, NULL);
   result = weir_batch_options_parse(&batch->options, argc, argv);
   if (result == WEIR_CLI_FINE)

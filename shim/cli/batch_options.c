@@ -16,6 +16,8 @@ enum {
   OPTION_ROUTE,
   OPTION_BASE_URL,
   OPTION_KEY_ENV,
+  OPTION_KEYS,
+  OPTION_CALL_LOG,
   OPTION_ORDER,
   OPTION_MAX_WAIT,
   OPTION_TIMEOUT,
@@ -40,6 +42,10 @@ const struct weir_cli_option weir_batch_option_table[] = {
     {"key-env", OPTION_KEY_ENV, "NAME",
      "environment variable that holds the API key (default:\n"
      "GEMINI_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY)"},
+    {"keys", OPTION_KEYS, "REFS",
+     "where keys are that are taken in turn: env:NAME and\n"
+     "file:/path, separated by commas; a file has one key a line,\n"
+     "and is read again when it changes"},
     {"parallel", 'n', "N", "requests under way or waiting at a time, 1 to 512 (default: 32)"},
     {"order", OPTION_ORDER, "input|completed",
      "of the lines of the finished output (default: input)"},
@@ -57,6 +63,7 @@ const struct weir_cli_option weir_batch_option_table[] = {
      "on whose behalf, for fair shares among tenants: at most 31\nprintable ASCII characters"},
     {"coordinator", 'c', "ENDPOINT",
      "where it listens (default: $WEIR_COORDINATOR, or\nipc:///run/weir/weir.sock)"},
+    {"call-log", OPTION_CALL_LOG, "FILE", "append a line of JSON for each call"},
     {"quiet", OPTION_QUIET, NULL, "no progress; errors are still shown"},
     {"json", OPTION_JSON, NULL, "end with a summary as JSON on stdout"},
     {0},
@@ -131,6 +138,10 @@ static const char **text_place(struct weir_batch_options *options, int id)
     return &options->base_url;
   case OPTION_KEY_ENV:
     return &options->key_env;
+  case OPTION_KEYS:
+    return &options->keys;
+  case OPTION_CALL_LOG:
+    return &options->call_log;
   case WEIR_CLI_OPERAND:
     return &options->input;
   default:
@@ -210,6 +221,8 @@ int weir_batch_options_parse(struct weir_batch_options *ret_options, int argc, c
     result = weir_cli_usage(self, "which file of requests?");
   if (result == WEIR_CLI_FINE && !ret_options->output)
     result = weir_cli_usage(self, "where do the results go? add -o FILE");
+  if (result == WEIR_CLI_FINE && ret_options->keys && ret_options->key_env)
+    result = weir_cli_usage(self, "--keys and --key-env both tell where keys are: give one");
   ret_options->endpoint = weir_cli_endpoint(ret_options->endpoint);
   return result;
 }

@@ -10,8 +10,9 @@
 
 /* Strings are those of argv. */
 struct weir_batch_options {
-  const char *input, *output, *base_url, *key_env, *endpoint;
-  const char *tenant; /* NULL: nobody in particular */
+  const char *input, *output, *base_url, *key_env, *keys, *endpoint;
+  const char *call_log; /* NULL: none */
+  const char *tenant;   /* NULL: nobody in particular */
   uint64_t parallel, retries, max_wait_ms, timeout_ms, grace_ms;
   bool is_in_order, retries_failed, skips_bad, is_quiet, is_json;
   enum weir_class work_class;

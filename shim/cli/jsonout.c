@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <weir/json.h>
+#include <weir/utf8.h>
 
 static void put(struct weir_jsonout *out, const char *bytes, size_t size)
 {
@@ -25,31 +26,6 @@ static void put(struct weir_jsonout *out, const char *bytes, size_t size)
   memcpy(out->bytes + out->size, bytes, size);
   out->size += size;
   out->bytes[out->size] = '\0';
-}
-
-/* The length of the valid UTF-8 sequence of several bytes at |at|, 0 when there is none (overlong
- * forms, surrogates and what lies beyond U+10FFFF are not valid). */
-static size_t utf8_size(const uint8_t *at, size_t left)
-{
-  uint8_t lead = at[0], low = 0x80, high = 0xbf;
-  size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-
-  if (lead < 0xc2 || lead > 0xf4 || size > left)
-    return 0;
-  if (lead == 0xe0)
-    low = 0xa0;
-  else if (lead == 0xed)
-    high = 0x9f;
-  else if (lead == 0xf0)
-    low = 0x90;
-  else if (lead == 0xf4)
-    high = 0x8f;
-  if (at[1] < low || at[1] > high)
-    return 0;
-  for (size_t i = 2; i < size; i++)
-    if ((at[i] & 0xc0) != 0x80)
-      return 0;
-  return size;
 }
 
 static void put_escape(struct weir_jsonout *out, uint8_t c)
@@ -73,7 +49,7 @@ static void put_string(struct weir_jsonout *out, const char *text, size_t size)
   put(out, "\"", 1);
   while (at < size) {
     uint8_t c = bytes[at];
-    size_t step = c < 0x80 ? 1 : utf8_size(bytes + at, size - at);
+    size_t step = weir_utf8_size(bytes + at, size - at);
 
     if (step > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
       at += step;
@@ -204,7 +180,7 @@ bool weir_jsonout_is_utf8(const char *text, size_t size)
   size_t step;
 
   for (size_t at = 0; at < size; at += step) {
-    step = bytes[at] < 0x80 ? 1 : utf8_size(bytes + at, size - at);
+    step = weir_utf8_size(bytes + at, size - at);
     if (step == 0)
       return false;
   }

@@ -182,6 +182,12 @@ enum weir_level { WEIR_LEVEL_ERROR = 1, WEIR_LEVEL_WARNING, WEIR_LEVEL_INFO };
  * valid for the call only, and holds neither keys nor prompts. */
 typedef void weir_log_fn(void *context, enum weir_level level, const char *text);
 
+/* A line of the call log: one for each weir_call, when it has ended, on its thread, unless it was
+ * refused at once (WEIR_EINVAL, a request with WEIR_ERANGE, WEIR_ECLOSED before it began); must not
+ * call the library. |line| is a JSON object (docs/CLI.md lists its members) of less than 1,024
+ * bytes without a newline, valid for the call only; it holds neither keys nor prompts. */
+typedef void weir_call_log_fn(void *context, const char *line);
+
 struct weir_options {
   size_t size;
   const char *coordinator; /* ZeroMQ endpoint; NULL: $WEIR_COORDINATOR, or else
@@ -195,6 +201,10 @@ struct weir_options {
   void *log_context;
   uint32_t wallet_max;        /* leases held ahead for one model and tenant; 0: 8; at most 64 */
   uint32_t is_without_wallet; /* 1: none, whatever wallet_max says */
+  weir_call_log_fn *call_log; /* NULL: none */
+  void *call_log_context;
+  const char *prices; /* path of a file of prices that take the place of built-in ones (format:
+                         docs/PROVIDERS.md), read in weir_open; NULL: $WEIR_PRICES, or else none */
 };
 
 /* weir_open makes a handle; the connection is made later, by the first acquire, so that a process
@@ -204,9 +214,11 @@ struct weir_options {
  *   WEIR_EINVAL   |ret_weir| is NULL, a size is wrong, or the name is not printable or too long
  *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, retries_max above 100, or wallet_max
  *                 above 64
- *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port
+ *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port, or the file
+ *                 of prices cannot be read or is not valid; the log tells where and why
  *   WEIR_ENOMEM   out of memory
- * Blocks: no. The caller owns *ret_weir and ends it with weir_close. Since 0.1. */
+ * Blocks: only to read the file of prices. The caller owns *ret_weir and ends it with weir_close.
+ * Since 0.1. */
 WEIR_API int weir_open(const struct weir_options *options, struct weir **ret_weir);
 
 #define WEIR_WAIT_MAX_MS UINT64_C(604800000) /* a week */
@@ -246,7 +258,21 @@ struct weir_provider {
   const char *key;      /* API key; NULL: |key_env| */
   const char *key_env;  /* environment variable that holds the key, read now; NULL: that of the kind
                            (GEMINI_API_KEY or GOOGLE_API_KEY, OPENAI_API_KEY, ANTHROPIC_API_KEY) */
+  const char *keys;     /* where keys are, instead of |key| and |key_env|: "env:NAME" and
+                           "file:/path", separated by commas; NULL: see |key| */
 };
+
+/* Several keys. Where a provider's limits hold for a project, all its keys share one quota; calls
+ * take the keys in turn. A text holds one key a line, without the blanks around it; a key is
+ * printable ASCII of at most 8 KiB, and a provider has 64 at most. A key that the provider rejects
+ * (WEIR_OUTCOME_AUTH) is left out for 5 minutes, or until another stands in its place, and the call
+ * tries again at once with another one, as one of its retries. When all were rejected, they are
+ * tried all the same.
+ *
+ * Files are looked at again while calls are made, at most once a second, and read when they have
+ * changed; replace them by rename, so that none is read half. A file that is gone, empty or not
+ * valid leaves its former keys in use, which the log tells once. Memory that held a key is wiped
+ * before it is freed; copies inside libcurl and the system are not ours to wipe. */
 
 /* weir_provider_add adds a provider, or replaces the one of that name for calls that begin later.
  * Those of the kinds "gemini", "openai" and "anthropic" exist from the start under the names of
@@ -256,11 +282,24 @@ struct weir_provider {
  *
  * Fails, changing nothing, with:
  *   WEIR_EINVAL   a pointer is NULL or a size is wrong; the name is empty, too long or holds a
- * slash WEIR_ECONFIG  the kind is unknown, needs a base_url, or base_url is not http or https
+ *                 slash
+ *   WEIR_ECONFIG  the kind is unknown, needs a base_url, or base_url is not http or https; or a key
+ *                 is not valid, or one of |keys| is not there; the log tells which and why
  *   WEIR_EFULL    there are 32 providers
  *   WEIR_ENOMEM   out of memory
- * Blocks: no. Everything is copied. Since 0.1. */
+ * Blocks: only to read the files of |keys|. Everything is copied. Since 0.1. */
 WEIR_API int weir_provider_add(struct weir *weir, const struct weir_provider *provider);
+
+/* weir_keys_reload reads all keys of files and of the environment again, now, for calls that begin
+ * later. Do not change the environment meanwhile.
+ *
+ * Fails with:
+ *   WEIR_ECONFIG  some could not be read, or are not valid: their former keys stay, the others are
+ *                 new; the log tells what is wrong
+ *   WEIR_EINVAL   |weir| is NULL
+ *   WEIR_ECLOSED
+ * Blocks: only to read files. Since 0.1. */
+WEIR_API int weir_keys_reload(struct weir *weir);
 
 /* Leases: with an HTTP client of your own */
 
@@ -412,7 +451,7 @@ struct weir_request {
   weir_data_fn *on_data;  /* NULL: the whole answer is in response.body. Bytes of a 2xx answer go
                              to on_data and are not kept; once it was called, nothing is retried */
   void *on_data_context;
-  const char *tag;    /* for the log only */
+  const char *tag;    /* for the call log only */
   const char *tenant; /* on whose behalf, as in struct weir_ask; NULL: nobody in particular */
 };
 
@@ -434,6 +473,9 @@ struct weir_response {
   size_t body_size;
   char error[256];           /* one sentence for people, "" on success; no key, no prompt */
   struct weir_denied denied; /* with WEIR_EDENIED */
+  uint64_t cached_tokens;    /* the part of input_tokens that was read from the provider's cache */
+  uint32_t has_cost;         /* cost_micro is known: all tokens were counted, and have a price */
+  uint64_t cost_micro;       /* what these tokens cost, in millionths of a US dollar, rounded up */
 };
 
 /* weir_call makes one call to a provider within the quota: lease, HTTP request, settlement, and new
@@ -460,8 +502,8 @@ struct weir_response {
 WEIR_API int weir_call(struct weir *weir, const struct weir_request *request,
                        struct weir_response *ret_response);
 
-/* weir_response_free frees what |response| holds and makes it empty, ready for another call. NULL
- * does nothing. Blocks: no. Since 0.1. */
+/* weir_response_free frees what |response| holds and makes it empty, ready for another call; its
+ * size stays. NULL does nothing. Blocks: no. Since 0.1. */
 WEIR_API void weir_response_free(struct weir_response *response);
 
 #ifdef __cplusplus

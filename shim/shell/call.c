@@ -1,5 +1,7 @@
 /* call.c - weir_call: attempts, each with a lease of its own, until one succeeds, none makes sense
  * any more, or the time is over. */
+#include "account.h"
+#include "keys.h"
 #include "outgoing.h"
 #include "upstream.h"
 
@@ -7,6 +9,7 @@
 #include <weir/headroom.h>
 #include <weir/request.h>
 #include <weir/retry.h>
+#include <weir/scrub.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,7 +32,8 @@ struct call {
   uint64_t estimated;
   uint64_t input_tokens, output_tokens; /* asked for */
   uint32_t expiries;
-  weir_tstamp retry_at; /* of the next attempt */
+  weir_duration queue_us; /* waited for leases, in total */
+  weir_tstamp retry_at;   /* of the next attempt */
 
   /* of the current attempt */
   struct weir_lease lease;
@@ -51,6 +55,7 @@ static int fail(struct call *c, int err, const char *format, ...)
   va_start(arguments, format);
   vsnprintf(c->response->error, sizeof(c->response->error), format, arguments);
   va_end(arguments);
+  weir_scrub(c->response->error);
   return err;
 }
 
@@ -141,6 +146,7 @@ static int lease(struct call *c)
   err = weir_lease_acquire(c->w, &ask, &c->lease);
   pthread_mutex_unlock(&c->w->lock);
   c->response->wait_us += c->lease.wait_us;
+  c->queue_us += c->lease.wait_us;
   if (err == WEIR_EDENIED) {
     c->response->denied = c->lease.denied;
     return fail(c, err, "%s", weir_denial_text(&c->lease.denied, text, sizeof(text)));
@@ -175,15 +181,17 @@ static void settle_unsent(struct call *c, enum weir_outcome outcome)
 /* Where the key that is missing was looked for. */
 static const char *key_place(const struct weir_provider_entry *provider)
 {
-  return provider->key_env[0] ? provider->key_env : "one by weir_provider_add";
+  return provider->key_place[0] ? provider->key_place : "one by weir_provider_add";
 }
 
 static int find_provider(struct call *c, const char *model)
 {
+  const bool is_to_be_sent = c->lease.id != 0;
   int err;
 
+  weir_keys_refresh(c->w);
   pthread_mutex_lock(&c->w->lock);
-  err = weir_providers_find(c->w, model, &c->provider);
+  err = weir_providers_find(c->w, model, is_to_be_sent, &c->provider);
   pthread_mutex_unlock(&c->w->lock);
   if (err == WEIR_ENOENT)
     return fail(c, err,
@@ -192,7 +200,7 @@ static int find_provider(struct call *c, const char *model)
                 model);
   if (err)
     return fail(c, err, "%s", weir_err_text(err));
-  if (c->provider->is_own_url && !c->provider->key)
+  if (c->provider->is_own_url && !c->provider->has_keys)
     return fail(c, WEIR_ECONFIG, "no key for %s: set %s", c->provider->name,
                 key_place(c->provider));
   return WEIR_OK;
@@ -327,6 +335,7 @@ static void fill_response(struct call *c)
   r->latency_us = weir_time_sub(t->ended_at, t->sent_at);
   r->first_us = t->first_at ? weir_time_sub(t->first_at, t->sent_at) : 0;
   snprintf(r->model, sizeof(r->model), "%s", c->lease.model);
+  weir_account_fill(c->w, t, r->model, r);
   r->body = t->body;
   r->body_size = t->body_size;
   t->body = NULL;
@@ -354,6 +363,7 @@ static int on_answer(struct call *c)
   c->response->outcome = v->outcome;
   c->response->retry_after_us = v->has_wait ? v->wait_us : 0;
   settle_sent(c, v->outcome);
+  weir_keys_reject(c->w, c->provider, v->outcome);
   if (v->outcome == WEIR_OUTCOME_OK) {
     learn(c);
     return WEIR_OK;
@@ -489,6 +499,10 @@ static bool is_again(struct call *c, int err, uint32_t attempt_number)
     c->verdict.is_retryable = weir_outcome_is_retryable(WEIR_OUTCOME_NETWORK);
   else if (err != WEIR_EUPSTREAM)
     return false;
+  if (weir_keys_is_again(c->w, c->provider, c->verdict.outcome, attempt_number)) {
+    c->retry_at = now;
+    return true;
+  }
   policy.retries_max = c->w->retries_max;
   pthread_mutex_lock(&c->w->lock);
   retry = weir_retry_next(&policy, attempt_number, &c->verdict, weir_time_sub(c->deadline, now),
@@ -549,14 +563,31 @@ static int run(struct call *c)
   return err;
 }
 
+static bool is_response_size(size_t size)
+{
+  return size == WEIR_RESPONSE_SIZE_FIRST || size == sizeof(struct weir_response);
+}
+
+/* Moves |own| to the host, whose program may be older. */
+static int give_response(const struct weir_response *own, struct weir_response *ret_response,
+                         int err)
+{
+  const size_t size = ret_response->size;
+
+  memcpy(ret_response, own, size);
+  ret_response->size = size;
+  return err;
+}
+
 int weir_call(struct weir *w, const struct weir_request *request,
               struct weir_response *ret_response)
 {
   struct weir_request own;
-  struct call c = {.w = w, .request = &own, .response = ret_response};
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct call c = {.w = w, .request = &own, .response = &response};
   int err;
 
-  if (!w || !request || !ret_response || ret_response->size != sizeof(*ret_response) ||
+  if (!w || !request || !ret_response || !is_response_size(ret_response->size) ||
       !weir_sized_read(request, WEIR_REQUEST_SIZE_FIRST, &own, sizeof(own)))
     return WEIR_EINVAL;
   err = check_request(&own);
@@ -566,24 +597,31 @@ int weir_call(struct weir *w, const struct weir_request *request,
   if (!err)
     err = weir_enter(w);
   if (err)
-    return fail(&c, err, "%s", weir_err_text(err));
+    return give_response(&response, ret_response, fail(&c, err, "%s", weir_err_text(err)));
   pthread_mutex_unlock(&w->lock);
 
   c.started_at = weir_now();
   c.deadline = weir_time_add(c.started_at,
                              (own.max_wait_ms ? own.max_wait_ms : w->max_wait_ms) * WEIR_US_PER_MS);
   err = run(&c);
+  weir_account_log(w, &own, &c.lease, &response,
+                   (struct weir_calllog){.err = err, .queue_us = c.queue_us});
 
   pthread_mutex_lock(&w->lock);
   weir_leave(w);
-  return err;
+  return give_response(&response, ret_response, err);
 }
 
 void weir_response_free(struct weir_response *response)
 {
+  size_t size;
+
   if (!response)
     return;
   free(response->body);
   free(response->content_type);
-  *response = (struct weir_response)WEIR_INIT(struct weir_response);
+  size = response->size;
+  /* Of a program that is older, or that has set no size, the last members are not there. */
+  memset(response, 0, size == sizeof(*response) ? size : WEIR_RESPONSE_SIZE_FIRST);
+  response->size = size;
 }

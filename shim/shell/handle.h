@@ -3,7 +3,10 @@
  *   weir.c      opening, closing, entering, fork
  *   lease.c     acquire, cancel, settle: the client machine stepped by the callers' threads
  *   worker.c    the one thread that owns the sockets
- *   provider.c  names, addresses and keys of providers
+ *   provider.c  names and addresses of providers
+ *   keys.c      their keys: where they are, whose turn it is
+ *   account.c   what calls cost, and the line of the call log
+ *   file.c      reads a small file
  *   call.c      weir_call: attempts
  *   outgoing.c  the request's URL and body
  *   upstream.c  one HTTP transfer by libcurl
@@ -19,6 +22,7 @@
 #include <weir/client.h>
 #include <weir/err.h>
 #include <weir/estimate.h>
+#include <weir/price.h>
 #include <weir/provider.h>
 #include <weir/rng.h>
 #include <weir/vocab.h>
@@ -56,10 +60,13 @@ struct weir_waiter_list {
 struct weir_provider_entry {
   char name[WEIR_POOL_NAME_SIZE];
   enum weir_provider_kind kind;
-  bool is_own_url;  /* the provider's own, which wants a key */
-  char *base_url;   /* without a slash at the end */
-  char *key;        /* NULL: none */
-  char key_env[64]; /* where a key was looked for, for the error that misses it */
+  bool is_own_url; /* the provider's own, which wants a key */
+  char *base_url;  /* without a slash at the end */
+  char
+      key_place[64]; /* where keys are looked for, for the errors that miss them; "": the program */
+  struct weir_keys *keys; /* NULL in a copy */
+  bool has_keys;          /* of a copy */
+  char *key;              /* of a copy that is to be sent: the key whose turn it is; NULL: none */
 };
 
 /* What was learned about the estimates of a model; the oldest makes room. */
@@ -109,6 +116,10 @@ struct weir {
   /* calls */
   struct weir_provider_entry *providers[WEIR_PROVIDERS_MAX];
   uint32_t providers_count;
+  weir_tstamp keys_looked_at; /* when files of keys were looked at last */
+  struct weir_prices prices;
+  weir_call_log_fn *call_log;
+  void *call_log_context;
   struct weir_ratio_entry ratios[WEIR_RATIOS_MAX];
   uint64_t ratios_used;
   void *idle[WEIR_IDLE_MAX]; /* CURL handles */
@@ -134,6 +145,8 @@ void weir_log(const struct weir *w, enum weir_level level, const char *format, .
 #define WEIR_LEASE_SIZE_FIRST      offsetof(struct weir_lease, is_reported)
 #define WEIR_SETTLEMENT_SIZE_FIRST offsetof(struct weir_settlement, stated_limit)
 #define WEIR_REQUEST_SIZE_FIRST    offsetof(struct weir_request, tenant)
+#define WEIR_PROVIDER_SIZE_FIRST   offsetof(struct weir_provider, keys)
+#define WEIR_RESPONSE_SIZE_FIRST   offsetof(struct weir_response, cached_tokens)
 
 /* weir_sized_read copies the host's struct |given| to |ret_own| of |own_size| bytes; what an older
  * program does not have is 0 there. False, writing nothing, when its size is neither |own_size| nor
@@ -198,8 +211,9 @@ WEIR_MUSTUSE int weir_providers_init(struct weir *w);
 void weir_providers_free(struct weir *w);
 
 /* weir_providers_find copies the provider whose name is |model| up to its slash, to be freed with
- * weir_provider_entry_free. WEIR_ENOENT, WEIR_ENOMEM. Precondition: the lock is held. */
-WEIR_MUSTUSE int weir_providers_find(const struct weir *w, const char *model,
+ * weir_provider_entry_free; with |takes_key| the next key comes with it. WEIR_ENOENT, WEIR_ENOMEM.
+ * Precondition: the lock is held. */
+WEIR_MUSTUSE int weir_providers_find(const struct weir *w, const char *model, bool takes_key,
                                      struct weir_provider_entry **ret_entry);
 
 /* weir_provider_entry_free frees |entry|; NULL does nothing. */

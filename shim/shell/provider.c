@@ -1,5 +1,5 @@
-/* provider.c - names, addresses and keys of providers. */
-#include "handle.h"
+/* provider.c - names and addresses of providers. */
+#include "keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,8 @@ void weir_provider_entry_free(struct weir_provider_entry *entry)
 {
   if (!entry)
     return;
-  free(entry->key);
+  weir_key_free(entry->key);
+  weir_keys_free(entry->keys);
   free(entry->base_url);
   free(entry);
 }
@@ -31,48 +32,13 @@ static bool is_url(const char *text)
   return true;
 }
 
-/* A key goes into a header line: what would break out of it is no key. */
-static bool is_key(const char *text)
-{
-  for (const char *at = text; *at; at++) {
-    if (*at <= 0x20 || *at > 0x7e)
-      return false;
-  }
-  return *text != '\0';
-}
-
-static const char *key_from_env(const struct weir_provider *provider,
-                                const struct weir_provider_rules *rules,
-                                struct weir_provider_entry *entry)
-{
-  const char *names[2] = {rules->key_envs[0], rules->key_envs[1]};
-
-  if (provider->key_env) {
-    names[0] = provider->key_env;
-    names[1] = NULL;
-  }
-  if (names[0])
-    snprintf(entry->key_env, sizeof(entry->key_env), "%s%s%s", names[0], names[1] ? " or " : "",
-             names[1] ? names[1] : "");
-  for (int i = 0; i < 2; i++) {
-    const char *key = names[i] ? getenv(names[i]) : NULL;
-
-    if (key && *key)
-      return key;
-  }
-  return NULL;
-}
-
-static int fill_strings(struct weir_provider_entry *entry, const char *url, const char *key)
+static char *url_copy(const char *url)
 {
   size_t size = strlen(url);
 
   while (size > 0 && url[size - 1] == '/')
     size--;
-  entry->base_url = strndup(url, size);
-  if (key)
-    entry->key = strdup(key);
-  return entry->base_url && (entry->key || !key) ? WEIR_OK : WEIR_ENOMEM;
+  return strndup(url, size);
 }
 
 static int make_entry(const struct weir *w, const struct weir_provider *provider,
@@ -82,9 +48,8 @@ static int make_entry(const struct weir *w, const struct weir_provider *provider
   const enum weir_provider_kind kind = weir_provider_kind_parse(kind_name);
   const struct weir_provider_rules *rules = weir_provider_rules_of(kind);
   const char *url = provider->base_url ? provider->base_url : rules->base_url;
-  const char *key;
   struct weir_provider_entry *entry;
-  int err;
+  int err = WEIR_ENOMEM;
 
   if (!kind || !url || !is_url(url)) {
     weir_log(w, WEIR_LEVEL_ERROR, "provider %s: %s", provider->name,
@@ -99,14 +64,10 @@ static int make_entry(const struct weir *w, const struct weir_provider *provider
   snprintf(entry->name, sizeof(entry->name), "%s", provider->name);
   entry->kind = kind;
   entry->is_own_url = !provider->base_url;
-  key = provider->key ? provider->key : key_from_env(provider, rules, entry);
-  if (key && !is_key(key)) {
-    weir_log(w, WEIR_LEVEL_ERROR, "provider %s: its key is empty or holds spaces or line ends",
-             provider->name);
-    err = WEIR_ECONFIG;
-  } else {
-    err = fill_strings(entry, url, key);
-  }
+  entry->base_url = url_copy(url);
+  if (entry->base_url)
+    err =
+        weir_keys_new(w, provider, rules, entry->key_place, sizeof(entry->key_place), &entry->keys);
   if (err)
     weir_provider_entry_free(entry);
   else
@@ -132,14 +93,14 @@ static int add(struct weir *w, struct weir_provider_entry *entry)
 
 int weir_provider_add(struct weir *w, const struct weir_provider *provider)
 {
+  struct weir_provider own;
   struct weir_provider_entry *entry;
   int err;
 
-  if (!w || !provider || provider->size != sizeof(*provider) || !provider->name ||
-      !*provider->name || strlen(provider->name) >= WEIR_POOL_NAME_SIZE ||
-      strchr(provider->name, '/'))
+  if (!w || !provider || !weir_sized_read(provider, WEIR_PROVIDER_SIZE_FIRST, &own, sizeof(own)) ||
+      !own.name || !*own.name || strlen(own.name) >= WEIR_POOL_NAME_SIZE || strchr(own.name, '/'))
     return WEIR_EINVAL;
-  err = make_entry(w, provider, &entry);
+  err = make_entry(w, &own, &entry);
   if (err)
     return err;
   err = weir_enter(w);
@@ -181,29 +142,39 @@ void weir_providers_free(struct weir *w)
   w->providers_count = 0;
 }
 
-int weir_providers_find(const struct weir *w, const char *model,
+/* A copy for a call, which must not see the provider change. */
+static int copy(const struct weir_provider_entry *from, bool takes_key,
+                struct weir_provider_entry **ret_entry)
+{
+  struct weir_provider_entry *entry = malloc(sizeof(*entry));
+
+  if (!entry)
+    return WEIR_ENOMEM;
+  *entry = *from;
+  entry->keys = NULL;
+  entry->has_keys = weir_keys_count(from->keys) > 0;
+  entry->base_url = strdup(from->base_url);
+  if (takes_key && entry->has_keys)
+    entry->key = weir_keys_take(from->keys);
+  if (!entry->base_url || (takes_key && entry->has_keys && !entry->key)) {
+    weir_provider_entry_free(entry);
+    return WEIR_ENOMEM;
+  }
+  *ret_entry = entry;
+  return WEIR_OK;
+}
+
+int weir_providers_find(const struct weir *w, const char *model, bool takes_key,
                         struct weir_provider_entry **ret_entry)
 {
   const char *slash = strchr(model, '/');
 
   for (uint32_t i = 0; slash && i < w->providers_count; i++) {
     const struct weir_provider_entry *from = w->providers[i];
-    struct weir_provider_entry *copy;
 
-    if (strlen(from->name) != (size_t)(slash - model) ||
-        strncmp(from->name, model, (size_t)(slash - model)) != 0)
-      continue;
-    copy = malloc(sizeof(*copy));
-    if (!copy)
-      return WEIR_ENOMEM;
-    *copy = *from;
-    copy->key = NULL;
-    if (fill_strings(copy, from->base_url, from->key) != WEIR_OK) {
-      weir_provider_entry_free(copy);
-      return WEIR_ENOMEM;
-    }
-    *ret_entry = copy;
-    return WEIR_OK;
+    if (strlen(from->name) == (size_t)(slash - model) &&
+        strncmp(from->name, model, (size_t)(slash - model)) == 0)
+      return copy(from, takes_key, ret_entry);
   }
   return WEIR_ENOENT;
 }

@@ -1,4 +1,6 @@
+#define _DEFAULT_SOURCE /* explicit_bzero */
 #include "upstream.h"
+#include "keys.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -209,7 +211,7 @@ static bool add_key(struct curl_slist **lines, const struct weir_provider_entry 
     return false;
   snprintf(line, size, "%s: %s%s", rules->key_header, rules->key_prefix, provider->key);
   is_added = add_header(lines, line);
-  free(line);
+  weir_key_free(line);
   return is_added;
 }
 
@@ -221,6 +223,14 @@ static bool make_headers(const struct weir_transfer *t, struct curl_slist **ret_
   return add_header(ret_lines, "Content-Type: application/json") &&
          add_header(ret_lines, "Expect:") && /* "100-continue" only costs a round trip */
          (!fixed || add_header(ret_lines, fixed)) && add_key(ret_lines, t->provider);
+}
+
+/* libcurl frees the lines as they are, and one holds the key. */
+static void free_headers(struct curl_slist *lines)
+{
+  for (struct curl_slist *line = lines; line; line = line->next)
+    explicit_bzero(line->data, strlen(line->data));
+  curl_slist_free_all(lines);
 }
 
 static void set_options(CURL *curl, struct weir_transfer *t, struct curl_slist *lines, char *error)
@@ -301,7 +311,7 @@ void weir_transfer_run(struct weir_transfer *t)
       snprintf(t->error, sizeof(t->error), "%.120s", error[0] ? error : curl_easy_strerror(code));
   }
   t->ended_at = weir_now();
-  curl_slist_free_all(lines);
+  free_headers(lines);
   if (curl)
     give_handle(t->w, curl);
 }

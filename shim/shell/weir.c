@@ -1,4 +1,7 @@
+#include "account.h"
 #include "handle.h"
+
+#include <weir/scrub.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +55,7 @@ void weir_log(const struct weir *w, enum weir_level level, const char *format, .
   va_start(arguments, format);
   vsnprintf(text, sizeof(text), format, arguments);
   va_end(arguments);
+  weir_scrub(text);
   w->log(w->log_context, level, text);
 }
 
@@ -239,6 +243,7 @@ static bool is_endpoint(const char *text)
 static int set_options(struct weir *w, const struct weir_options *options)
 {
   const char *coordinator = options->coordinator;
+  int err;
 
   if (!coordinator)
     coordinator = getenv("WEIR_COORDINATOR");
@@ -265,14 +270,18 @@ static int set_options(struct weir *w, const struct weir_options *options)
   w->wallet_max = options->wallet_max ? options->wallet_max : WEIR_WALLET_DEFAULT;
   if (options->is_without_wallet)
     w->wallet_max = 0;
+  w->call_log = options->call_log;
+  w->call_log_context = options->call_log_context;
   seed_rng(w);
-  return weir_providers_init(w);
+  err = weir_account_open(w, options->prices);
+  return err ? err : weir_providers_init(w);
 }
 
 static void free_handle(struct weir *w)
 {
   weir_upstream_close(w);
   weir_providers_free(w);
+  weir_account_close(w);
   free_ready(w);
   if (w->ready_fd >= 0)
     close(w->ready_fd);

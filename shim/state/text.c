@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <weir/civil.h>
+
 #define COUNT_MAX   (UINT64_C(1) << 63)
 #define US_PER_DAY  (24 * WEIR_US_PER_HOUR)
 #define REPLACEMENT 0xfffd
@@ -203,15 +205,6 @@ bool weir_text_decimal(const char *text, weir_duration unit_us, weir_duration *r
   return true;
 }
 
-/* Days from 1970-01-01 to a day of the Gregorian calendar: years run from March, so that the leap
- * day is the last of its year. */
-static uint64_t days_from_1970(uint64_t year, uint64_t month, uint64_t day)
-{
-  uint64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-
-  return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
 static uint64_t month_parse(const char *text)
 {
   static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
@@ -271,7 +264,7 @@ bool weir_text_date(const char *text, uint64_t *ret_unix_s)
   if (d.month == 0 || d.clock_count != 3 || d.numbers_count != 2 || d.numbers[0] == 0 ||
       d.numbers[0] > 31 || d.clock[0] > 23 || d.clock[1] > 59 || d.clock[2] > 60 || year < 1970)
     return false;
-  *ret_unix_s = days_from_1970(year, d.month, d.numbers[0]) * 86400 + d.clock[0] * 3600 +
+  *ret_unix_s = weir_civil_days(year, d.month, d.numbers[0]) * 86400 + d.clock[0] * 3600 +
                 d.clock[1] * 60 + d.clock[2];
   return true;
 }

@@ -82,6 +82,7 @@ static void count_take(struct weir_usage_scan *scan, const struct weir_json_toke
   u->has_output = seen >> OUTPUT & 1;
   u->input_tokens = add(add(n[INPUT], n[TOOLS]), add(n[CACHE_READ], n[CACHE_WRITE]));
   u->cached_tokens = add(n[CACHED], n[CACHE_READ]);
+  u->cache_write_tokens = n[CACHE_WRITE];
   u->output_tokens = add(n[OUTPUT], n[THOUGHTS]);
 }
 

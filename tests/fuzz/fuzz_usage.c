@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   assert(whole.usage.has_output == pieces.usage.has_output);
   assert(whole.usage.input_tokens == pieces.usage.input_tokens);
   assert(whole.usage.cached_tokens == pieces.usage.cached_tokens);
+  assert(whole.usage.cache_write_tokens == pieces.usage.cache_write_tokens);
   assert(whole.usage.output_tokens == pieces.usage.output_tokens);
   assert(whole.is_complete == pieces.is_complete && whole.has_error == pieces.has_error);
   assert(weir_usage_input_charged(&whole.usage, WEIR_PROVIDER_ANTHROPIC) <=

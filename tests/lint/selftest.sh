@@ -13,7 +13,7 @@ trap 'rm -rf "$copy"' EXIT
 cd "$source"
 mkdir "$copy/tree"
 for entry in dev ./*.md CMakeLists.txt .ci .clang-format .clang-tidy cmake core proto coordinator \
-  shim tests docs; do
+  shim tests docs data; do
   if [ -e "$entry" ]; then cp -a "$entry" "$copy/tree/"; fi
 done
 cd "$copy/tree"

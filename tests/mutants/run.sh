@@ -11,7 +11,7 @@ text=${2:-}
 rm -rf "$work/src"
 mkdir -p "$work/src"
 cp -a dev ./*.md CMakeLists.txt CMakePresets.json .clang-format .clang-tidy .ci cmake core proto \
-  coordinator shim tests docs "$work/src"
+  coordinator shim tests docs data "$work/src"
 work=$(cd "$work" && pwd)
 caught=0
 missed=0

@@ -11,5 +11,9 @@ weir_test(shell.libweir_edges LABEL shell
           SOURCES shell/test_libweir_edges.c shell/fake_coordinator.c shell/fake_provider.c
                   $<TARGET_OBJECTS:weir_shim>
           USES weir_shim weir_proto PkgConfig::ZMQ Threads::Threads)
+weir_test(shell.libweir_keys LABEL shell
+          SOURCES shell/test_libweir_keys.c shell/fake_coordinator.c shell/fake_provider.c
+                  $<TARGET_OBJECTS:weir_shim>
+          USES weir_shim weir_proto PkgConfig::ZMQ Threads::Threads)
 # It has a resolver of its own, which the shared libcurl has to find.
 set_target_properties(test_shell_libweir_edges PROPERTIES ENABLE_EXPORTS ON)

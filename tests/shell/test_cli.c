@@ -102,7 +102,7 @@ static const char *source_read(const char *name)
 
 static void documents_every_option_it_has(void **state)
 {
-  static const char *const names[] = {"stats", "batch", "estimate", "check", "simulate"};
+  static const char *const names[] = {"stats", "batch", "estimate", "check", "simulate", "prices"};
   static const char *const documents[] = {"docs/CLI.md", "docs/man/weir.1.scd"};
 
   (void)state;
@@ -401,6 +401,49 @@ static void says_what_is_wrong_with_a_scenario_and_with_what_came_of_it(void **s
   assert_int_equal(WEIR("simulate", "--seed", "x", path), 2);
 }
 
+static void shows_prices_of_a_day_and_those_of_a_file_in_their_place(void **state)
+{
+  static const char file[] = "{\"models\":[{\"provider\":\"mine\",\"model\":\"gpt-5\","
+                             "\"price_usd_per_1m\":{\"input\":0.000001}}]}";
+  char path[128];
+
+  (void)state;
+  assert_int_equal(WEIR("prices"), 0);
+  assert_holds(run.out, "\n  above 200,000 input tokens ");
+  assert_int_equal(WEIR("prices", "--model", "gemini-3.8-flash", "--date", "2026-12-31", "--json"),
+                   0);
+  assert_one_json();
+  assert_holds(run.out, "{\"date\":\"2026-12-31\",\"prices\":[{\"provider\":\"gemini\",\"model\":"
+                        "\"gemini-3.8-flash\",\"from\":null,\"input\":0.75,\"cached_input\":0.075,"
+                        "\"cache_write\":null,\"output\":3.75,\"long\":null}]}");
+  assert_int_equal(WEIR("prices", "--model", "gemini/gemini-3.8-flash", "--date=2027-01-01"), 0);
+  assert_holds(run.out, "        1.5       0.15          -        7.5\n");
+  assert_int_equal(WEIR("prices", "-m", "gemini-2.5-pro", "--json"), 0);
+  assert_holds(run.out, "\"long\":{\"above\":200000,\"input\":2.5,");
+  scenario_write(path, file, (int)sizeof(file) - 1);
+  assert_int_equal(WEIR("prices", "--prices", path, "-m", "gpt-5-2026-08-07"), 0);
+  assert_holds(run.out, "openai/gpt-5 ");
+  assert_holds(run.out, "  0.000001          -");
+}
+
+static void tells_what_is_wrong_with_prices(void **state)
+{
+  static const char file[] = "{\"models\":\n  7}";
+  char path[128];
+
+  (void)state;
+  scenario_write(path, file, (int)sizeof(file) - 1);
+  assert_int_equal(WEIR("prices", "--prices", path), 1);
+  assert_holds(run.err, ":2:3: \"models\" is an array");
+  assert_string_equal(run.out, "");
+  assert_int_equal(WEIR("prices", "--prices", "/nowhere"), 1);
+  assert_holds(run.err, "/nowhere: No such file");
+  assert_int_equal(WEIR("prices", "--model", "nobody-knows-it"), 1);
+  assert_holds(run.err, "no price of 'nobody-knows-it' is known");
+  assert_int_equal(WEIR("prices", "--date", "2026-02-30"), 2);
+  assert_int_equal(WEIR("prices", "gpt-5"), 2);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -418,6 +461,8 @@ int main(void)
       cmocka_unit_test(says_when_there_is_no_coordinator),
       cmocka_unit_test(simulates_the_example_of_its_document),
       cmocka_unit_test(says_what_is_wrong_with_a_scenario_and_with_what_came_of_it),
+      cmocka_unit_test(shows_prices_of_a_day_and_those_of_a_file_in_their_place),
+      cmocka_unit_test(tells_what_is_wrong_with_prices),
   };
 
   return cmocka_run_group_tests_name("cli", tests, set_up, tear_down);

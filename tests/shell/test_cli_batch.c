@@ -274,6 +274,48 @@ static void runs_all_lines_and_keeps_their_order(void **state)
   assert_int_equal(summary("attempts"), 0);
 }
 
+static void takes_keys_of_a_file_and_logs_each_call(void **state)
+{
+  char keys[128], refs[160], calls[128], line[2048];
+  FILE *file;
+  int lines = 0;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(20);
+  unsetenv("GEMINI_API_KEY");
+  snprintf(keys, sizeof(keys), "%s/keys", coordinator.folder);
+  snprintf(refs, sizeof(refs), "file:%s", keys);
+  snprintf(calls, sizeof(calls), "%s/calls.jsonl", coordinator.folder);
+  assert_exit(2, WEIR(BATCH("--model", "m", "--keys", refs)));
+  assert_holds(run.err, "it cannot be read: No such file");
+  assert_exit(2, WEIR(BATCH("--model", "m", "--keys", refs, "--key-env", "X")));
+  file = fopen(keys, "w");
+  assert_non_null(file);
+  fputs("secret-one\nsecret-two\n", file);
+  fclose(file);
+  assert_exit(1, WEIR(BATCH("--model", "m", "--keys", refs, "--call-log", "/nowhere/calls")));
+  assert_holds(run.err, "/nowhere/calls: No such file");
+  assert_exit(0, WEIR(BATCH("--model", "m", "--keys", refs, "--call-log", calls)));
+  unlink(keys);
+  file = fopen(calls, "r");
+  assert_non_null(file);
+  while (fgets(line, sizeof(line), file)) {
+    size_t count;
+
+    assert_true(run_is_json(line, &count));
+    assert_holds(line,
+                 "\"provider\":\"gemini\",\"model\":\"m\",\"pool\":\"g\",\"class\":\"batch\",");
+    assert_holds(line, "\"tag\":\"id-");
+    assert_holds(line, "\"status\":\"ok\",\"error\":null,\"http\":200,");
+    assert_null(strstr(line, "secret"));
+    lines++;
+  }
+  fclose(file);
+  unlink(calls);
+  assert_int_equal(lines, 20);
+}
+
 static void loses_and_repeats_nothing_when_killed(void **state)
 {
   struct results killed;
@@ -460,6 +502,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(runs_all_lines_and_keeps_their_order),
+      TEST(takes_keys_of_a_file_and_logs_each_call),
       TEST(loses_and_repeats_nothing_when_killed),
       TEST(stops_in_good_order_when_interrupted),
       TEST(asks_on_behalf_of_the_tenant_that_it_is_told),

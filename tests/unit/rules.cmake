@@ -15,3 +15,7 @@ weir_test(unit.classify LABEL unit
   USES weir_rules)
 target_include_directories(test_unit_classify PRIVATE ${PROJECT_SOURCE_DIR}/shim/cli)
 target_compile_definitions(test_unit_classify PRIVATE WEIR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+weir_test(unit.civil LABEL unit SOURCES unit/test_civil.c USES weir_rules)
+weir_test(unit.price LABEL unit SOURCES unit/test_price.c USES weir_rules)
+weir_test(unit.keyring LABEL unit SOURCES unit/test_keyring.c USES weir_rules)
+weir_test(unit.calllog LABEL unit SOURCES unit/test_calllog.c USES weir_rules)

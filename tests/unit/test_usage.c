@@ -148,6 +148,7 @@ static void anthropic_adds_the_cache_to_the_input(void **state)
          "\"cache_read_input_tokens\":1000,\"output_tokens\":7,"
          "\"output_tokens_details\":{\"thinking_tokens\":3}}}",
          1111, 1000, 7);
+  assert_int_equal(scan.usage.cache_write_tokens, 100);
   assert_int_equal(weir_usage_input_charged(&scan.usage, WEIR_PROVIDER_ANTHROPIC), 111);
   assert_int_equal(weir_usage_input_charged(&scan.usage, WEIR_PROVIDER_GEMINI), 1111);
 }

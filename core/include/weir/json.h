@@ -93,6 +93,10 @@ enum weir_json_status weir_json_next(struct weir_json *j, struct weir_json_token
  * that the input was complete, BAD that it ended inside a value. */
 enum weir_json_status weir_json_end(struct weir_json *j, struct weir_json_token *ret_token);
 
+/* weir_json_offset returns how many bytes were consumed of all that was fed; after WEIR_JSON_BAD,
+ * the place where the input stopped being JSON, or one behind it. */
+uint64_t weir_json_offset(const struct weir_json *j);
+
 /* weir_json_uint reads a token of type NUMBER as an unsigned integer. A fraction of zeros and an
  * exponent are accepted when the value is whole; false for anything else or beyond 2^63. */
 bool weir_json_uint(const struct weir_json_token *token, uint64_t *ret_value);

@@ -25,6 +25,8 @@ struct weir_usage {
   bool has_input, has_output;
   uint64_t input_tokens;  /* the whole prompt: cached parts and tool results included */
   uint64_t cached_tokens; /* the part of it that was read from a cache */
+  uint64_t
+      cache_write_tokens; /* the part of it that was written to a cache, where that is stated */
   uint64_t output_tokens; /* everything produced: thoughts included */
 };
 
