@@ -272,6 +272,34 @@ static void read_times(struct weir_conf_builder *b, const struct weir_conf_secti
   warn_times(b, section, pool);
 }
 
+static void read_breaker(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
+                         struct weir_pool_config *pool)
+{
+  const yaml_node_t *node = weir_conf_find(pool_section, "breaker");
+  struct weir_breaker_config *breaker = &pool->breaker;
+  struct weir_conf_section section;
+  pool->retries_pm = (uint32_t)weir_conf_number(pool_section, "retries");
+  if (!weir_conf_section_open(&b->reader, node, "pools[].breaker", &section))
+    return;
+  breaker->is_on = weir_conf_bool(&section, "enabled");
+  breaker->failures_pm = (uint32_t)weir_conf_number(&section, "failures");
+  breaker->calls_min = (uint32_t)weir_conf_number(&section, "min_calls");
+  breaker->window_us = weir_conf_number(&section, "window");
+  breaker->open_us = weir_conf_number(&section, "open");
+  breaker->open_max_us = weir_conf_number(&section, "open_max");
+  breaker->probes = (uint32_t)weir_conf_number(&section, "probes");
+  breaker->probe_timeout_us = weir_conf_number(&section, "probe_timeout");
+  breaker->ramp_us = weir_conf_number(&section, "ramp");
+  if (breaker->open_max_us < breaker->open_us) {
+    const yaml_node_t *most = weir_conf_find(&section, "open_max");
+    weir_conf_issue_add(b->reader.issues, false,
+                        most != NULL ? most : weir_conf_find(&section, "open"),
+                        "breaker: open_max (%llums) is below open (%llums); raise it",
+                        (unsigned long long)(breaker->open_max_us / WEIR_US_PER_MS),
+                        (unsigned long long)(breaker->open_us / WEIR_US_PER_MS));
+  }
+}
+
 static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
 {
   struct weir_conf_section section;
@@ -295,6 +323,7 @@ static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
   read_quota(b, &section, provider, place);
   read_times(b, &section, pool);
   read_classes(b, &section, pool);
+  read_breaker(b, &section, pool);
 }
 
 static void read_pools(struct weir_conf_builder *b, const struct weir_conf_section *top)

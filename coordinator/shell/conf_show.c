@@ -63,6 +63,36 @@ static void limits_show(const struct weir_conf *conf, const struct weir_limit_co
   fputc('\n', file);
 }
 
+static void percent_format(uint32_t share_pm, char *ret_text, size_t size)
+{
+  if (share_pm % 10 == 0)
+    snprintf(ret_text, size, "%u%%", (unsigned)(share_pm / 10));
+  else
+    snprintf(ret_text, size, "%u.%u%%", (unsigned)(share_pm / 10), (unsigned)(share_pm % 10));
+}
+
+static void breaker_show(const struct weir_pool_config *pool, FILE *file)
+{
+  const struct weir_breaker_config *breaker = &pool->breaker;
+  char failures[32], window[32], open[32], open_max[32], timeout[32], ramp[32], retries[32];
+  percent_format(pool->retries_pm, retries, sizeof retries);
+  if (breaker->is_on) {
+    percent_format(breaker->failures_pm, failures, sizeof failures);
+    duration_format(breaker->window_us, window, sizeof window);
+    duration_format(breaker->open_us, open, sizeof open);
+    duration_format(breaker->open_max_us, open_max, sizeof open_max);
+    duration_format(breaker->probe_timeout_us, timeout, sizeof timeout);
+    duration_format(breaker->ramp_us, ramp, sizeof ramp);
+    fprintf(file,
+            "pool %s: breaker at %s of %u calls in %s, open %s..%s, %u probes within %s, ramp %s",
+            pool->name, failures, (unsigned)breaker->calls_min, window, open, open_max,
+            (unsigned)breaker->probes, timeout, ramp);
+  } else {
+    fprintf(file, "pool %s: no breaker", pool->name);
+  }
+  fprintf(file, "; retries %s\n", retries);
+}
+
 static void pool_show(const struct weir_conf *conf, const struct weir_pool_config *pool, FILE *file)
 {
   fprintf(file, "pool %s: %s%s", pool->name, weir_profile_name(pool->rules.profile),
@@ -70,6 +100,7 @@ static void pool_show(const struct weir_conf *conf, const struct weir_pool_confi
   for (uint32_t i = 0; i < pool->budgets_count; i++)
     fprintf(file, "; budget %s", conf->budgets[pool->budgets[i]].name);
   limits_show(conf, pool->limits, pool->limits_count, file);
+  breaker_show(pool, file);
 }
 
 void weir_conf_show(const struct weir_conf *conf, FILE *file)

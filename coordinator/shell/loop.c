@@ -181,6 +181,23 @@ static bool check_covered(struct weir_loop *loop)
   return is_covered;
 }
 
+/* A line for each breaker that is in another state than at the last turn. */
+static void report_changes(struct weir_loop *loop)
+{
+  struct weir_msg_state state;
+  while (weir_coord_change(loop->coord, loop->now, &loop->changes, &state)) {
+    bool is_open = state.breaker == WEIR_BREAKER_OPEN;
+    weir_log_begin(loop->log, is_open ? WEIR_LOG_WARN : WEIR_LOG_INFO, "breaker");
+    weir_log_text(loop->log, "pool", state.pool);
+    weir_log_text(loop->log, "state", weir_breaker_name(state.breaker));
+    if (state.is_held)
+      weir_log_text(loop->log, "by", "operator");
+    else if (is_open)
+      weir_log_number(loop->log, "open_ms", state.open_us / WEIR_US_PER_MS);
+    weir_log_end(loop->log);
+  }
+}
+
 static void serve(struct weir_loop *loop)
 {
   bool is_drained = !loop->is_held && receive_all(loop);
@@ -201,6 +218,7 @@ static void serve(struct weir_loop *loop)
   assert(weir_coord_grant_max(loop->coord) <= atomic_load(&loop->keeper->durable_until));
   flush(loop);
   report_unsent(loop);
+  report_changes(loop);
 }
 
 static void on_kept(struct weir_loop *loop)

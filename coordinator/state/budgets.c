@@ -8,6 +8,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* Of a call where only the day is limited, which says little about how fast calls may come. */
+#define SUSTAINED_MAX_US WEIR_US_PER_S
+
 /* ---- configuration ---- */
 
 uint32_t weir_budget_named(const struct weir_coord *c, const char *name)
@@ -154,6 +157,21 @@ weir_duration weir_books_pace_us(const struct weir_books *books, const struct we
     longest = pace > longest ? pace : longest;
   }
   return longest;
+}
+
+weir_duration weir_books_sustained_us(const struct weir_books *books, const struct weir_cost *cost)
+{
+  weir_duration longest = 0;
+
+  for (uint32_t i = 0; i < books->shared; i++) {
+    const weir_duration pace = weir_ledger_sustained_us(books->ledgers[i], cost);
+
+    longest = pace > longest ? pace : longest;
+  }
+  if (longest > 0)
+    return longest;
+  longest = weir_books_pace_us(books, cost);
+  return longest < SUSTAINED_MAX_US ? longest : SUSTAINED_MAX_US;
 }
 
 weir_duration weir_books_widen_us(const struct weir_books *books)

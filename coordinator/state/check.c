@@ -51,6 +51,31 @@ static void check_queue(const struct weir_coord *c, uint32_t pool, enum weir_cla
   assert(weir_fair_first(&c->fair, index) == WEIR_FAIR_NONE || c->pools[pool].timer.pos != 0);
 }
 
+/* Nothing is granted while a breaker is open, and half open no more than its probes. */
+static void check_breaker(const struct weir_coord *c, uint32_t index)
+{
+  const struct weir_pool *pool = &c->pools[index];
+  const struct weir_breaker *b = &pool->breaker;
+  uint32_t probes = 0;
+
+  weir_breaker_check(b);
+  weir_retries_check(&pool->retries);
+  assert(b->state == pool->noted && b->changes == pool->changes_noted);
+  for (uint32_t i = 0; b->state != WEIR_BREAKER_CLOSED && i < c->lease_timers.count; i++) {
+    const struct weir_held *lease = (const struct weir_held *)(const void *)c->lease_timers.heap[i];
+
+    if (lease->pool != index)
+      continue;
+    assert(b->state != WEIR_BREAKER_OPEN || lease->entry.number < pool->opened_number);
+    if (b->state == WEIR_BREAKER_HALF_OPEN && lease->entry.number >= pool->opened_number) {
+      assert(lease->pass.probe > 0 && lease->pass.period == b->period);
+      probes++;
+    }
+  }
+  assert(b->state != WEIR_BREAKER_HALF_OPEN || probes <= weir_breaker_probes(b));
+  assert(weir_breaker_probes(b) <= b->probes_max);
+}
+
 static uint32_t check_pools(const struct weir_coord *c)
 {
   uint32_t leases = 0;
@@ -61,6 +86,7 @@ static uint32_t check_pools(const struct weir_coord *c)
     weir_ledger_check(&c->pools[i].ledger);
     check_queue(c, i, WEIR_CLASS_ONLINE);
     check_queue(c, i, WEIR_CLASS_BATCH);
+    check_breaker(c, i);
     leases += c->pools[i].leases_count;
   }
   return leases;
@@ -206,6 +232,8 @@ uint64_t weir_coord_digest(const struct weir_coord *c)
       continue;
     mix(&hash, pool->grants);
     mix(&hash, pool->standing.requests);
+    mix(&hash, (uint64_t)pool->breaker.period * WEIR_BREAKER_MAX + pool->breaker.state);
+    mix(&hash, pool->retries.balance);
     mix_ledger(&hash, &pool->ledger);
     for (int class = 1; class < WEIR_CLASS_MAX; class ++)
       mix(&hash, pool->queue[class].count);

@@ -21,7 +21,7 @@ static void *place(struct layout *l, size_t size)
 struct parts {
   struct weir_coord *coord;
   void *by_token, *by_instance, *calls, *by_name, *by_share, *fair;
-  void *session_timers, *ask_timers, *lease_timers, *pool_timers, *tenant_timers;
+  void *session_timers, *ask_timers, *lease_timers, *pool_timers, *tenant_timers, *breaker_timers;
   struct weir_session *sessions;
   struct weir_waiting *asks;
   struct weir_held *leases;
@@ -68,6 +68,7 @@ static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct p
   p->lease_timers = place(&l, b->leases_max * sizeof(struct weir_pq_node *));
   p->pool_timers = place(&l, b->pools_max * sizeof(struct weir_pq_node *));
   p->tenant_timers = place(&l, tenants_of(b) * sizeof(struct weir_pq_node *));
+  p->breaker_timers = place(&l, b->pools_max * sizeof(struct weir_pq_node *));
   p->slots =
       place(&l, ((size_t)b->pools_max + b->budgets_max) * WEIR_LEDGER_SLOTS * sizeof(uint64_t));
   return l.size;
@@ -106,6 +107,7 @@ static void tables_init(struct weir_coord *c, const struct parts *p)
   weir_pq_init(&c->lease_timers, p->lease_timers, b->leases_max);
   weir_pq_init(&c->pool_timers, p->pool_timers, b->pools_max);
   weir_pq_init(&c->tenant_timers, p->tenant_timers, tenants_of(b));
+  weir_pq_init(&c->breaker_timers, p->breaker_timers, b->pools_max);
   weir_fair_init(&c->fair, p->fair, classes_of(b), b->tenants_max);
   for (uint32_t i = 0; i < tenants_of(b); i++) {
     c->tenants[i].asks = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
@@ -129,6 +131,8 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   c->epoch = start->epoch;
   c->started_at = now;
   c->ticket_next = 1;
+  c->changed = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
+  c->tell_at = WEIR_NEVER;
   weir_calendar_init(&c->calendar);
   c->sessions = p.sessions;
   c->asks = p.asks;
@@ -165,6 +169,9 @@ static void on_message(struct weir_coord *c, struct weir_turn *turn, const struc
   case WEIR_MSG_SHOW:
     weir_show_row(c, turn, msg);
     return;
+  case WEIR_MSG_STEER:
+    weir_breakers_steer(c, turn, msg);
+    return;
   case WEIR_MSG_ASK:
   case WEIR_MSG_SETTLE:
   case WEIR_MSG_CANCEL:
@@ -179,7 +186,6 @@ static void on_message(struct weir_coord *c, struct weir_turn *turn, const struc
   case WEIR_MSG_PONG:
   case WEIR_MSG_ROW:
   case WEIR_MSG_STATE:
-  case WEIR_MSG_STEER:
   case WEIR_MSG_MAX:
   default:
     /* A coordinator's own words, from a peer that is none. */
@@ -210,6 +216,9 @@ static void on_timeout(struct weir_coord *c, struct weir_turn *turn)
     weir_lease_lose(c, turn, (struct weir_held *)(void *)due);
   while ((due = weir_pq_due(&c->session_timers, turn->now)) != NULL)
     weir_session_timeout(c, turn, (struct weir_session *)(void *)due);
+  while ((due = weir_pq_due(&c->breaker_timers, turn->now)) != NULL)
+    weir_breakers_timeout(c, due, turn->now);
+  weir_tell_sessions(c, turn);
   while (!weir_turn_is_full(turn) && (due = weir_pq_due(&c->ask_timers, turn->now)) != NULL)
     weir_queue_deadline(c, turn, (struct weir_waiting *)(void *)due);
   /* Serving a pool may have others looked at, and they it. */
@@ -260,10 +269,11 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
 
 weir_tstamp weir_coord_wake(const struct weir_coord *c)
 {
-  const struct weir_pq *queues[] = {&c->session_timers, &c->ask_timers, &c->lease_timers,
-                                    &c->pool_timers, &c->tenant_timers};
+  const struct weir_pq *queues[] = {&c->session_timers, &c->ask_timers,    &c->lease_timers,
+                                    &c->pool_timers,    &c->tenant_timers, &c->breaker_timers};
   weir_tstamp wake = weir_calendar_wake(&c->calendar);
 
+  wake = c->tell_at < wake ? c->tell_at : wake;
   for (size_t i = 0; i < sizeof(queues) / sizeof(*queues); i++) {
     if (weir_pq_wake(queues[i]) < wake)
       wake = weir_pq_wake(queues[i]);

@@ -30,9 +30,10 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   struct weir_held *lease = &c->leases[c->leases_free];
   enum weir_err err;
 
-  /* The tenant passes from the ask to the lease. The ask leaves the table of calls before its lease
-   * enters: one number, one entry. */
+  /* The tenant and the token of a new attempt pass from the ask to the lease. The ask leaves the
+   * table of calls before its lease enters: one number, one entry. */
   weir_fair_hold(&c->fair, taken.tenant);
+  ask->is_retry = false;
   weir_queue_drop(c, ask, turn->now);
   c->leases_free = lease->free_next;
   lease->session = taken.session;
@@ -45,9 +46,11 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   lease->entry.number = c->lease_number;
   lease->entry.arrival_max = lease->entry.start + plan->hold_us;
   lease->is_standing = lease->is_unused = false;
+  lease->is_retry = taken.is_retry;
   books_take(c, turn, lease, &plan->books);
   if (taken.is_standing)
     weir_standing_begin(c, lease);
+  weir_breakers_take(c, lease, plan, turn->now);
   turn->instant.number = ++c->lease_number;
   err = weir_table_put(&c->calls, weir_call_key(taken.session, taken.seq),
                        index_of(c, lease) | WEIR_CALL_LEASE);
@@ -100,6 +103,7 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   memcpy(grant->pool, c->pools[lease->pool].config.name, sizeof(grant->pool));
   memcpy(grant->model, lease->model, sizeof(grant->model));
   grant->is_reported = is_reported(c, lease);
+  grant->is_probe = lease->pass.probe > 0;
 }
 
 /* What came back may be what others wait for. */
@@ -221,6 +225,7 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
     hear(c, turn, lease, settle);
   after = settled(c, lease, settle, turn->now);
   replace(c, turn, lease, &after);
+  weir_breakers_hear(c, lease, settle, turn->now);
   look_around(c, lease, turn->now);
   if (!after.is_open) {
     /* One ahead of need was asked as large as calls may be: that is no estimate of this call. */

@@ -438,15 +438,18 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
   }
 }
 
-weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir_cost *cost)
+/* The longest of |at_least| and what windows of up to |window_max_us| take to produce |cost|. */
+static weir_duration pace_of(const struct weir_ledger *l, const struct weir_cost *cost,
+                             weir_duration window_max_us, weir_duration at_least)
 {
-  weir_duration longest = 1; /* the smallest cost still takes its turn */
+  weir_duration longest = at_least;
 
   for (uint32_t i = 0; i < l->limits_count; i++) {
     const struct weir_limit_config *limit = &l->limits[i].config;
     uint64_t pace;
 
-    if (limit->is_shadow || !weir_limit_is_windowed(&l->limits[i]))
+    if (limit->is_shadow || !weir_limit_is_windowed(&l->limits[i]) ||
+        limit->window_us > window_max_us)
       continue;
     pace = weir_wide_scale(weir_ledger_cost_of(cost, limit->dimension), limit->window_us,
                            limit->amount, WEIR_WINDOW_MAX_US);
@@ -454,6 +457,16 @@ weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir
       longest = pace;
   }
   return longest;
+}
+
+weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir_cost *cost)
+{
+  return pace_of(l, cost, WEIR_WINDOW_MAX_US, 1); /* the smallest cost still takes its turn */
+}
+
+weir_duration weir_ledger_sustained_us(const struct weir_ledger *l, const struct weir_cost *cost)
+{
+  return pace_of(l, cost, WEIR_LEDGER_SMOOTH_MAX_US, 0);
 }
 
 weir_duration weir_ledger_step_us(const struct weir_ledger *l, const struct weir_cost *cost)

@@ -9,6 +9,8 @@
  *   serve.c    who is next, and when: order of service, parking, grants
  *   standing.c leases ahead of need: only out of what is to spare
  *   lease.c    who holds: SETTLE, leases that are never settled
+ *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
+ *   tell.c     who hears of breakers: STATE to every session
  *   show.c     what people see: SHOW
  *   check.c    what must hold after every event
  *   machine.c  what they all use
@@ -19,11 +21,13 @@
 #define WEIR_COORD_MACHINE_H
 
 #include <weir/bias.h>
+#include <weir/breaker.h>
 #include <weir/calendar.h>
 #include <weir/coord.h>
 #include <weir/fair.h>
 #include <weir/ledger.h>
 #include <weir/pq.h>
+#include <weir/retries.h>
 #include <weir/rng.h>
 #include <weir/table.h>
 
@@ -57,6 +61,7 @@ struct weir_session {
   struct weir_list asks;
   uint32_t leases_count;
   uint32_t free_next;
+  uint64_t told, welcomed; /* of |changes|: heard of so far, and when the session began */
   /* Which of the last WEIR_SEQ_WINDOW sequence numbers were seen: as in IPsec's anti-replay. */
   uint64_t seq_top;
   uint64_t seq_seen[WEIR_SEQ_WINDOW / 64];
@@ -70,6 +75,7 @@ struct weir_waiting {
   uint32_t session, tenant;
   uint32_t name, name_born; /* of its model: a reload may have given the place to another name */
   bool is_standing;
+  bool is_retry; /* holds one of its pool's tokens for new attempts */
   struct weir_link in_tenant, in_session;
 };
 
@@ -91,6 +97,8 @@ struct weir_held {
   weir_duration ttl_us;
   bool is_standing; /* asked ahead of need: as large as calls are at most */
   bool is_unused;   /* and not known to be used yet: counted in |standing| of its books */
+  bool is_retry;    /* a new attempt: else it earned a share of one */
+  struct weir_breaker_pass pass;
   uint8_t books_count, books_shared;
   uint8_t both[WEIR_LEASE_LEDGERS]; /* what each ledger has to remember */
   uint32_t budgets[WEIR_LEASE_LEDGERS];
@@ -140,6 +148,16 @@ struct weir_pool {
   uint32_t leases_count;
   struct weir_cost standing; /* leases ahead of need that are out unused */
   uint64_t grants, rejected_429;
+  struct weir_breaker breaker;
+  struct weir_pq_node breaker_timer;
+  enum weir_breaker_state noted; /* the breaker's state, and its |changes|, as last looked at */
+  uint64_t changes_noted;
+  uint64_t opened_number; /* of the first lease that could not be granted since it opened */
+  uint64_t changed;       /* when that was, in the coordinator's |changes| */
+  struct weir_link in_changed;
+  struct weir_retries retries;
+  uint64_t retries_count;              /* grants for new attempts */
+  uint64_t outcomes[WEIR_OUTCOME_MAX]; /* settled calls; [0] unused */
 };
 
 /* Limits over several pools, or of one tenant. */
@@ -197,11 +215,17 @@ struct weir_coord {
   uint32_t sessions_open;
   bool is_starved;        /* a pool could grant, but for the place of a lease */
   uint32_t starved_first; /* the pool that is next to have the first place that comes free */
+  /* Changes of breakers, and the pools by their last one, so that sessions can be told. */
+  uint64_t changes;
+  struct weir_list changed;
+  uint32_t tell_next, tell_left; /* the session to look at next, and how many yet */
+  weir_tstamp tell_at;
   struct weir_table by_token, by_instance; /* -> session */
   struct weir_table calls;                 /* (session, seq) -> ask or lease */
   struct weir_table by_name;               /* hash of a name -> names */
   struct weir_table by_share;              /* hash of a tenant's name and pool -> shares */
-  struct weir_pq session_timers, ask_timers, lease_timers, pool_timers, tenant_timers;
+  struct weir_pq session_timers, ask_timers, lease_timers, pool_timers, tenant_timers,
+      breaker_timers;
 };
 
 /* What a handler works on: one event, one update. */
@@ -266,6 +290,8 @@ void weir_books_of_lease(struct weir_coord *c, const struct weir_held *lease,
                          struct weir_books *books);
 /* weir_books_pace_us is weir_ledger_pace_us over all that tenants share. */
 weir_duration weir_books_pace_us(const struct weir_books *books, const struct weir_cost *cost);
+/* weir_books_sustained_us is the same of limits over short windows alone, where there are any. */
+weir_duration weir_books_sustained_us(const struct weir_books *books, const struct weir_cost *cost);
 weir_duration weir_books_widen_us(const struct weir_books *books);
 
 /* Lines. A member is a pool in the line for one of its shared budgets, or a tenant in the line for
@@ -366,6 +392,43 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
 void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                        const struct weir_msg_settle *settle);
 void weir_lease_lose(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease);
+
+/* breakers.c */
+/* weir_breakers_begin begins the breaker and the new attempts of a new pool. */
+void weir_breakers_begin(struct weir_pool *pool, const struct weir_pool_config *config,
+                         weir_tstamp now);
+/* weir_breakers_end forgets what the machine holds of a pool whose place goes to another. */
+void weir_breakers_end(struct weir_coord *c, struct weir_pool *pool);
+/* weir_breakers_note acts on whatever has changed in the breaker of |pool|: timers, queue, news. */
+void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now);
+/* weir_breakers_advance does what is due; it is called when the queue has drained, too. */
+void weir_breakers_advance(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now);
+void weir_breakers_timeout(struct weir_coord *c, struct weir_pq_node *due, weir_tstamp now);
+/* weir_breakers_take lets |lease|, which was just taken by |plan|, through. */
+void weir_breakers_take(struct weir_coord *c, struct weir_held *lease, const struct weir_plan *plan,
+                        weir_tstamp now);
+/* weir_breakers_hear takes in what is said of |lease|. */
+void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
+                        const struct weir_msg_settle *settle, weir_tstamp now);
+/* weir_breakers_state fills |state| with where the breaker of |pool| is. */
+void weir_breakers_state(const struct weir_pool *pool, weir_tstamp now,
+                         struct weir_msg_state *state);
+void weir_breakers_steer(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);
+/* weir_retry_take takes the token of a new attempt in |pool|; false, with when there will be one,
+ * when there is none. Whoever takes it gives it back, or marks with it an ask (|is_retry|), which
+ * keeps it until it is dropped, or a lease, which has used it. */
+bool weir_retry_take(struct weir_pool *pool, weir_tstamp now, weir_tstamp *ret_at);
+
+/* tell.c */
+/* weir_tell_change notes that every session is to hear of |pool|. */
+void weir_tell_change(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now);
+/* weir_tell_forget takes |pool| out of what there is to hear. */
+void weir_tell_forget(struct weir_coord *c, struct weir_pool *pool);
+/* weir_tell_welcome tells a new session of all breakers that are not closed, as many as there is
+ * room for; the others follow. */
+void weir_tell_welcome(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s);
+/* weir_tell_sessions goes on telling, some sessions a step, so that others are served beside. */
+void weir_tell_sessions(struct weir_coord *c, struct weir_turn *turn);
 
 /* show.c */
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);

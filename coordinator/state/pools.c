@@ -59,6 +59,7 @@ static struct weir_pool *pool_place(struct weir_coord *c)
   }
   assert(place); /* weir_pools_configure counted */
   weir_pq_remove(&c->pool_timers, &place->timer);
+  weir_breakers_end(c, place);
   return place;
 }
 
@@ -85,6 +86,7 @@ static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_c
   for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++)
     pool->places[k].budget = WEIR_NONE;
   weir_bias_init(&pool->bias);
+  weir_breakers_begin(pool, config, now->at);
   weir_ledger_init(&pool->ledger, c->slots + (size_t)(pool - c->pools) * WEIR_LEDGER_SLOTS, &ledger,
                    now);
   /* What a reload adds may be an old quota under a new name, with calls in no book of ours. */
@@ -97,6 +99,7 @@ static void pool_open(struct weir_coord *c, struct weir_pool *pool,
                       const struct weir_coord_config *config, uint32_t index, weir_tstamp now)
 {
   const struct weir_pool_config *from = &config->pools[index];
+  const bool is_back = c->is_running && pool->state != WEIR_POOL_OPEN;
 
   assert(from->batch_floor_pm <= WEIR_FLOOR_MAX_PM && from->budgets_count <= WEIR_POOL_BUDGETS);
   assert(from->ttl_us + from->jitter_us <= WEIR_HOLD_MAX_US);
@@ -105,6 +108,13 @@ static void pool_open(struct weir_coord *c, struct weir_pool *pool,
     pool->config.budgets[k] = weir_budget_named(c, config->budgets[from->budgets[k]].name);
   pool->state = WEIR_POOL_OPEN;
   weir_timer_set(&c->pool_timers, &pool->timer, now); /* its queue may fit now */
+  assert(!from->breaker.is_on ||
+         (from->breaker.probes > 0 && from->breaker.probes <= WEIR_PROBES_MAX));
+  weir_breaker_configure(&pool->breaker, &from->breaker, now);
+  weir_breakers_note(c, pool, now);
+  /* Sessions may know one of this name as it was long ago. */
+  if (is_back)
+    weir_tell_change(c, pool, now);
 }
 
 /* Those that are known come first: a new pool must not take the place of one that returns. */

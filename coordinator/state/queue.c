@@ -144,6 +144,17 @@ static uint32_t count_ahead(const struct weir_coord *c, uint32_t tenant, uint32_
                           pool->queue[weir_tenant_class(c, tenant)].count);
 }
 
+static weir_tstamp later_of(weir_tstamp a, weir_tstamp b)
+{
+  return a > b ? a : b;
+}
+
+/* When the breaker of |pool| lets a call through, as far as is known. */
+static weir_tstamp opens_at(const struct weir_pool *pool, weir_tstamp now)
+{
+  return weir_breaker_is_shut(&pool->breaker) ? weir_breaker_starts_at(&pool->breaker) : now;
+}
+
 /* ---- answers ---- */
 
 static void send_queued(struct weir_turn *turn, const struct weir_session *s, uint64_t seq,
@@ -212,6 +223,7 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   waiting->name_born = c->names[name].born;
   waiting->seq = ask->seq;
   waiting->is_standing = ask->is_standing;
+  waiting->is_retry = ask->attempts > 0;
   waiting->requests = (uint32_t)ask->requests;
   waiting->input_tokens = (uint32_t)ask->input_tokens;
   waiting->output_tokens = (uint32_t)ask->output_tokens;
@@ -229,6 +241,8 @@ void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp
 {
   struct weir_list *own = &c->sessions[ask->session].asks;
 
+  if (ask->is_retry)
+    weir_retries_give(&c->pools[weir_tenant_pool(c, ask->tenant)].retries, now);
   weir_tenant_remove(c, ask, now);
   weir_fair_drop(&c->fair, ask->tenant);
   if (ask->in_session.prev == WEIR_NONE)
@@ -251,12 +265,12 @@ void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp
 static weir_tstamp eta_of(struct weir_coord *c, struct weir_turn *turn,
                           const struct weir_waiting *waiting)
 {
+  struct weir_pool *pool = &c->pools[weir_tenant_pool(c, waiting->tenant)];
   const struct weir_cost cost = weir_ask_cost(waiting);
   struct weir_plan plan;
 
-  weir_plan_open(c, &c->pools[weir_tenant_pool(c, waiting->tenant)],
-                 c->tenants[waiting->tenant].budget, &cost, &plan);
-  return eta(c, turn, waiting->tenant, waiting, &plan);
+  weir_plan_open(c, pool, c->tenants[waiting->tenant].budget, &cost, &plan);
+  return later_of(eta(c, turn, waiting->tenant, waiting, &plan), opens_at(pool, turn->now));
 }
 
 /* The answer to a number that was seen before; false when it was not, or was denied. */
@@ -291,15 +305,21 @@ static bool is_late(struct weir_coord *c, struct weir_turn *turn, struct weir_se
                                  .input_tokens = ask->input_tokens,
                                  .output_tokens = ask->output_tokens};
   struct weir_pool *pool = &c->pools[weir_tenant_pool(c, tenant)];
+  const weir_tstamp by = weir_time_add(turn->now, ask->deadline_us);
+  enum weir_denial why = WEIR_DENIAL_DEADLINE;
   struct weir_plan plan;
   weir_tstamp at;
 
   weir_plan_open(c, pool, c->tenants[tenant].budget, &cost, &plan);
   at = eta(c, turn, tenant, NULL, &plan);
-  if (at <= weir_time_add(turn->now, ask->deadline_us))
+  if (at == WEIR_NEVER)
+    why = WEIR_DENIAL_TOO_LARGE;
+  else if (pool->breaker.state == WEIR_BREAKER_OPEN && opens_at(pool, turn->now) > by)
+    why = WEIR_DENIAL_OPEN;
+  else if (at <= by)
     return false;
-  deny(c, turn, s, ask->seq, at == WEIR_NEVER ? WEIR_DENIAL_TOO_LARGE : WEIR_DENIAL_DEADLINE, at,
-       pool, &plan);
+  deny(c, turn, s, ask->seq, why, later_of(at, opens_at(pool, turn->now)), pool,
+       why == WEIR_DENIAL_OPEN ? NULL : &plan);
   return true;
 }
 
@@ -339,6 +359,7 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
                     const struct weir_msg_ask *ask)
 {
   uint32_t name, tenant, ahead, call;
+  weir_tstamp retry_at;
   struct weir_pool *pool;
 
   if (replay(c, turn, s, ask))
@@ -360,7 +381,14 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
     weir_fair_drop(&c->fair, tenant);
     return;
   }
+  if (ask->attempts > 0 && !weir_retry_take(pool, turn->now, &retry_at)) {
+    deny(c, turn, s, ask->seq, WEIR_DENIAL_RETRIES, retry_at, pool, NULL);
+    weir_fair_drop(&c->fair, tenant);
+    return;
+  }
   if (!admit(c, turn, s, ask, name, tenant, &ahead)) {
+    if (ask->attempts > 0)
+      weir_retries_give(&pool->retries, turn->now);
     weir_fair_drop(&c->fair, tenant);
     return;
   }
@@ -401,5 +429,8 @@ void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct we
   weir_plan_open(c, pool, c->tenants[ask->tenant].budget, &cost, &plan);
   at = eta(c, turn, ask->tenant, ask, &plan);
   weir_timer_set(&c->pool_timers, &pool->timer, turn->now);
-  weir_queue_deny(c, turn, ask, WEIR_DENIAL_DEADLINE, at, &plan);
+  if (weir_breaker_is_shut(&pool->breaker))
+    weir_queue_deny(c, turn, ask, WEIR_DENIAL_OPEN, later_of(at, opens_at(pool, turn->now)), NULL);
+  else
+    weir_queue_deny(c, turn, ask, WEIR_DENIAL_DEADLINE, at, &plan);
 }

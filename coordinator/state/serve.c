@@ -63,15 +63,19 @@ static weir_tstamp plan_start(struct weir_turn *turn, struct weir_plan *plan, we
 
 /* The earliest start of |cost| that leaves turns to others. A sub-window that was used up at once
  * is there again at once, and in between nobody could start, not even online work before a backlog
- * of batch. While others wait too, starts take even steps; alone, nobody has to. */
+ * of batch. While others wait too, starts take even steps; alone, nobody has to, unless the
+ * breaker's ramp has it wait. */
 static weir_tstamp step_at(const struct weir_pool *pool, const struct weir_cost *cost)
 {
   const uint64_t waiting = pool->queue[WEIR_CLASS_ONLINE].queued.requests +
                            pool->queue[WEIR_CLASS_BATCH].queued.requests;
+  const weir_tstamp ramp = weir_breaker_starts_at(&pool->breaker);
+  weir_tstamp even;
 
   if (waiting <= cost->requests)
-    return 0;
-  return weir_time_add(pool->ledger.start_last, weir_ledger_step_us(&pool->ledger, cost));
+    return ramp;
+  even = weir_time_add(pool->ledger.start_last, weir_ledger_step_us(&pool->ledger, cost));
+  return ramp > even ? ramp : even;
 }
 
 /* When somebody who waits for |start| is to be looked at again. */
@@ -215,6 +219,23 @@ static void grant(struct weir_coord *c, struct weir_turn *turn, struct weir_pool
   weir_lease_send(c, turn, lease);
 }
 
+/* The breaker of |pool| lets nothing through now. Open, that is so until an instant that is known,
+ * and who cannot wait so long is denied; half open, what becomes of the probes may be heard of at
+ * any time. The pool is looked at again when the breaker changes, and stands in nobody's way. */
+static bool serve_shut(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                       struct weir_waiting *ask)
+{
+  const weir_tstamp at = weir_breaker_starts_at(&pool->breaker);
+
+  if (pool->breaker.state == WEIR_BREAKER_OPEN && at > ask->timer.at) {
+    weir_queue_deny(c, turn, ask, WEIR_DENIAL_OPEN, at, NULL);
+    return true;
+  }
+  leave_lines(c, pool, turn->now);
+  weir_timer_set(&c->pool_timers, &pool->timer, WEIR_NEVER);
+  return false;
+}
+
 /* Decides about the first ask of |tenant|; false when the pool has to wait, and its timer is set.
  */
 static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
@@ -230,6 +251,8 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
     weir_queue_deny(c, turn, ask, WEIR_DENIAL_CLOSED, WEIR_NEVER, NULL);
     return true;
   }
+  if (weir_breaker_is_shut(&pool->breaker))
+    return serve_shut(c, turn, pool, ask);
   weir_plan_open(c, pool, c->tenants[tenant].budget, &asked, &plan);
   start = plan_times(turn, &plan, times);
   if (start != WEIR_NEVER && park(c, turn, tenant, ask, &plan, times[plan.books.count - 1]))
@@ -278,6 +301,8 @@ void weir_serve_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_p
   }
   weir_pq_remove(&c->pool_timers, &pool->timer); /* set by who was served */
   leave_lines(c, pool, turn->now);
+  if (pool->breaker.state == WEIR_BREAKER_RAMP)
+    weir_breakers_advance(c, pool, turn->now); /* it may be all that the ramp waited for */
 }
 
 void weir_serve_parked(struct weir_coord *c, struct weir_turn *turn, struct weir_tenant *tenant)

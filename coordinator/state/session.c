@@ -156,6 +156,7 @@ void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const stru
   s->ttl_us = c->session_ttl_us; /* a reload changes it for those who hear of it */
   weir_timer_set(&c->session_timers, &s->timer, weir_time_add(turn->now, s->ttl_us));
   welcome(c, turn, s);
+  weir_tell_welcome(c, turn, s);
 }
 
 void weir_session_ping(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s)

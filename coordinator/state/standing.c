@@ -52,7 +52,8 @@ bool weir_standing_is_spare(struct weir_coord *c, struct weir_turn *turn, struct
   struct weir_cost cost;
   struct weir_plan plan;
 
-  if (weir_pool_has_waiting(pool) || c->leases_free == WEIR_NONE)
+  if (weir_pool_has_waiting(pool) || c->leases_free == WEIR_NONE ||
+      pool->breaker.state != WEIR_BREAKER_CLOSED)
     return false;
   weir_plan_open(c, pool, c->tenants[tenant].budget, &asked, &plan);
   cost = weir_standing_cost(&plan.entry);

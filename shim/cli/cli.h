@@ -42,6 +42,7 @@ struct weir_cli_command {
 };
 
 extern const struct weir_cli_command weir_cli_stats_command;
+extern const struct weir_cli_command weir_cli_breaker_command;
 extern const struct weir_cli_command weir_cli_check_command;
 extern const struct weir_cli_command weir_cli_estimate_command;
 extern const struct weir_cli_command weir_cli_batch_command;

@@ -10,7 +10,7 @@
 #include "jsonout.h"
 #include "view.h"
 
-#define COLUMNS   13
+#define COLUMNS   14
 #define CELL_SIZE 48
 
 enum { OPTION_JSON = 256, OPTION_TIMEOUT };
@@ -40,10 +40,8 @@ static uint64_t limit_free(const struct weir_msg_row_limit *limit)
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
+static void limits_json(struct weir_jsonout *out, const struct weir_msg_row *row)
 {
-  weir_jsonout_object(out, NULL);
-  weir_jsonout_text(out, "name", row->pool);
   weir_jsonout_array(out, "limits");
   for (uint32_t i = 0; i < row->limits_count; i++) {
     const struct weir_msg_row_limit *limit = &row->limits[i];
@@ -59,6 +57,33 @@ static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
     weir_jsonout_object_end(out);
   }
   weir_jsonout_array_end(out);
+}
+
+static void profile_json(struct weir_jsonout *out, const struct weir_msg_row *row)
+{
+  weir_jsonout_text(out, "profile", row->profile ? weir_profile_name(row->profile) : NULL);
+}
+
+static void breaker_json(struct weir_jsonout *out, const struct weir_msg_row *row)
+{
+  weir_jsonout_text(out, "breaker", row->breaker ? weir_breaker_name(row->breaker) : NULL);
+  if (row->open_us == WEIR_DURATION_MAX)
+    weir_jsonout_null(out, "open_s");
+  else
+    weir_jsonout_seconds(out, "open_s", row->open_us);
+  weir_jsonout_uint(out, "probes", row->probes);
+  weir_jsonout_uint(out, "retries", row->retries);
+  weir_jsonout_object(out, "outcomes");
+  for (int i = 1; i < WEIR_OUTCOME_MAX; i++)
+    weir_jsonout_uint(out, weir_outcome_name((enum weir_outcome)i), row->counters[i]);
+  weir_jsonout_object_end(out);
+}
+
+static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
+{
+  weir_jsonout_object(out, NULL);
+  weir_jsonout_text(out, "name", row->pool);
+  limits_json(out, row);
   weir_jsonout_object(out, "queued");
   for (int class = 1; class < WEIR_CLASS_MAX; class ++)
     weir_jsonout_uint(out, weir_class_name((enum weir_class) class), row->queued[class]);
@@ -67,7 +92,18 @@ static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
   weir_jsonout_uint(out, "grants", row->grants);
   weir_jsonout_uint(out, "rejected_429", row->rejected_429);
   weir_jsonout_seconds(out, "frozen_s", row->frozen_us);
-  weir_jsonout_text(out, "profile", row->profile ? weir_profile_name(row->profile) : NULL);
+  profile_json(out, row);
+  breaker_json(out, row);
+  weir_jsonout_object_end(out);
+}
+
+static void budget_json(struct weir_jsonout *out, const struct weir_msg_row *row)
+{
+  weir_jsonout_object(out, NULL);
+  weir_jsonout_text(out, "name", row->pool);
+  limits_json(out, row);
+  weir_jsonout_uint(out, "leases", row->leases);
+  profile_json(out, row);
   weir_jsonout_object_end(out);
 }
 
@@ -84,6 +120,10 @@ static bool stats_json(const struct stats *stats, const struct weir_view_data *d
   for (uint32_t i = 0; i < data->pools_count; i++)
     if (!stats->pool || strcmp(stats->pool, data->pools[i].pool) == 0)
       pool_json(&out, &data->pools[i]);
+  weir_jsonout_array_end(&out);
+  weir_jsonout_array(&out, "budgets");
+  for (uint32_t i = 0; !stats->pool && i < data->budgets_count; i++)
+    budget_json(&out, &data->budgets[i]);
   weir_jsonout_array_end(&out);
   weir_jsonout_object(&out, "totals");
   for (int i = 1; i < WEIR_COUNTER_MAX; i++)
@@ -102,7 +142,7 @@ struct row {
 };
 
 static const struct row heads = {{"POOL", "LIMIT", "USED", "OF", "SHARE", "FREE", "ONLINE", "BATCH",
-                                  "LEASES", "GRANTS", "429S", "PROFILE", "FROZEN"}};
+                                  "LEASES", "GRANTS", "429S", "PROFILE", "FROZEN", "BREAKER"}};
 
 static void cell_number(struct row *row, int column, uint64_t value)
 {
@@ -164,6 +204,36 @@ static void pool_fill(struct row *row, const struct weir_msg_row *pool)
            pool->frozen_us > 0 ? weir_cli_span(pool->frozen_us, text) : "-");
 }
 
+static void breaker_fill(struct row *row, const struct weir_msg_row *pool)
+{
+  const char *name = pool->breaker ? weir_breaker_name(pool->breaker) : "-";
+  char text[WEIR_CLI_TEXT_SIZE];
+
+  snprintf(row->cells[13], CELL_SIZE, "%s", name);
+  if (pool->open_us == WEIR_DURATION_MAX)
+    snprintf(row->cells[13], CELL_SIZE, "%s held", name);
+  else if (pool->breaker == WEIR_BREAKER_OPEN)
+    snprintf(row->cells[13], CELL_SIZE, "%s %s", name, weir_cli_span(pool->open_us, text));
+}
+
+static void budget_fill(struct row *row, const struct weir_msg_row *budget)
+{
+  for (int column = 6; column < COLUMNS; column++)
+    snprintf(row->cells[column], CELL_SIZE, "-");
+  snprintf(row->cells[0], CELL_SIZE, "budget %s", budget->pool);
+  cell_number(row, 8, budget->leases);
+  snprintf(row->cells[11], CELL_SIZE, "%s",
+           budget->profile ? weir_profile_name(budget->profile) : "-");
+}
+
+/* The limits of |of| in |rows|, whose first is filled already; returns how many there are. */
+static size_t limits_fill(struct row *rows, const struct weir_msg_row *of)
+{
+  for (uint32_t i = 0; i < of->limits_count; i++)
+    limit_fill(&rows[i], &of->limits[i]);
+  return of->limits_count > 0 ? of->limits_count : 1;
+}
+
 static void rows_print(const struct row *rows, size_t count)
 {
   int widths[COLUMNS];
@@ -205,7 +275,8 @@ static void totals_print(const struct weir_view_data *data)
 
 static bool stats_table(const struct stats *stats, const struct weir_view_data *data)
 {
-  struct row *rows = calloc((size_t)data->pools_count * WEIR_LIMITS_MAX + 1, sizeof(*rows));
+  const size_t most = ((size_t)data->pools_count + data->budgets_count) * WEIR_LIMITS_MAX + 1;
+  struct row *rows = calloc(most, sizeof(*rows));
   size_t count = 0;
 
   if (!rows) {
@@ -219,9 +290,12 @@ static bool stats_table(const struct stats *stats, const struct weir_view_data *
     if (stats->pool && strcmp(stats->pool, pool->pool) != 0)
       continue;
     pool_fill(&rows[count], pool);
-    for (uint32_t l = 0; l < pool->limits_count; l++)
-      limit_fill(&rows[count + l], &pool->limits[l]);
-    count += pool->limits_count > 0 ? pool->limits_count : 1;
+    breaker_fill(&rows[count], pool);
+    count += limits_fill(&rows[count], pool);
+  }
+  for (uint32_t i = 0; !stats->pool && i < data->budgets_count; i++) {
+    budget_fill(&rows[count], &data->budgets[i]);
+    count += limits_fill(&rows[count], &data->budgets[i]);
   }
   rows_print(rows, count);
   if (!stats->pool)
@@ -232,43 +306,6 @@ static bool stats_table(const struct stats *stats, const struct weir_view_data *
 
 /* ---- Command ------------------------------------------------------------------------------- */
 
-static int unreachable(const struct stats *stats, enum weir_err err)
-{
-  char text[WEIR_CLI_TEXT_SIZE];
-
-  if (err == WEIR_EUNREACHABLE)
-    weir_cli_error(&weir_cli_stats_command,
-                   "no answer from the coordinator at %s within %s; check that weir-coordinator "
-                   "runs, that its 'listen' names this endpoint, and that you may open the socket",
-                   stats->endpoint, weir_cli_span(stats->timeout_ms * 1000, text));
-  else if (err == WEIR_EINVAL)
-    return weir_cli_usage(&weir_cli_stats_command,
-                          "'%s' is not an endpoint; write ipc:///path or tcp://host:port",
-                          stats->endpoint);
-  else
-    weir_cli_error(&weir_cli_stats_command, "the answer from %s cannot be used: %s",
-                   stats->endpoint, weir_err_text((int)err));
-  return WEIR_CLI_UNREACHABLE;
-}
-
-static bool pool_is_there(const struct stats *stats, const struct weir_view_data *data)
-{
-  const char *words[256], *nearest;
-  size_t count = 0;
-
-  for (uint32_t i = 0; i < data->pools_count; i++) {
-    if (strcmp(stats->pool, data->pools[i].pool) == 0)
-      return true;
-    if (count < sizeof(words) / sizeof(words[0]))
-      words[count++] = data->pools[i].pool;
-  }
-  nearest = weir_cli_nearest(stats->pool, words, count);
-  weir_cli_error(&weir_cli_stats_command, "there is no pool '%s'%s%s%s", stats->pool,
-                 nearest ? "; did you mean '" : "; 'weir stats' lists them", nearest ? nearest : "",
-                 nearest ? "'?" : "");
-  return false;
-}
-
 static int look(const struct stats *stats)
 {
   struct weir_view_data data;
@@ -276,8 +313,8 @@ static int look(const struct stats *stats)
   bool is_fine;
 
   if (err)
-    return unreachable(stats, err);
-  is_fine = !stats->pool || pool_is_there(stats, &data);
+    return weir_view_failed(&weir_cli_stats_command, stats->endpoint, stats->timeout_ms, err);
+  is_fine = !stats->pool || weir_view_pool(&weir_cli_stats_command, &data, stats->pool);
   if (is_fine)
     is_fine = stats->is_json ? stats_json(stats, &data) : stats_table(stats, &data);
   weir_view_free(&data);
@@ -345,7 +382,10 @@ const struct weir_cli_command weir_cli_stats_command = {
         "are\n"
         "rejections that instances reported; PROFILE is how strictly the limits are kept (window,\n"
         "bucket, paced, universal); FROZEN is how long no grant is given, because of what the\n"
-        "provider said.",
+        "provider said; BREAKER is whether calls go through at all (closed, open, half_open, "
+        "ramp;\n"
+        "'weir breaker' steers it). Budgets, which several pools or a tenant spend, follow the "
+        "pools.",
     .options = options,
     .run = run,
 };

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +12,19 @@
 
 #include "cli.h"
 
+/* The rows of one view, as they come. */
+struct table {
+  struct weir_msg_row *rows;
+  uint32_t room, answers; /* rows asked for, and received */
+};
+
 struct look {
   void *socket;
   uint64_t deadline_us;
-  struct weir_view_data *data;
-  bool has_totals;
-  uint32_t answers; /* rows of pools received */
+  struct weir_msg_row totals, budget; /* the first rows, which tell how many there are */
+  bool has_totals, has_budget, has_state;
+  struct table pools, budgets;
+  struct weir_msg_state state;
 };
 
 /* Sends SHOW for rows |from|..|until| of |view|, many in a frame. */
@@ -45,17 +53,20 @@ static enum weir_err show_send(struct look *look, enum weir_view view, uint32_t 
 
 static void row_take(struct look *look, const struct weir_msg_row *row)
 {
-  struct weir_view_data *data = look->data;
+  struct table *table = row->view == WEIR_VIEW_BUDGETS ? &look->budgets : &look->pools;
 
   if (row->view == WEIR_VIEW_TOTALS) {
-    data->totals = *row;
+    look->totals = *row;
     look->has_totals = true;
-    return;
+  } else if (row->view == WEIR_VIEW_BUDGETS && !look->has_budget) {
+    look->budget = *row;
+    look->has_budget = true;
+  } else {
+    table->answers++;
+    /* A reload between the two questions may have taken some away. */
+    if (row->row < row->rows && row->row < table->room)
+      table->rows[row->row] = *row;
   }
-  look->answers++;
-  /* A reload between the two questions may have taken pools away. */
-  if (data->pools && row->row < row->rows && row->row < data->totals.pools)
-    data->pools[row->row] = *row;
 }
 
 /* Receives one frame and takes its rows. */
@@ -83,34 +94,72 @@ static enum weir_err frame_take(struct look *look)
       return err;
     if (msg.type == WEIR_MSG_ROW)
       row_take(look, &msg.row);
-    else if (msg.type == WEIR_MSG_REFUSE)
+    if (msg.type == WEIR_MSG_STATE)
+      look->state = msg.state;
+    look->has_state = look->has_state || msg.type == WEIR_MSG_STATE;
+    if (msg.type == WEIR_MSG_REFUSE)
       return WEIR_EVERSION;
   }
   return WEIR_OK;
 }
 
-static enum weir_err look_run(struct look *look)
+/* Asks for |count| rows of |view|, and receives them into |table|, without gaps; |ret_count| gets
+ * how many there are. */
+static enum weir_err rows_get(struct look *look, enum weir_view view, struct table *table,
+                              uint32_t count, uint32_t *ret_count)
 {
-  struct weir_view_data *data = look->data;
-  enum weir_err err = show_send(look, WEIR_VIEW_TOTALS, 0, 1);
-  uint32_t count = 0;
+  enum weir_err err;
 
-  while (!err && !look->has_totals)
-    err = frame_take(look);
-  if (err || data->totals.pools == 0)
-    return err;
-  if (data->totals.pools > WEIR_VIEW_POOLS_MAX)
+  *ret_count = 0;
+  if (count == 0)
+    return WEIR_OK;
+  if (count > WEIR_VIEW_POOLS_MAX)
     return WEIR_ERANGE;
-  data->pools = calloc(data->totals.pools, sizeof(*data->pools));
-  if (!data->pools)
+  table->rows = calloc(count, sizeof(*table->rows));
+  if (!table->rows)
     return WEIR_ENOMEM;
-  err = show_send(look, WEIR_VIEW_POOLS, 0, data->totals.pools);
-  while (!err && look->answers < data->totals.pools)
+  table->room = count;
+  err = show_send(look, view, 0, count);
+  while (!err && table->answers < count)
     err = frame_take(look);
-  for (uint32_t i = 0; i < data->totals.pools; i++)
-    if (data->pools[i].pool[0] != '\0')
-      data->pools[count++] = data->pools[i];
-  data->pools_count = count;
+  for (uint32_t i = 0; i < count; i++)
+    if (table->rows[i].pool[0] != '\0')
+      table->rows[(*ret_count)++] = table->rows[i];
+  return err;
+}
+
+static enum weir_err look_run(struct look *look, struct weir_view_data *ret_data)
+{
+  enum weir_err err = show_send(look, WEIR_VIEW_TOTALS, 0, 1);
+
+  if (!err)
+    err = show_send(look, WEIR_VIEW_BUDGETS, 0, 1);
+  while (!err && !(look->has_totals && look->has_budget))
+    err = frame_take(look);
+  if (!err)
+    err = rows_get(look, WEIR_VIEW_POOLS, &look->pools, look->totals.pools, &ret_data->pools_count);
+  if (!err)
+    err = rows_get(look, WEIR_VIEW_BUDGETS, &look->budgets, look->budget.rows,
+                   &ret_data->budgets_count);
+  ret_data->totals = look->totals;
+  ret_data->pools = look->pools.rows;
+  ret_data->budgets = look->budgets.rows;
+  return err;
+}
+
+static enum weir_err steer_run(struct look *look, const char *pool, enum weir_steer steer)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_STEER, .steer = {.steer = steer}};
+  uint8_t frame[WEIR_MSG_SIZE_MAX];
+  size_t size = 0;
+  enum weir_err err;
+
+  snprintf(msg.steer.pool, sizeof(msg.steer.pool), "%s", pool);
+  err = weir_codec_encode(&msg, frame, sizeof(frame), &size);
+  if (!err && zmq_send(look->socket, frame, size, 0) < 0)
+    err = WEIR_EUNREACHABLE;
+  while (!err && !look->has_state)
+    err = frame_take(look);
   return err;
 }
 
@@ -135,27 +184,98 @@ static enum weir_err socket_open(void *context, const char *endpoint, uint64_t t
   return WEIR_OK;
 }
 
+static enum weir_err look_open(struct look *look, const char *endpoint, uint64_t timeout_ms,
+                               void **ret_context)
+{
+  enum weir_err err;
+
+  look->deadline_us = weir_cli_now_us() + timeout_ms * 1000;
+  *ret_context = zmq_ctx_new();
+  if (!*ret_context)
+    return WEIR_ESYSTEM;
+  err = socket_open(*ret_context, endpoint, timeout_ms, &look->socket);
+  if (err)
+    zmq_ctx_term(*ret_context);
+  return err;
+}
+
+static void look_close(struct look *look, void *context)
+{
+  zmq_close(look->socket);
+  zmq_ctx_term(context);
+}
+
 enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
                             struct weir_view_data *ret_data)
 {
   struct weir_view_data data = {0};
-  struct look look = {.deadline_us = weir_cli_now_us() + timeout_ms * 1000, .data = &data};
-  void *context = zmq_ctx_new();
-  enum weir_err err;
+  struct look look = {0};
+  void *context;
+  enum weir_err err = look_open(&look, endpoint, timeout_ms, &context);
 
-  if (!context)
-    return WEIR_ESYSTEM;
-  err = socket_open(context, endpoint, timeout_ms, &look.socket);
-  if (!err) {
-    err = look_run(&look);
-    zmq_close(look.socket);
-  }
-  zmq_ctx_term(context);
+  if (err)
+    return err;
+  err = look_run(&look, &data);
+  look_close(&look, context);
   if (err)
     weir_view_free(&data);
   else
     *ret_data = data;
   return err;
+}
+
+enum weir_err weir_view_steer(const char *endpoint, uint64_t timeout_ms, const char *pool,
+                              enum weir_steer steer, struct weir_msg_state *ret_state)
+{
+  struct look look = {0};
+  void *context;
+  enum weir_err err = look_open(&look, endpoint, timeout_ms, &context);
+
+  if (err)
+    return err;
+  err = steer_run(&look, pool, steer);
+  look_close(&look, context);
+  if (!err)
+    *ret_state = look.state;
+  return err;
+}
+
+int weir_view_failed(const struct weir_cli_command *command, const char *endpoint,
+                     uint64_t timeout_ms, enum weir_err err)
+{
+  char text[WEIR_CLI_TEXT_SIZE];
+
+  if (err == WEIR_EUNREACHABLE)
+    weir_cli_error(command,
+                   "no answer from the coordinator at %s within %s; check that weir-coordinator "
+                   "runs, that its 'listen' names this endpoint, and that you may open the socket",
+                   endpoint, weir_cli_span(timeout_ms * 1000, text));
+  else if (err == WEIR_EINVAL)
+    return weir_cli_usage(command, "'%s' is not an endpoint; write ipc:///path or tcp://host:port",
+                          endpoint);
+  else
+    weir_cli_error(command, "the answer from %s cannot be used: %s", endpoint,
+                   weir_err_text((int)err));
+  return WEIR_CLI_UNREACHABLE;
+}
+
+const struct weir_msg_row *weir_view_pool(const struct weir_cli_command *command,
+                                          const struct weir_view_data *data, const char *pool)
+{
+  const char *words[256], *nearest;
+  size_t count = 0;
+
+  for (uint32_t i = 0; i < data->pools_count; i++) {
+    if (strcmp(pool, data->pools[i].pool) == 0)
+      return &data->pools[i];
+    if (count < sizeof(words) / sizeof(words[0]))
+      words[count++] = data->pools[i].pool;
+  }
+  nearest = weir_cli_nearest(pool, words, count);
+  weir_cli_error(command, "there is no pool '%s'%s%s%s", pool,
+                 nearest ? "; did you mean '" : "; 'weir stats' lists them", nearest ? nearest : "",
+                 nearest ? "'?" : "");
+  return NULL;
 }
 
 uint64_t weir_view_amount(const struct weir_msg_row_limit *limit)
@@ -167,5 +287,6 @@ uint64_t weir_view_amount(const struct weir_msg_row_limit *limit)
 void weir_view_free(struct weir_view_data *data)
 {
   free(data->pools);
+  free(data->budgets);
   *data = (struct weir_view_data){0};
 }

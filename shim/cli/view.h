@@ -1,7 +1,8 @@
-/* view.h - asks the coordinator what it would show: its pools and its totals.
+/* view.h - asks the coordinator what it would show: its pools, its budgets and its totals; and
+ * steers its breakers.
  *
- * SHOW needs no session, so a look disturbs nobody. Requests are pipelined: a look costs two round
- * trips, however many pools there are.
+ * SHOW and STEER need no session, so a look disturbs nobody. Requests are pipelined: a look costs
+ * three round trips, however many pools there are.
  */
 #ifndef WEIR_VIEW_H
 #define WEIR_VIEW_H
@@ -11,13 +12,15 @@
 #include <weir/err.h>
 #include <weir/msg.h>
 
+#include "cli.h"
+
 #define WEIR_VIEW_TIMEOUT_MS 2000
 #define WEIR_VIEW_POOLS_MAX  65536
 
 struct weir_view_data {
   struct weir_msg_row totals;
-  struct weir_msg_row *pools; /* in the coordinator's order */
-  uint32_t pools_count;
+  struct weir_msg_row *pools, *budgets; /* in the coordinator's order */
+  uint32_t pools_count, budgets_count;
 };
 
 /* weir_view_get looks at the coordinator at |endpoint| and waits up to |timeout_ms| for all of it.
@@ -26,6 +29,23 @@ struct weir_view_data {
  * weir's. */
 WEIR_MUSTUSE enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
                                          struct weir_view_data *ret_data);
+
+/* weir_view_steer has the breaker of |pool|, a name of up to 30 bytes that need not be there, do
+ * what |steer| says, and waits up to |timeout_ms| for the answer: |ret_state| gets where it is
+ * then, with the name "" when there is no such pool. Errors as weir_view_get. */
+WEIR_MUSTUSE enum weir_err weir_view_steer(const char *endpoint, uint64_t timeout_ms,
+                                           const char *pool, enum weir_steer steer,
+                                           struct weir_msg_state *ret_state);
+
+/* weir_view_failed says why |command| got no answer from |endpoint| within |timeout_ms|: |err| of
+ * the functions above. Returns the exit code. */
+int weir_view_failed(const struct weir_cli_command *command, const char *endpoint,
+                     uint64_t timeout_ms, enum weir_err err);
+
+/* weir_view_pool returns the row of |pool|, owned by |data|; NULL, having said so in the name of
+ * |command|, when there is none. */
+const struct weir_msg_row *weir_view_pool(const struct weir_cli_command *command,
+                                          const struct weir_view_data *data, const char *pool);
 
 /* weir_view_amount returns what is kept of |limit| now: less than its amount after a cut. A
  * coordinator that does not tell keeps all of it. */

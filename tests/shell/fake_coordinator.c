@@ -106,11 +106,13 @@ static struct weir_msg answer_to_show(const struct fake_coordinator *f, const st
 {
   struct weir_msg out = {.type = WEIR_MSG_ROW, .mark = msg->mark};
 
-  if (msg->show.row == 0)
+  if (msg->show.row == 0 && msg->show.view == WEIR_VIEW_BUDGETS)
+    out.row = f->budget;
+  else if (msg->show.row == 0)
     out.row = msg->show.view == WEIR_VIEW_TOTALS ? f->totals : f->pool;
   out.row.view = msg->show.view;
   out.row.row = msg->show.row;
-  out.row.rows = 1;
+  out.row.rows = msg->show.view != WEIR_VIEW_BUDGETS || f->budget.pool[0] != '\0';
   return out;
 }
 

@@ -44,10 +44,11 @@ struct fake_coordinator {
   bool is_stopping;
   enum fake_answer answer;
   weir_duration ttl_us;
-  char model[WEIR_NAME_SIZE];       /* in grants; "": that of the ask */
-  bool talks_garbage;               /* before each answer */
-  bool wants_reports;               /* grants say is_reported */
-  struct weir_msg_row totals, pool; /* the rows of its views: one of each */
+  char model[WEIR_NAME_SIZE];               /* in grants; "": that of the ask */
+  bool talks_garbage;                       /* before each answer */
+  bool wants_reports;                       /* grants say is_reported */
+  struct weir_msg_row totals, pool, budget; /* the rows of its views: one of each; a budget without
+                                               a name is none */
 
   /* what was seen; under the lock, and kept over restarts */
   uint64_t epoch, token_last;

@@ -60,8 +60,8 @@ static int tear_down(void **state)
 
 static void explains_itself(void **state)
 {
-  static const char *const names[] = {"stats",    "batch", "classify",
-                                      "estimate", "check", "simulate"};
+  static const char *const names[] = {"stats",    "breaker", "batch",   "classify",
+                                      "estimate", "check",   "simulate"};
 
   (void)state;
   assert_int_equal(WEIR("help"), 0);
@@ -102,7 +102,8 @@ static const char *source_read(const char *name)
 
 static void documents_every_option_it_has(void **state)
 {
-  static const char *const names[] = {"stats", "batch", "estimate", "check", "simulate", "prices"};
+  static const char *const names[] = {"stats", "breaker",  "batch", "estimate",
+                                      "check", "simulate", "prices"};
   static const char *const documents[] = {"docs/CLI.md", "docs/man/weir.1.scd"};
 
   (void)state;
@@ -136,6 +137,11 @@ static void refuses_what_it_does_not_know(void **state)
   assert_int_equal(WEIR("stats", "now"), 2);
   assert_int_equal(WEIR("stats", "--timeout", "soon"), 2);
   assert_int_equal(WEIR("stats", "--coordinator", "nowhere"), 2);
+  assert_int_equal(WEIR("breaker"), 2);
+  assert_int_equal(WEIR("breaker", "p", "opne"), 2);
+  assert_holds(run.err, "did you mean 'open'?");
+  assert_int_equal(WEIR("breaker", "p", "open", "now"), 2);
+  assert_int_equal(WEIR("breaker", "a-pool-with-a-name-of-32-letters"), 2);
   assert_int_equal(WEIR("check"), 2);
   assert_int_equal(WEIR("estimate"), 2);
   assert_int_equal(WEIR("batch", "in.jsonl"), 2);
@@ -271,11 +277,22 @@ static void fake_fill(void)
   fake.pool = (struct weir_msg_row){
       .pool = "p",
       .profile = WEIR_PROFILE_UNIVERSAL,
+      .breaker = WEIR_BREAKER_OPEN,
+      .open_us = 4200 * WEIR_US_PER_MS,
+      .probes = 2,
+      .retries = 7,
+      .counters = {[WEIR_OUTCOME_OK] = 90, [WEIR_OUTCOME_NETWORK] = 11},
       .limits_count = 4,
       .limits = {{WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, 1000, 350, 700, false},
                  {WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, 1000000, 2000000, 1000000, true},
                  {WEIR_DIMENSION_SPEND, 10 * WEIR_US_PER_MIN, 10000000, 0, 0, false},
                  {WEIR_DIMENSION_IN_FLIGHT, 0, 8, 3, 8, false}}};
+  fake.budget =
+      (struct weir_msg_row){.pool = "project",
+                            .profile = WEIR_PROFILE_PACED,
+                            .leases = 3,
+                            .limits_count = 1,
+                            .limits = {{WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, 50, 5, 50, 0}}};
   pthread_mutex_unlock(&fake.lock);
 }
 
@@ -284,7 +301,7 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
   (void)state;
   fake_fill();
   assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
-  assert_holds(run.out, "  PROFILE  FROZEN\n");
+  assert_holds(run.out, "  PROFILE  FROZEN    BREAKER\n");
   assert_holds(run.out, "universal");
   assert_holds(run.out, "requests/1m ");
   assert_holds(run.out, "700/1,000   50.0 %");
@@ -292,6 +309,15 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
   assert_holds(run.out, "spend/10m ");
   assert_holds(run.out, "in_flight ");
   assert_holds(run.out, "1 fallbacks, 2 cuts");
+  assert_holds(run.out, "  open 4.2s\n");
+  assert_holds(run.out, "\nbudget project  requests/1m ");
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint, "--pool", "p"), 0);
+  assert_null(strstr(run.out, "budget project"));
+  pthread_mutex_lock(&fake.lock);
+  fake.pool.open_us = WEIR_DURATION_MAX;
+  pthread_mutex_unlock(&fake.lock);
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
+  assert_holds(run.out, "  open held\n");
   fake_fini(&fake);
 }
 
@@ -308,9 +334,42 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
                "\"dimension\":\"spend\",\"window_s\":600.000,\"amount\":10000000,\"used\":0,"
                "\"free\":10000000,\"effective\":10000000,");
   assert_holds(run.out, "\"dimension\":\"in_flight\",\"window_s\":0.000,\"amount\":8,");
-  assert_holds(run.out, "\"profile\":\"universal\"");
+  assert_holds(run.out, "\"profile\":\"universal\",\"breaker\":\"open\",\"open_s\":4.200,"
+                        "\"probes\":2,\"retries\":7,\"outcomes\":{\"ok\":90,");
+  assert_holds(run.out, "\"network\":11}}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
+  assert_holds(run.out, "}],\"leases\":3,\"profile\":\"paced\"}],\"totals\":");
   assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2,");
   fake_fini(&fake);
+}
+
+static void shows_and_steers_a_breaker(void **state)
+{
+  (void)state;
+  assert_int_equal(WEIR("breaker", "second"), 0);
+  assert_string_equal(run.out, "second: closed\n");
+  assert_int_equal(WEIR("breaker", "second", "open"), 0);
+  assert_string_equal(run.out, "second: open, held by an operator\n");
+  daemon_wait_log(&coordinator, "event=breaker pool=second state=open by=operator");
+  assert_int_equal(WEIR("breaker", "second", "--json"), 0);
+  assert_string_equal(run.out, "{\"pool\":\"second\",\"breaker\":\"open\",\"held\":true,"
+                               "\"open_s\":null,\"probes\":0,\"retries\":0}\n");
+  assert_int_equal(WEIR("breaker", "second", "auto", "--json"), 0);
+  assert_string_equal(run.out, "{\"pool\":\"second\",\"breaker\":\"half_open\",\"held\":false,"
+                               "\"open_s\":0.000}\n");
+  assert_int_equal(WEIR("breaker", "second"), 0);
+  assert_string_equal(run.out, "second: half_open, 0 probes out or well\n");
+  assert_int_equal(WEIR("breaker", "second", "force"), 0);
+  assert_string_equal(run.out, "second: closed, held by an operator\n");
+  assert_int_equal(WEIR("breaker", "second", "close"), 0);
+  assert_string_equal(run.out, "second: closed\n");
+  assert_int_equal(WEIR("breaker", "secnd", "open"), 1);
+  assert_holds(run.err, "there is no pool 'secnd'; did you mean 'second'?");
+  assert_int_equal(
+      WEIR("breaker", "p", "--coordinator", "ipc:///tmp/weir-nobody.sock", "--timeout", "100ms"),
+      3);
+  assert_int_equal(WEIR("breaker", "p", "open", "--coordinator", "ipc:///tmp/weir-nobody.sock",
+                        "--timeout", "100ms"),
+                   3);
 }
 
 static void watches_until_it_is_interrupted(void **state)
@@ -457,6 +516,7 @@ int main(void)
       cmocka_unit_test(shows_what_the_coordinator_holds),
       cmocka_unit_test(shows_profiles_cuts_shadows_and_limits_without_a_window),
       cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
+      cmocka_unit_test(shows_and_steers_a_breaker),
       cmocka_unit_test(watches_until_it_is_interrupted),
       cmocka_unit_test(says_when_there_is_no_coordinator),
       cmocka_unit_test(simulates_the_example_of_its_document),

@@ -292,6 +292,7 @@ static void shows_what_a_file_means(void **state)
             "tenants: {acme: {weight: 2}}\n"
             "pools:\n"
             "- {name: p, provider: o, models: m, fall_back: false, budgets: all" PRICE ",\n"
+            "   breaker: {failures: 12.5%},\n"
             "   tenants: {acme: {limits: {spend_month: 25}}}, limits: [\n"
             "   {dimension: total_tokens, window: 90s, amount: 5, burst: 2, mode: shadow}]}\n");
   char text[1000] = {0};
@@ -301,10 +302,36 @@ static void shows_what_a_file_means(void **state)
   assert_int_equal(fclose(file), 0);
   assert_string_equal(text, "pool p: bucket (fixed); budget all; total_tokens 5/90s, burst 2, "
                             "charged by estimate, shadow\n"
+                            "pool p: breaker at 12.5% of 20 calls in 10s, open 5s..2m, 3 probes "
+                            "within 30s, ramp 10s; retries 10%\n"
                             "budget all: window; spend 0.075/day UTC\n"
                             "budget p:acme: window; spend 25/31d\n"
                             "tenant acme: weight 2; in pool p; budget p:acme\n"
                             "tenant acme: weight 2\n");
+  weir_conf_free(conf);
+}
+
+static void reads_the_breaker_and_the_share_of_new_attempts(void **state)
+{
+  (void)state;
+  struct weir_conf *conf = parse(
+      BAD_POOL(", retries: 2.5%, breaker: {failures: 40%, min_calls: 7, window: 20s, open: 1s, "
+               "open_max: 1m, probes: 2, probe_timeout: 9s, ramp: 3s}"));
+  const struct weir_breaker_config *breaker = &conf->pools[0].breaker;
+  assert_true(breaker->is_on);
+  assert_int_equal(breaker->failures_pm, 400);
+  assert_int_equal(breaker->calls_min, 7);
+  assert_int_equal(breaker->window_us, 20 * WEIR_US_PER_S);
+  assert_int_equal(breaker->open_us, WEIR_US_PER_S);
+  assert_int_equal(breaker->open_max_us, WEIR_US_PER_MIN);
+  assert_int_equal(breaker->probes, 2);
+  assert_int_equal(breaker->probe_timeout_us, 9 * WEIR_US_PER_S);
+  assert_int_equal(breaker->ramp_us, 3 * WEIR_US_PER_S);
+  assert_int_equal(conf->pools[0].retries_pm, 25);
+  weir_conf_free(conf);
+  conf = parse(BAD_POOL(", breaker: {enabled: false}"));
+  assert_false(conf->pools[0].breaker.is_on);
+  assert_int_equal(conf->pools[0].retries_pm, 100);
   weir_conf_free(conf);
 }
 
@@ -327,6 +354,16 @@ static const struct bad_file bad_values[] = {
                                         "write a percentage such as 10% or 12.5%\n"},
     {BAD_POOL(", charge: actaul"),
      "f:3:63: charge: unknown word 'actaul'; did you mean 'actual'?\n"},
+    {BAD_POOL(", breaker: off"), "f:3:64: pools[].breaker must be a map; write keys and values, "
+                                 "'key: value'\n"},
+    {BAD_POOL(", breaker: {failures: 0%}"), "f:3:75: failures: 0% " RANGE "1%..100%\n"},
+    {BAD_POOL(", breaker: {probes: 17}"), "f:3:73: probes: 17 " RANGE "1..16\n"},
+    {BAD_POOL(", breaker: {probs: 1}"), "f:3:65: unknown key 'probs'; did you mean 'probes'?\n"},
+    {BAD_POOL(", breaker: {open: 5s, open_max: 4s}"),
+     "f:3:85: breaker: open_max (4000ms) is below open (5000ms); raise it\n"},
+    {BAD_POOL(", breaker: {open: 3m}"),
+     "f:3:71: breaker: open_max (120000ms) is below open (180000ms); raise it\n"},
+    {BAD_POOL(", retries: 101%"), "f:3:64: retries: 101% " RANGE "0%..100%\n"},
     {BAD_POOL(", price: 3"), "f:3:62: pools[].price must be a map; write keys and values, 'key: "
                              "value'\n"},
     {BAD_POOL(", price: {input: 1}"), "f:3:62: 'output' is missing; add it: of output tokens\n"},
@@ -560,6 +597,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(gives_each_kind_its_method),
       cmocka_unit_test(takes_the_rules_that_a_pool_states),
+      cmocka_unit_test(reads_the_breaker_and_the_share_of_new_attempts),
       cmocka_unit_test(charges_as_the_pool_says),
       cmocka_unit_test(counts_days_as_the_provider_does),
       cmocka_unit_test(keeps_each_time_zone_in_use_once),

@@ -57,7 +57,7 @@ static void judge(const struct weir_sim_report *r)
 /* What the seeds of one profile came to. */
 struct tally {
   unsigned seeds, metered, days, backlogs;
-  uint64_t used_pm;
+  uint64_t used_pm, openings, retries;
 };
 
 static void count(struct tally *tally, const struct weir_sim_report *r)
@@ -65,6 +65,8 @@ static void count(struct tally *tally, const struct weir_sim_report *r)
   tally->seeds++;
   tally->metered += r->is_metered;
   tally->days += r->is_day_judged;
+  tally->openings += r->openings;
+  tally->retries += r->retries;
   if (r->has_backlog) {
     tally->backlogs++;
     tally->used_pm += r->used_pm;
@@ -77,10 +79,11 @@ static void print(const struct tally *tallies)
     const struct tally *t = &tallies[i];
 
     print_message("sim: %-9s %u seeds, %u judged by meters, %u by the day; mean use of the last "
-                  "windows %.1f %% in %u with a backlog%s\n",
+                  "windows %.1f %% in %u with a backlog%s; %llu openings, %llu new attempts\n",
                   weir_profile_name((enum weir_profile)i), t->seeds, t->metered, t->days,
                   t->backlogs ? (double)t->used_pm / 10 / t->backlogs : 0.0, t->backlogs,
-                  i == WEIR_PROFILE_WINDOW ? ", judged" : "");
+                  i == WEIR_PROFILE_WINDOW ? ", judged" : "", (unsigned long long)t->openings,
+                  (unsigned long long)t->retries);
   }
 }
 

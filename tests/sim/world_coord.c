@@ -24,6 +24,43 @@ void *coord_storage_new(void)
   return calloc(1, weir_coord_size(&bounds));
 }
 
+/* ---- breakers ---- */
+
+static bool *open_of(struct world *w, const char *pool)
+{
+  return &w->is_open[pool[0] == 'p' ? (uint32_t)(pool[1] - '0') : POOL_NAMES];
+}
+
+/* No step grants anything of a pool that was open before it and is open still. New attempts are as
+ * many as first ones earn, but for what each pool begins with and what comes by itself. */
+static void breakers_judge(struct world *w)
+{
+  const uint64_t grants = weir_coord_counter(w->coord, WEIR_COUNTER_GRANTS);
+  const uint64_t retries = weir_coord_counter(w->coord, WEIR_COUNTER_RETRIES);
+  const uint64_t by_itself = 10000 + (w->now - w->coord_began) / (10 * MS);
+  bool was_open[POOL_NAMES + 1];
+  struct weir_msg_state said;
+
+  memcpy(was_open, w->is_open, sizeof(was_open));
+  while (weir_coord_change(w->coord, w->now, &w->changes_heard, &said)) {
+    *open_of(w, said.pool) = said.breaker == WEIR_BREAKER_OPEN;
+    world_trace(w, "the breaker of %s is %s", said.pool, weir_breaker_name(said.breaker));
+  }
+  for (uint32_t i = 0; grants > w->grants_counted && i < w->coord_update.count; i++) {
+    const struct weir_msg *msg = &w->coord_update.sends[i].msg;
+    const bool *is_open = msg->type == WEIR_MSG_GRANT ? open_of(w, msg->grant.pool) : NULL;
+
+    if (is_open && *is_open && was_open[is_open - w->is_open])
+      world_violation(w, "a grant of %s, whose breaker is open", msg->grant.pool);
+  }
+  w->grants_counted = grants;
+  if (retries * 1000 > (POOL_NAMES + 1) * by_itself + (grants - retries) * RETRIES_MAX_PM)
+    world_violation(w, "%llu new attempts beside %llu first ones", (unsigned long long)retries,
+                    (unsigned long long)(grants - retries));
+  w->report->openings = weir_coord_counter(w->coord, WEIR_COUNTER_OPENINGS);
+  w->report->retries = retries;
+}
+
 void coord_step(struct world *w, const struct weir_coord_event *event)
 {
   if (weir_coord_step(w->coord, event, &w->coord_update) != WEIR_OK)
@@ -32,6 +69,7 @@ void coord_step(struct world *w, const struct weir_coord_event *event)
     weir_coord_check(w->coord);
   if (weir_coord_grant_max(w->coord) > w->granted_max)
     w->granted_max = weir_coord_grant_max(w->coord);
+  breakers_judge(w);
   for (uint32_t i = 0; i < w->coord_update.count; i++)
     shim_send(w, w->coord_update.sends[i].route, &w->coord_update.sends[i].msg);
 }
@@ -46,6 +84,9 @@ void coord_start(struct world *w)
   if (weir_coord_init(w->coord_storage, &bounds, &w->config, &start, w->now, &w->coord) != WEIR_OK)
     abort();
   w->is_coord_up = true;
+  w->changes_heard = w->grants_counted = 0;
+  memset(w->is_open, 0, sizeof(w->is_open));
+  w->coord_began = w->now;
   world_trace(w, "coordinator starts, epoch %llu", (unsigned long long)w->epoch);
   coord_clock(w);
 }
@@ -139,8 +180,26 @@ static void more_limits_draw(struct world *w)
   }
 }
 
+/* A breaker in three of four worlds, quick enough for its whole life to be seen in one. */
+static void breaker_draw(struct world *w)
+{
+  struct weir_breaker_config *breaker = &w->pool.breaker;
+
+  breaker->is_on = world_draw(w, 4) > 0;
+  breaker->failures_pm = 200 + (uint32_t)world_draw(w, 700);
+  breaker->calls_min = 2 + (uint32_t)world_draw(w, 30);
+  breaker->probes = 1 + (uint32_t)world_draw(w, 4);
+  breaker->window_us = 2 * SECOND + world_draw(w, 20 * SECOND);
+  breaker->open_us = SECOND + world_draw(w, 4 * SECOND);
+  breaker->open_max_us = breaker->open_us + world_draw(w, 20 * SECOND);
+  breaker->probe_timeout_us = 4 * SECOND + world_draw(w, 10 * SECOND);
+  breaker->ramp_us = SECOND + world_draw(w, 10 * SECOND);
+  w->pool.retries_pm = (uint32_t)world_draw(w, RETRIES_MAX_PM + 1);
+}
+
 void coord_rules_draw(struct world *w)
 {
+  breaker_draw(w);
   w->pool.rules.profile =
       (enum weir_profile)(WEIR_PROFILE_WINDOW + world_draw(w, WEIR_PROFILE_UNIVERSAL));
   w->pool.rules.is_fixed = world_draw(w, 2);

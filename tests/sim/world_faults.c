@@ -114,6 +114,11 @@ static void provider_faults_draw(struct world *w)
     w->rejects_next = 1 + (uint32_t)world_draw(w, 4);
   if (world_strikes(w, WEIR_FAULT_SERVER_ERROR, 20))
     w->errors_next = 1 + (uint32_t)world_draw(w, 4);
+  if (w->now >= w->outage_until && world_strikes(w, WEIR_FAULT_OUTAGE, 60)) {
+    w->outage_until = w->now + 3 * SECOND + world_draw(w, MINUTE);
+    w->outage_kind = (uint32_t)world_draw(w, 3);
+    world_trace(w, "the provider is down, in way %u", w->outage_kind);
+  }
   if (world_strikes(w, WEIR_FAULT_SPIKE, 30))
     w->spike_until = w->now + world_draw(w, 10 * SECOND);
 }

@@ -200,6 +200,25 @@ static void reject(struct world *w, struct weir_msg_settle *said)
   }
 }
 
+/* Refuses at once, or breaks off, or is not heard of until the caller gives up: not where calls in
+ * flight are limited, because a coordinator that starts anew does not know of such long ones. */
+static weir_duration fail(struct world *w, struct weir_msg_settle *said)
+{
+  if (w->outage_kind == 0) {
+    said->http = 503;
+    said->outcome = WEIR_OUTCOME_OVERLOADED;
+    if (world_draw(w, 8) == 0)
+      said->retry_after_us = 1 + world_draw(w, 20 * SECOND);
+    return 20 * MS + world_draw(w, 200 * MS);
+  }
+  if (w->outage_kind == 1 || w->flight_max > 0) {
+    said->outcome = WEIR_OUTCOME_NETWORK;
+    return world_draw(w, SECOND);
+  }
+  said->outcome = WEIR_OUTCOME_DEADLINE;
+  return 10 * SECOND + world_draw(w, 20 * SECOND);
+}
+
 static void answer(struct world *w, const struct happening *it)
 {
   struct happening answer = {.type = HAPPENING_ANSWER, .shim = it->shim, .life = it->life};
@@ -207,10 +226,13 @@ static void answer(struct world *w, const struct happening *it)
   weir_duration took = 200 * MS + world_draw(w, 3 * SECOND);
 
   answer.cookie = it->cookie;
-  if (w->rejects_next > 0) {
+  /* Each may freeze the pool for minutes: what is left of them when calm begins is forgotten. */
+  if (w->rejects_next > 0 && w->now < w->calm_at) {
     w->rejects_next--;
     took = 20 * MS + world_draw(w, 200 * MS);
     reject(w, said);
+  } else if (w->now < w->outage_until) {
+    took = fail(w, said);
   } else if (w->errors_next > 0) {
     w->errors_next--;
     said->outcome = WEIR_OUTCOME_SERVER_ERROR;

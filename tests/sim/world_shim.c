@@ -66,11 +66,18 @@ static struct call *call_of(struct shim *s, uint64_t cookie)
   return NULL;
 }
 
-static void wish(struct world *w, uint32_t shim, weir_duration in)
+/* A call after |in|: a new one, or attempt number |attempts| + 1 of one that failed. */
+static void wish_again(struct world *w, uint32_t shim, weir_duration in, uint32_t attempts)
 {
   struct happening it = {.type = HAPPENING_CALL, .shim = shim, .life = w->shims[shim].life};
 
+  it.call = attempts;
   world_expect(w, w->now + in, &it);
+}
+
+static void wish(struct world *w, uint32_t shim, weir_duration in)
+{
+  wish_again(w, shim, in, 0);
 }
 
 /* Tells |said| of |call|, which ends with it if it is final. */
@@ -151,7 +158,7 @@ void shim_feed(struct world *w, uint32_t shim, struct weir_client_event *event)
     on_result(w, shim, &update.results[i]);
 }
 
-static void ask(struct world *w, uint32_t shim)
+static void ask(struct world *w, uint32_t shim, uint32_t attempts)
 {
   struct shim *s = &w->shims[shim];
   struct weir_client_ask ask = {0};
@@ -164,7 +171,7 @@ static void ask(struct world *w, uint32_t shim)
   }
   if (!call)
     return;
-  *call = (struct call){.is_used = true, .cookie = ++s->cookie_next};
+  *call = (struct call){.is_used = true, .cookie = ++s->cookie_next, .attempts = attempts};
   call->reserved = 50 + world_draw(w, world_draw(w, 20) ? 1000 : RESERVE_MAX - 50);
   if (w->now < w->spike_until)
     call->reserved = RESERVE_MAX - world_draw(w, RESERVE_MAX / 8);
@@ -175,6 +182,7 @@ static void ask(struct world *w, uint32_t shim)
   strcpy(ask.msg.model, "p/m");
   ask.msg.class = shim % 3 == 2 ? WEIR_CLASS_BATCH : WEIR_CLASS_ONLINE;
   ask.msg.requests = 1;
+  ask.msg.attempts = attempts;
   ask.msg.input_tokens = call->reserved;
   ask.wait_us = WAIT_MAX_US;
   event.cookie = call->cookie;
@@ -251,6 +259,8 @@ static void on_answer(struct world *w, const struct happening *it)
 {
   struct call *call = call_of(&w->shims[it->shim], it->cookie);
   struct weir_msg_settle said = it->msg.settle;
+  const bool is_tried_again = said.outcome != WEIR_OUTCOME_OK && world_draw(w, 2) == 0;
+  const uint32_t attempts = call ? call->attempts + 1 : 0;
 
   assert(call);
   said.is_sent = said.is_final = true;
@@ -263,7 +273,10 @@ static void on_answer(struct world *w, const struct happening *it)
     settle(w, it->shim, call, &known);
   }
   settle(w, it->shim, call, &said);
-  wish(w, it->shim, world_draw(w, 20 * MS));
+  if (is_tried_again)
+    wish_again(w, it->shim, world_draw(w, 2 * SECOND), attempts);
+  else
+    wish(w, it->shim, world_draw(w, 20 * MS));
 }
 
 void shim_happening(struct world *w, const struct happening *it)
@@ -284,7 +297,7 @@ void shim_happening(struct world *w, const struct happening *it)
   } else if (it->type == HAPPENING_ANSWER) {
     on_answer(w, it);
   } else if (it->type == HAPPENING_CALL) {
-    ask(w, it->shim);
+    ask(w, it->shim, it->call);
   } else if (it->type == HAPPENING_LINK_UP && !s->is_up && w->is_coord_up) {
     shim_link(w, it->shim, true);
   } else if (it->type == HAPPENING_RESUME) {

@@ -30,6 +30,7 @@
 #define METERS_MAX     4
 #define JUDGED_WINDOWS 2 /* of the end, in which the use of the quota is judged */
 #define POOL_NAMES     6 /* that reloads give to the pool in use, in turn */
+#define RETRIES_MAX_PM 200
 
 enum happening_type {
   HAPPENING_TO_COORD = 1, /* a message reaches the coordinator */
@@ -68,7 +69,7 @@ struct call {
   uint64_t cookie;
   weir_tstamp expires_at, sent_at; /* on the shim's clock */
   uint64_t reserved, actual;
-  uint32_t tenant;
+  uint32_t tenant, attempts;
   bool is_reported; /* its writing is to be told at once */
 };
 
@@ -132,6 +133,10 @@ struct world {
   struct weir_coord_config config;
   struct weir_coord_update coord_update;
   uint64_t coord_steps;
+  /* What the coordinator said of breakers: by the number in the pool's name, the other one last. */
+  uint64_t changes_heard, grants_counted;
+  bool is_open[POOL_NAMES + 1];
+  weir_tstamp coord_began;
 
   /* The provider's midnight, by the true clock; what the coordinator's clock and the provider's
    * differ from that. */
@@ -153,6 +158,8 @@ struct world {
   uint64_t flight, flight_max;              /* calls under way there; 0: no limit */
   uint64_t day_used[2], day_max;            /* before and after midnight; 0: no limit */
   uint32_t rejects_next, errors_next;       /* answers that are to be 429, or 500 */
+  weir_tstamp outage_until;
+  uint32_t outage_kind;
   weir_tstamp spike_until;
 };
 

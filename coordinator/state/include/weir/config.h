@@ -33,6 +33,8 @@
 #define WEIR_POOL_ANY       UINT32_MAX
 #define WEIR_SUB_DEFAULT_US WEIR_US_PER_S
 #define WEIR_ERROR_MAX_PM   1000
+#define WEIR_PROBES_MAX     16
+#define WEIR_RETRIES_MAX_PM 1000
 
 struct weir_limit_config {
   enum weir_dimension dimension;
@@ -55,6 +57,19 @@ struct weir_rules_config {
   uint32_t error_pm;    /* estimate error known at the start, thousandths (one sigma) */
 };
 
+/* When a pool's calls are held back because upstream fails. All durations are above 0 where it is
+ * on. */
+struct weir_breaker_config {
+  bool is_on;
+  uint32_t failures_pm; /* thousandths of the calls that fail: so many open it, */
+  uint32_t calls_min;   /* when at least so many calls ended in the window */
+  uint32_t probes;      /* 1 .. WEIR_PROBES_MAX of one half-open period */
+  weir_duration window_us;
+  weir_duration open_us, open_max_us; /* the first opening, and the longest of several in a row */
+  weir_duration probe_timeout_us;     /* from a probe's start: nothing heard by then is a failure */
+  weir_duration ramp_us;              /* from the first calls to all of the quota */
+};
+
 struct weir_pool_config {
   char name[WEIR_POOL_NAME_SIZE];
   uint32_t limits_count;
@@ -63,6 +78,8 @@ struct weir_pool_config {
   weir_duration ttl_us;    /* a lease must be used within this after its start */
   weir_duration jitter_us; /* spread of the delay between a shim's write and the provider's count */
   uint32_t batch_floor_pm; /* thousandths of the quota that batch gets even beside online work */
+  struct weir_breaker_config breaker;
+  uint32_t retries_pm; /* new attempts that each first one earns, thousandths; 0: there are none */
   uint64_t price_input, price_output; /* millionths of a currency for 10^6 tokens; for SPEND */
   uint32_t budgets_count;
   uint32_t budgets[WEIR_POOL_BUDGETS]; /* shared budgets that its calls spend, too */

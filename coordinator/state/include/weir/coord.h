@@ -8,7 +8,8 @@
  *
  * Owner: the caller owns the storage, the event and the update; the machine keeps no pointer into
  * an event. One thread. Cost of a step: O(log n) in asks, leases and tenants, plus the grants it
- * makes; a CONFIG also looks at all pools, budgets, names and tenants, not at asks or leases.
+ * makes; a CONFIG also looks at all pools, budgets, names and tenants, not at asks or leases; a
+ * breaker that opens looks at all tenants, and at what waits in its pool.
  */
 #ifndef WEIR_COORD_H
 #define WEIR_COORD_H
@@ -95,6 +96,12 @@ weir_tstamp weir_coord_grant_max(const struct weir_coord *c);
 
 /* weir_coord_counter returns a counter of the vocabulary. */
 uint64_t weir_coord_counter(const struct weir_coord *c, enum weir_counter counter);
+
+/* weir_coord_change tells, for a log, of the next breaker that has changed since the change number
+ * |*cursor| (0 at the start), and moves the cursor on: as it is at |now| in |ret_state|; false when
+ * there is none. Several changes of a pool between two looks are one. */
+bool weir_coord_change(const struct weir_coord *c, weir_tstamp now, uint64_t *cursor,
+                       struct weir_msg_state *ret_state);
 
 /* weir_coord_check asserts every invariant; O(everything), for tests and simulation. */
 void weir_coord_check(const struct weir_coord *c);

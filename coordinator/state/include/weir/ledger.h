@@ -199,6 +199,10 @@ bool weir_ledger_is_reported(const struct weir_ledger *l);
  * cost * window / amount over the limits, at least 1. The unit of class floors and fair shares. */
 weir_duration weir_ledger_pace_us(const struct weir_ledger *l, const struct weir_cost *cost);
 
+/* weir_ledger_sustained_us is the same over windows of up to WEIR_LEDGER_SMOOTH_MAX_US, 0 without
+ * any: what the quota produces while nobody thinks of the end of the day. */
+weir_duration weir_ledger_sustained_us(const struct weir_ledger *l, const struct weir_cost *cost);
+
 /* weir_ledger_step_us returns how long after the last start what waits should start with |cost|, so
  * that a sub-window fills evenly: how long its limit takes to produce the requests of |cost|. 0
  * without sub-windows. No gate: whoever starts earlier is within every limit too. */

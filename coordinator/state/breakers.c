@@ -1,0 +1,149 @@
+/* breakers.c - whether a pool's calls go through: what the machine makes of its breakers. They
+ * decide by themselves (breaker.c); here are their timers, what a change means to those who wait,
+ * and the share of new attempts. */
+#include "machine.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+void weir_breakers_begin(struct weir_pool *pool, const struct weir_pool_config *config,
+                         weir_tstamp now)
+{
+  weir_breaker_init(&pool->breaker, &config->breaker);
+  weir_retries_init(&pool->retries, now);
+  pool->noted = pool->breaker.state;
+  pool->in_changed = (struct weir_link){WEIR_NONE, WEIR_NONE};
+}
+
+void weir_breakers_end(struct weir_coord *c, struct weir_pool *pool)
+{
+  weir_pq_remove(&c->breaker_timers, &pool->breaker_timer);
+  weir_tell_forget(c, pool);
+}
+
+/* ---- changes ---- */
+
+/* Who cannot wait until |until| is told so at once: its time is over now. */
+static void hasten(struct weir_coord *c, const struct weir_pool *pool, weir_tstamp until,
+                   weir_tstamp now)
+{
+  const uint32_t index = (uint32_t)(pool - c->pools);
+
+  for (uint32_t t = 0; weir_pool_has_waiting(pool) && t < c->fair.records_count; t++) {
+    const struct weir_tenant *tenant = &c->tenants[t];
+
+    if (tenant->asks.count == 0 || weir_tenant_pool(c, t) != index)
+      continue;
+    for (uint32_t i = tenant->asks.first; i != WEIR_NONE; i = c->asks[i].in_tenant.next) {
+      if (c->asks[i].timer.at < until && c->asks[i].timer.at > now)
+        weir_timer_set(&c->ask_timers, &c->asks[i].timer, now);
+    }
+  }
+}
+
+void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
+{
+  const struct weir_breaker *b = &pool->breaker;
+  const weir_tstamp wake = weir_breaker_wake(b);
+
+  /* A ramp that only waits for its queue is looked at when that has drained. */
+  if (wake == WEIR_NEVER || (b->state == WEIR_BREAKER_RAMP && wake <= now))
+    weir_pq_remove(&c->breaker_timers, &pool->breaker_timer);
+  else if (pool->breaker_timer.pos == 0 || pool->breaker_timer.at != wake)
+    weir_timer_set(&c->breaker_timers, &pool->breaker_timer, wake);
+  if (b->changes == pool->changes_noted)
+    return;
+  if (b->state == WEIR_BREAKER_OPEN) {
+    if (pool->noted != WEIR_BREAKER_OPEN) {
+      c->counters[WEIR_COUNTER_OPENINGS]++;
+      pool->opened_number = c->lease_number;
+    }
+    hasten(c, pool, weir_breaker_starts_at(b), now);
+  }
+  pool->changes_noted = b->changes;
+  pool->noted = b->state;
+  weir_tell_change(c, pool, now);
+  if (weir_pool_has_waiting(pool))
+    weir_timer_set(&c->pool_timers, &pool->timer, now);
+}
+
+void weir_breakers_advance(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
+{
+  weir_breaker_advance(&pool->breaker, !weir_pool_has_waiting(pool), now, &c->rng);
+  weir_breakers_note(c, pool, now);
+}
+
+void weir_breakers_timeout(struct weir_coord *c, struct weir_pq_node *due, weir_tstamp now)
+{
+  uint8_t *node = (uint8_t *)due;
+
+  weir_breakers_advance(
+      c, (struct weir_pool *)(void *)(node - offsetof(struct weir_pool, breaker_timer)), now);
+}
+
+/* ---- calls ---- */
+
+void weir_breakers_take(struct weir_coord *c, struct weir_held *lease, const struct weir_plan *plan,
+                        weir_tstamp now)
+{
+  struct weir_pool *pool = &c->pools[lease->pool];
+  weir_duration pace = 0;
+
+  if (pool->breaker.state == WEIR_BREAKER_RAMP)
+    pace = weir_books_sustained_us(&plan->books, &plan->entry.cost);
+  lease->pass = weir_breaker_take(&pool->breaker, lease->entry.start, pace);
+  c->counters[WEIR_COUNTER_PROBES] += lease->pass.probe > 0;
+  if (lease->is_retry) {
+    pool->retries_count++;
+    c->counters[WEIR_COUNTER_RETRIES]++;
+  } else {
+    weir_retries_earn(&pool->retries, pool->config.retries_pm, now);
+  }
+  weir_breakers_note(c, pool, now);
+}
+
+void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
+                        const struct weir_msg_settle *settle, weir_tstamp now)
+{
+  struct weir_pool *pool = &c->pools[lease->pool];
+
+  if (!settle->is_sent && lease->is_retry)
+    weir_retries_give(&pool->retries, now);
+  else if (!settle->is_sent)
+    weir_retries_lose(&pool->retries, pool->config.retries_pm, now);
+  else if (settle->is_final && settle->outcome < WEIR_OUTCOME_MAX)
+    pool->outcomes[settle->outcome]++;
+  weir_breaker_hear(&pool->breaker, &lease->pass, settle, now, &c->rng);
+  weir_breakers_note(c, pool, now);
+}
+
+bool weir_retry_take(struct weir_pool *pool, weir_tstamp now, weir_tstamp *ret_at)
+{
+  *ret_at = WEIR_NEVER;
+  return pool->config.retries_pm > 0 && weir_retries_take(&pool->retries, now, ret_at);
+}
+
+/* ---- people ---- */
+
+void weir_breakers_state(const struct weir_pool *pool, weir_tstamp now,
+                         struct weir_msg_state *state)
+{
+  memcpy(state->pool, pool->config.name, sizeof(state->pool));
+  state->breaker = pool->breaker.state;
+  state->is_held = pool->breaker.held != WEIR_STEER_AUTO;
+  state->open_us = weir_breaker_open_us(&pool->breaker, now);
+}
+
+void weir_breakers_steer(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)
+{
+  const uint32_t index = weir_pool_named(c, msg->steer.pool);
+  struct weir_msg_state *state = &weir_turn_send(turn, turn->route, WEIR_MSG_STATE)->state;
+
+  memset(state, 0, sizeof(*state));
+  if (index == WEIR_NONE || c->pools[index].state != WEIR_POOL_OPEN)
+    return;
+  weir_breaker_steer(&c->pools[index].breaker, msg->steer.steer, turn->now);
+  weir_breakers_advance(c, &c->pools[index], turn->now);
+  weir_breakers_state(&c->pools[index], turn->now, state);
+}
