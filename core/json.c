@@ -89,6 +89,8 @@ static void text_add(struct weir_json *j, const void *bytes, size_t size)
     size = room;
     j->is_cut = true;
   }
+  if (size == 0)
+    return;
   memcpy(j->text + j->text_size, bytes, size);
   j->text_size += (uint32_t)size;
 }
@@ -304,11 +306,33 @@ static enum weir_json_status string_scan(struct weir_json *j, struct weir_json_t
   return emit(j, WEIR_JSON_STRING, j->value_begin, ret_token);
 }
 
+/* What a letter stands for behind a backslash; 0: nothing. */
+static char letter_decode(uint8_t letter)
+{
+  switch (letter) {
+  case '"':
+  case '\\':
+  case '/':
+    return (char)letter;
+  case 'b':
+    return '\b';
+  case 'f':
+    return '\f';
+  case 'n':
+    return '\n';
+  case 'r':
+    return '\r';
+  case 't':
+    return '\t';
+  default:
+    return 0;
+  }
+}
+
 static enum weir_json_status escape_scan(struct weir_json *j)
 {
-  static const char letters[] = "\"\\/bfnrt", decoded[] = "\"\\/\b\f\n\r\t";
   uint8_t c = *j->at++;
-  const char *letter = memchr(letters, c, sizeof(letters) - 1);
+  char decoded = letter_decode(c);
 
   if (c == 'u') {
     j->escape = 0;
@@ -316,29 +340,18 @@ static enum weir_json_status escape_scan(struct weir_json *j)
     j->state = STATE_ESCAPE_DIGIT;
     return GO_ON;
   }
-  if (!letter)
+  if (decoded == 0)
     return bad(j);
   surrogate_flush(j);
-  text_add(j, &decoded[letter - letters], 1);
+  text_add(j, &decoded, 1);
   j->state = STATE_STRING;
   return GO_ON;
 }
 
-static enum weir_json_status escape_digit_scan(struct weir_json *j)
+static void escape_end(struct weir_json *j)
 {
-  uint8_t c = *j->at++;
-  uint32_t code;
+  uint32_t code = j->escape;
 
-  if (c >= '0' && c <= '9')
-    j->escape = j->escape << 4 | (uint32_t)(c - '0');
-  else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-    j->escape = j->escape << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
-  else
-    return bad(j);
-  if (--j->escape_left > 0)
-    return GO_ON;
-
-  code = j->escape;
   j->state = STATE_STRING;
   if (j->surrogate != 0 && (code & HALF_MARK) == HALF_LOW) {
     code = 0x10000 + ((j->surrogate - HALF_HIGH) << 10) + (code - HALF_LOW);
@@ -349,6 +362,23 @@ static enum weir_json_status escape_digit_scan(struct weir_json *j)
     j->surrogate = code;
   else
     text_add_code_point(j, code < 0x10000 && (code & HALF_MARK) == HALF_LOW ? REPLACEMENT : code);
+}
+
+static enum weir_json_status escape_digits_scan(struct weir_json *j)
+{
+  while (j->at < j->end && j->escape_left > 0) {
+    uint8_t c = *j->at++;
+
+    if (c >= '0' && c <= '9')
+      j->escape = j->escape << 4 | (uint32_t)(c - '0');
+    else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+      j->escape = j->escape << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
+    else
+      return bad(j);
+    j->escape_left--;
+  }
+  if (j->escape_left == 0)
+    escape_end(j);
   return GO_ON;
 }
 
@@ -477,7 +507,7 @@ enum weir_json_status weir_json_next(struct weir_json *j, struct weir_json_token
       status = escape_scan(j);
       break;
     case STATE_ESCAPE_DIGIT:
-      status = escape_digit_scan(j);
+      status = escape_digits_scan(j);
       break;
     case STATE_NUMBER:
       status = number_scan(j, ret_token);

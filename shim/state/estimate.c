@@ -1,233 +1,143 @@
 #include <weir/estimate.h>
 
-#include <weir/json.h>
-#include <weir/text.h>
-
 #include <assert.h>
 #include <string.h>
 
-/* Classes of code points. Those up to LATIN cost differently by what stands before them. */
-enum class {
-  NONE,
-  LOWER,
-  UPPER,
-  DIGIT,
-  SPACE,
-  NEWLINE,
-  PUNCT,
-  LATIN,
-  ASCII_CLASSES,
-  VIETNAMESE = ASCII_CLASSES,
-  GREEK,
-  CYRILLIC,
-  ARABIC,
-  DEVANAGARI,
-  BENGALI,
-  INDIC,
-  THAI,
-  MYANMAR,
-  GEORGIAN,
-  HANGUL,
-  KANA,
-  HAN,
-  CJK_PUNCT,
-  EMOJI,
-  OTHER,
-  CLASSES
+#include "weights.h"
+
+/* ---- what bytes and code points are ---- */
+
+/* The type of an ASCII character, and what it makes of an unbroken run. Without a kind it ends the
+ * run. All other bytes are 0. */
+#define TYPE_MASK   0x0fu
+#define KIND_DIGIT  0x10u
+#define KIND_HEX    0x20u /* a-f, A-F */
+#define KIND_LETTER 0x40u
+#define KIND_DASH   0x80u
+#define KIND_MARK   0x100u /* + / = _ */
+
+static uint32_t ascii_of(uint8_t byte)
+{
+  enum {
+    l = WEIR_TYPE_LOWER | KIND_LETTER,
+    h = WEIR_TYPE_LOWER | KIND_HEX,
+    U = WEIR_TYPE_UPPER | KIND_LETTER,
+    H = WEIR_TYPE_UPPER | KIND_HEX,
+    D = WEIR_TYPE_DIGIT | KIND_DIGIT,
+    w = WEIR_TYPE_LOWLINE | KIND_MARK,
+    d = WEIR_TYPE_DASH | KIND_DASH,
+    f = WEIR_TYPE_SLASH | KIND_MARK,
+    m = WEIR_TYPE_MARK | KIND_MARK,
+    k = WEIR_TYPE_SLASH,
+    o = WEIR_TYPE_MARK,
+    s = WEIR_TYPE_SPACE,
+    n = WEIR_TYPE_NEWLINE,
+    t = WEIR_TYPE_TAB,
+    q = WEIR_TYPE_QUOTE,
+    b = WEIR_TYPE_BRACKET,
+    p = WEIR_TYPE_STOP
+  };
+  static const uint16_t table[256] = {
+      o, o, o, o, o, o, o, o, o, t, n, o, o, n, o, o, /* control characters */
+      o, o, o, o, o, o, o, o, o, o, o, o, o, o, o, o, /* control characters */
+      s, p, q, o, o, o, o, q, b, b, o, m, p, d, p, f, /*  !"#$%&'()*+,-./ */
+      D, D, D, D, D, D, D, D, D, D, p, p, b, m, b, p, /* 0123456789:;<=>? */
+      o, H, H, H, H, H, H, U, U, U, U, U, U, U, U, U, /* @ABCDEFGHIJKLMNO */
+      U, U, U, U, U, U, U, U, U, U, U, b, k, b, o, w, /* PQRSTUVWXYZ[\]^_ */
+      q, h, h, h, h, h, h, l, l, l, l, l, l, l, l, l, /* `abcdefghijklmno */
+      l, l, l, l, l, l, l, l, l, l, l, b, o, b, o, o, /* pqrstuvwxyz{|}~ */
+  };
+
+  return table[byte];
+}
+
+/* The first range that a page of 256 code points meets: from there it is a few steps. */
+static const uint8_t pages[256] = {
+    0,  2,  3,  4,  6,  7,  10, 10, 11, 12, 14, 16, 18, 20, 22, 24, 25, 27, 28, 28, 29, 29, 29, 29,
+    31, 31, 31, 31, 31, 31, 32, 33, 34, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35,
+    36, 39, 39, 39, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40,
+    40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40,
+    40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40,
+    40, 40, 40, 40, 40, 41, 41, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 42, 45, 45, 46, 47, 48, 49,
+    50, 50, 51, 51, 51, 52, 54, 54, 55, 59, 61, 63, 65, 67, 67, 68, 69, 69, 69, 69, 69, 69, 69, 69,
+    69, 69, 69, 69, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70,
+    70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70, 70,
+    71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71,
+    71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 71, 72,
 };
+#define PAGES_END 73 /* the first range behind them */
 
-/* Weights in thousandths of a token per code point: measured, see docs/PROVIDERS.md. */
-enum family { O200K, GEMMA, FAMILIES };
+static enum weir_script script_of(uint32_t code)
+{
+  size_t i = code < 0x10000 ? pages[code >> 8] : PAGES_END;
 
-static const uint16_t weights[FAMILIES][CLASSES] = {
-    [O200K] =
-        {[LOWER] = 197,      [UPPER] = 546,      [DIGIT] = 543,    [SPACE] = 0,   [NEWLINE] = 896,
-         [PUNCT] = 219,      [LATIN] = 1070,     [VIETNAMESE] = 0, [GREEK] = 397, [CYRILLIC] = 299,
-         [ARABIC] = 378,     [DEVANAGARI] = 411, [BENGALI] = 418,  [INDIC] = 444, [THAI] = 422,
-         [MYANMAR] = 581,    [GEORGIAN] = 388,   [HANGUL] = 738,   [KANA] = 655,  [HAN] = 787,
-         [CJK_PUNCT] = 1580, [EMOJI] = 1600,     [OTHER] = 994},
-    [GEMMA] =
-        {[LOWER] = 211,      [UPPER] = 464,      [DIGIT] = 1160,    [SPACE] = 54,  [NEWLINE] = 1060,
-         [PUNCT] = 144,      [LATIN] = 1040,     [VIETNAMESE] = 71, [GREEK] = 411, [CYRILLIC] = 283,
-         [ARABIC] = 377,     [DEVANAGARI] = 478, [BENGALI] = 636,   [INDIC] = 641, [THAI] = 386,
-         [MYANMAR] = 863,    [GEORGIAN] = 754,   [HANGUL] = 786,    [KANA] = 385,  [HAN] = 637,
-         [CJK_PUNCT] = 1190, [EMOJI] = 920,      [OTHER] = 885},
-};
-
-/* What the start of a run adds. */
-static const uint16_t punct_run_weights[FAMILIES] = {289, 745};
-static const uint16_t word_start_weights[FAMILIES] = {164, 0};
-/* O200K cuts digits into groups of at most three: so its weights, in place of the measured mean. */
-static const uint16_t digit_run_weights[FAMILIES] = {750, 0};
-
-/* Long unbroken runs that are no words, per byte (measured on random data). */
-enum noise { WORDS, DIGITS, HEX, UUID, BASE64, NOISES };
-
-static const uint16_t noise_weights[FAMILIES][NOISES] = {
-    [O200K] = {[DIGITS] = 340, [HEX] = 565, [UUID] = 637, [BASE64] = 680},
-    [GEMMA] = {[DIGITS] = 1000, [HEX] = 877, [UUID] = 909, [BASE64] = 685},
-};
-
-#define RUN_BYTES_MIN 16                  /* shorter runs are taken for words */
-#define CHANGE        (UINT64_C(1) << 40) /* in costs: a change between kinds of letters in a run */
-
-/* What a run may consist of. */
-#define KIND_DIGIT  1
-#define KIND_HEX    2 /* a-f, A-F */
-#define KIND_LETTER 4
-#define KIND_DASH   8
-#define KIND_MARK   16 /* + / = _ */
-
-struct ascii {
-  uint8_t class, kind; /* kind 0: ends a run */
-};
-
-#define L                                                                                          \
-  {                                                                                                \
-    LOWER, KIND_LETTER                                                                             \
-  }
-#define LX                                                                                         \
-  {                                                                                                \
-    LOWER, KIND_HEX                                                                                \
-  }
-#define U                                                                                          \
-  {                                                                                                \
-    UPPER, KIND_LETTER                                                                             \
-  }
-#define UX                                                                                         \
-  {                                                                                                \
-    UPPER, KIND_HEX                                                                                \
-  }
-#define D                                                                                          \
-  {                                                                                                \
-    DIGIT, KIND_DIGIT                                                                              \
-  }
-#define P                                                                                          \
-  {                                                                                                \
-    PUNCT, 0                                                                                       \
-  }
-#define M                                                                                          \
-  {                                                                                                \
-    PUNCT, KIND_MARK                                                                               \
-  }
-#define DA                                                                                         \
-  {                                                                                                \
-    PUNCT, KIND_DASH                                                                               \
-  }
-#define S                                                                                          \
-  {                                                                                                \
-    SPACE, 0                                                                                       \
-  }
-#define N                                                                                          \
-  {                                                                                                \
-    NEWLINE, 0                                                                                     \
-  }
-#define P8  P, P, P, P, P, P, P, P
-#define L10 L, L, L, L, L, L, L, L, L, L
-#define U10 U, U, U, U, U, U, U, U, U, U
-
-/* clang-format off */
-static const struct ascii asciis[128] = {
-    P8, P, N, N, P, P, N, P, P, P8, P8,
-    S, P, P, P, P, P, P, P, P, P, P, M, P, DA, P, M,
-    D, D, D, D, D, D, D, D, D, D, P, P, P, M, P, P,
-    P, UX, UX, UX, UX, UX, UX, U10, U10, P, P, P, P, M,
-    P, LX, LX, LX, LX, LX, LX, L10, L10, P, P, P, P, P,
-};
-/* clang-format on */
-
-#undef L
-#undef LX
-#undef U
-#undef UX
-#undef D
-#undef P
-#undef M
-#undef DA
-#undef S
-#undef N
-#undef P8
-#undef L10
-#undef U10
-
-/* Where each range of code points ends, in order. */
-static const struct {
-  uint32_t last;
-  enum class class;
-} ranges[] = {
-    {0x024f, LATIN},      {0x036f, OTHER},     {0x03ff, GREEK},     {0x052f, CYRILLIC},
-    {0x05ff, OTHER},      {0x077f, ARABIC},    {0x08ff, OTHER},     {0x097f, DEVANAGARI},
-    {0x09ff, BENGALI},    {0x0dff, INDIC},     {0x0e7f, THAI},      {0x0fff, OTHER},
-    {0x109f, MYANMAR},    {0x10ff, GEORGIAN},  {0x11ff, HANGUL},    {0x1dff, OTHER},
-    {0x1eff, VIETNAMESE}, {0x2fff, OTHER},     {0x303f, CJK_PUNCT}, {0x30ff, KANA},
-    {0x33ff, OTHER},      {0x9fff, HAN},       {0xabff, OTHER},     {0xd7af, HANGUL},
-    {0xfeff, OTHER},      {0xffef, CJK_PUNCT}, {0x1efff, OTHER},    {0x1faff, EMOJI},
-    {0x1ffff, OTHER},     {0x2ffff, HAN},
-};
-
-static enum class class_of(uint32_t code) {
-  size_t low = 0, high = sizeof(ranges) / sizeof(ranges[0]);
-
-  while (low < high){size_t middle = (low + high) / 2;
-
-                     if (code > ranges[middle].last) low = middle + 1; else high = middle;}
-return low < sizeof(ranges) / sizeof(ranges[0]) ? ranges[low].class : OTHER;
+  while (i < WEIR_RANGES && code > weir_ranges[i].last)
+    i++;
+  return i < WEIR_RANGES ? weir_ranges[i].script : WEIR_SCRIPT_OTHER;
 }
 
 /* Claude's tokenizer is not public: O200K's weights, scaled at the end. */
-static enum family family_of(enum weir_tokenizer tokenizer)
+static enum weir_family family_of(enum weir_tokenizer tokenizer)
 {
-  return tokenizer == WEIR_TOKENIZER_GEMMA ? GEMMA : O200K;
+  return tokenizer == WEIR_TOKENIZER_GEMMA ? WEIR_FAMILY_GEMMA : WEIR_FAMILY_O200K;
 }
 
-static bool is_word(uint32_t class)
+static const struct weir_weights *weights_of(const struct weir_estimator *e)
 {
-  return class == LOWER || class == UPPER || class == LATIN;
+  return &weir_weights[family_of(e->tokenizer)];
 }
 
-static bool is_alphanumeric(uint32_t class)
+static bool is_alphanumeric(uint32_t type)
 {
-  return class == LOWER || class == UPPER || class == DIGIT;
+  return type == WEIR_TYPE_LOWER || type == WEIR_TYPE_UPPER || type == WEIR_TYPE_DIGIT;
 }
 
-static uint64_t cost_of(enum family family, uint32_t previous, uint32_t class)
+/* The type that a state came from, of those that are alphanumeric. */
+static uint32_t type_before(uint32_t state)
 {
-  uint64_t cost = weights[family][class];
-
-  if (class == PUNCT && previous != PUNCT)
-    cost += punct_run_weights[family];
-  if (is_word(class) && !is_word(previous))
-    cost += word_start_weights[family];
-  if (class == DIGIT && previous != DIGIT)
-    cost += digit_run_weights[family];
-  if (is_alphanumeric(class) && is_alphanumeric(previous) && class != previous)
-    cost += CHANGE;
-  return cost;
+  return state == WEIR_STATE_DIGIT_2 || state == WEIR_STATE_DIGIT_3 ? WEIR_TYPE_DIGIT : state;
 }
+
+/* Without a branch: in noise processors could not guess it. */
+static uint32_t state_after(uint32_t state, uint32_t type)
+{
+  uint32_t place = (state == WEIR_TYPE_DIGIT) + 2u * (state == WEIR_STATE_DIGIT_2);
+
+  _Static_assert(WEIR_STATE_DIGIT_2 == WEIR_TYPE_DIGIT + 1 &&
+                     WEIR_STATE_DIGIT_3 == WEIR_TYPE_DIGIT + 2,
+                 "the digits of a group follow one another");
+  return type + (place & (0u - (type == WEIR_TYPE_DIGIT)));
+}
+
+/* ---- unbroken runs ---- */
+
+/* A run is added up in pieces, so that its cost and, above it, its changes between lower case,
+ * upper case and digits fit into one sum. */
+#define PIECE_SIZE ((ptrdiff_t)1 << 16)
+#define CHANGE     (UINT64_C(1) << 32)
+
+#define RUN_BYTES_MIN 16 /* shorter runs are taken for words */
 
 /* Words change seldom between lower case, upper case and digits; noise does at every second or
- * third byte. */
-static enum noise noise_of(const struct weir_estimator *e)
+ * third byte. WEIR_NOISES: words. */
+static enum weir_noise noise_of(const struct weir_estimator *e)
 {
-  uint32_t kinds = e->run_kinds & ~(uint32_t)(KIND_DASH | KIND_MARK);
+  uint32_t kinds = e->run_kinds & (KIND_DIGIT | KIND_HEX | KIND_LETTER);
 
-  if (e->run_bytes < RUN_BYTES_MIN)
-    return WORDS;
   if (kinds == KIND_DIGIT)
-    return e->run_kinds == KIND_DIGIT ? DIGITS : WORDS;
+    return e->run_kinds & (KIND_DASH | KIND_MARK) ? WEIR_NOISES : WEIR_NOISE_DIGITS;
   if (kinds == (KIND_DIGIT | KIND_HEX) && e->run_changes * 5 >= e->run_bytes)
-    return e->run_kinds & KIND_DASH ? UUID : HEX;
+    return e->run_kinds & KIND_DASH ? WEIR_NOISE_UUID : WEIR_NOISE_HEX;
   if (kinds & KIND_DIGIT && e->run_changes * 3 >= e->run_bytes)
-    return BASE64;
-  return WORDS;
+    return WEIR_NOISE_BASE64;
+  return WEIR_NOISES;
 }
 
 static uint64_t run_cost(const struct weir_estimator *e)
 {
-  enum noise noise = noise_of(e);
+  enum weir_noise noise = e->run_bytes < RUN_BYTES_MIN ? WEIR_NOISES : noise_of(e);
 
-  return noise == WORDS ? e->run_thousandths
-                        : e->run_bytes * noise_weights[family_of(e->tokenizer)][noise];
+  return noise == WEIR_NOISES ? e->run_thousandths : e->run_bytes * weights_of(e)->noises[noise];
 }
 
 static void run_end(struct weir_estimator *e)
@@ -237,31 +147,23 @@ static void run_end(struct weir_estimator *e)
   e->run_kinds = 0;
 }
 
-static void code_point_add(struct weir_estimator *e, uint32_t class)
-{
-  run_end(e);
-  if (class < ASCII_CLASSES)
-    e->thousandths += e->costs[e->previous][class];
-  else
-    e->thousandths += weights[family_of(e->tokenizer)][class];
-  e->previous = class < ASCII_CLASSES ? class : NONE;
-}
-
 /* Takes in bytes of a run, returns the place behind them. */
 static const uint8_t *run_add(struct weir_estimator *e, const uint8_t *at, const uint8_t *end)
 {
   const uint8_t *begin = at;
   uint64_t costs = 0;
-  uint32_t previous = e->previous, kinds = e->run_kinds;
+  uint32_t state = e->state, kinds = e->run_kinds, ascii;
 
-  for (; at < end && *at < 0x80 && asciis[*at].kind != 0; at++) {
-    uint32_t class = asciis[*at].class;
+  if (end - at > PIECE_SIZE)
+    end = at + PIECE_SIZE;
+  for (; at < end && (ascii = ascii_of(*at)) > TYPE_MASK; at++) {
+    uint32_t type = ascii & TYPE_MASK;
 
-    costs += e->costs[previous][class];
-    kinds |= asciis[*at].kind;
-    previous = class;
+    costs += e->costs[state][type];
+    kinds |= ascii;
+    state = state_after(state, type);
   }
-  e->previous = previous;
+  e->state = state;
   e->run_kinds = kinds;
   e->run_bytes += (uint64_t)(at - begin);
   e->run_thousandths += costs % CHANGE;
@@ -269,32 +171,145 @@ static const uint8_t *run_add(struct weir_estimator *e, const uint8_t *at, const
   return at;
 }
 
-/* Takes in a byte that is not ASCII. */
-static void utf8_add(struct weir_estimator *e, uint8_t byte)
+/* Makes a run of bytes that were counted as words. */
+static void run_take(struct weir_estimator *e, uint32_t state, const uint8_t *at,
+                     const uint8_t *end)
 {
-  if (byte >= 0xc0) { /* the first of 2, 3 or 4 */
+  e->state = state;
+  while (at < end)
+    at = run_add(e, at, end);
+  e->thousandths -= e->run_thousandths;
+}
+
+/* Takes in ASCII, returns the place behind it. Precondition: no run is open.
+ *
+ * All of it is counted as words first, without a branch at the end of each word: processors guess
+ * most of those wrong, and that would take longer than all the rest. Long runs are taken out again,
+ * and so is the last one, which may go on. */
+static const uint8_t *ascii_add(struct weir_estimator *e, const uint8_t *at, const uint8_t *end)
+{
+  const uint8_t *begin = at;
+  const uint32_t before = e->state;
+  uint32_t state = before, ascii;
+  uint64_t costs = 0, run = 0; /* bytes */
+
+  if (end - at > PIECE_SIZE)
+    end = at + PIECE_SIZE;
+  for (; at < end && (ascii = ascii_of(*at)) != 0; at++) {
+    uint32_t is_gap = ascii <= TYPE_MASK;
+
+    costs += e->costs[state][ascii & TYPE_MASK];
+    state = state_after(state, ascii & TYPE_MASK);
+    if (is_gap & (run >= RUN_BYTES_MIN)) {
+      run_take(e, at - run > begin ? ascii_of(at[-1 - (ptrdiff_t)run]) : before, at - run, at);
+      run_end(e);
+    }
+    run = (run + 1) & (is_gap - UINT64_C(1));
+  }
+  e->thousandths += costs % CHANGE;
+  e->state = state;
+  if (run > 0)
+    run_take(e, at - run > begin ? ascii_of(at[-1 - (ptrdiff_t)run]) : before, at - run, at);
+  if (at < end)
+    run_end(e);
+  return at;
+}
+
+/* ---- beyond ASCII ---- */
+
+static void script_add(struct weir_estimator *e, enum weir_script script, uint32_t code)
+{
+  const struct weir_weights *weights = weights_of(e);
+
+  run_end(e);
+  e->state = WEIR_STATE_ELSE;
+  if (script == WEIR_SCRIPT_LATIN)
+    e->thousandths += weights->latin[code - WEIR_LATIN_FIRST];
+  else if (script == WEIR_SCRIPT_CYRILLIC)
+    e->thousandths += weights->cyrillic[code - WEIR_CYRILLIC_FIRST];
+  else
+    e->thousandths += weights->scripts[script];
+  if (script == WEIR_SCRIPT_LATIN || script == WEIR_SCRIPT_LATIN_MORE ||
+      script == WEIR_SCRIPT_VIETNAMESE)
+    e->state = WEIR_STATE_LETTER;
+}
+
+static void code_add(struct weir_estimator *e, uint32_t code)
+{
+  script_add(e, script_of(code), code);
+}
+
+/* What is no UTF-8. */
+static void invalid_add(struct weir_estimator *e)
+{
+  e->left = 0;
+  script_add(e, WEIR_SCRIPT_OTHER, 0);
+}
+
+static uint32_t bytes_after(uint8_t lead)
+{
+  return lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+}
+
+static void byte_add(struct weir_estimator *e, uint8_t byte)
+{
+  if (byte >= 0xc0) {
     if (e->left > 0)
-      code_point_add(e, OTHER);
-    e->left = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+      invalid_add(e);
+    e->left = bytes_after(byte);
     e->code = byte & (0x3fu >> e->left);
   } else if (e->left == 0) {
-    code_point_add(e, OTHER);
+    invalid_add(e);
   } else {
     e->code = e->code << 6 | (byte & 0x3fu);
     if (--e->left == 0)
-      code_point_add(e, class_of(e->code));
+      code_add(e, e->code);
   }
 }
 
+static bool is_continued(uint8_t byte)
+{
+  return (byte & 0xc0) == 0x80;
+}
+
+/* Takes in bytes that are not ASCII, returns the place behind them. Code points of 2 and 3 bytes
+ * that are there as a whole are most of it. */
+static const uint8_t *utf8_add(struct weir_estimator *e, const uint8_t *at, const uint8_t *end)
+{
+  while (at < end && *at >= 0x80) {
+    if (e->left == 0 && *at >= 0xe0 && *at < 0xf0 && end - at >= 3 && is_continued(at[1]) &&
+        is_continued(at[2])) {
+      code_add(e, (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu));
+      at += 3;
+    } else if (e->left == 0 && *at >= 0xc0 && *at < 0xe0 && end - at >= 2 && is_continued(at[1])) {
+      code_add(e, (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu));
+      at += 2;
+    } else {
+      byte_add(e, *at++);
+    }
+  }
+  return at;
+}
+
+/* ---- texts ---- */
+
 void weir_estimator_init(struct weir_estimator *e, enum weir_tokenizer tokenizer)
 {
-  enum family family = family_of(tokenizer);
+  const struct weir_weights *weights = &weir_weights[family_of(tokenizer)];
 
+  _Static_assert(sizeof(e->costs) == sizeof(uint64_t) * WEIR_STATES * (TYPE_MASK + 1),
+                 "a cost for each transition");
   memset(e, 0, sizeof(*e));
   e->tokenizer = tokenizer;
-  for (uint32_t previous = 0; previous < ASCII_CLASSES; previous++)
-    for (uint32_t class = 0; class < ASCII_CLASSES; class ++)
-      e->costs[previous][class] = cost_of(family, previous, class);
+  e->state = WEIR_STATE_ELSE;
+  for (uint32_t state = 0; state < WEIR_STATES; state++) {
+    for (uint32_t type = 0; type < WEIR_TYPES; type++) {
+      e->costs[state][type] = weights->transitions[state][type];
+      if (is_alphanumeric(type) && is_alphanumeric(type_before(state)) &&
+          type != type_before(state))
+        e->costs[state][type] += CHANGE;
+    }
+  }
 }
 
 void weir_estimator_feed(struct weir_estimator *e, const void *bytes, size_t size)
@@ -303,17 +318,31 @@ void weir_estimator_feed(struct weir_estimator *e, const void *bytes, size_t siz
 
   while (at < end) {
     if (*at >= 0x80) {
-      utf8_add(e, *at++);
+      at = utf8_add(e, at, end);
       continue;
     }
-    if (e->left > 0) { /* cut short */
-      e->left = 0;
-      code_point_add(e, OTHER);
-    }
-    at = run_add(e, at, end);
-    if (at < end && *at < 0x80)
-      code_point_add(e, asciis[*at++].class);
+    if (e->left > 0) /* cut short */
+      invalid_add(e);
+    if (e->run_bytes == 0)
+      at = ascii_add(e, at, end);
+    else if (ascii_of(*at) > TYPE_MASK)
+      at = run_add(e, at, end);
+    else
+      run_end(e);
   }
+}
+
+void weir_estimator_part(struct weir_estimator *e)
+{
+  if (e->left > 0)
+    invalid_add(e);
+  run_end(e);
+  e->state = WEIR_STATE_ELSE;
+}
+
+void weir_estimator_add(struct weir_estimator *e, uint64_t thousandths)
+{
+  e->others += thousandths;
 }
 
 /* How far texts stray from the weights, in thousandths, and what a tokenizer without weights of its
@@ -321,32 +350,27 @@ void weir_estimator_feed(struct weir_estimator *e, const void *bytes, size_t siz
 static const struct {
   uint32_t scale, low, high;
 } bands[WEIR_TOKENIZER_MAX] = {
-    [WEIR_TOKENIZER_O200K] = {1000, 750, 1330},
-    [WEIR_TOKENIZER_GEMMA] = {1000, 800, 1250},
+    [WEIR_TOKENIZER_O200K] = {1000, 840, 1220},
+    [WEIR_TOKENIZER_GEMMA] = {1000, 850, 1260},
     [WEIR_TOKENIZER_CLAUDE] = {1300, 700, 1400},
 };
 
-static struct weir_estimate estimate_of(enum weir_tokenizer tokenizer, uint64_t thousandths)
+struct weir_estimate weir_estimator_result(const struct weir_estimator *e)
 {
-  uint64_t tokens = (thousandths + 999) / 1000;
+  uint64_t pending = e->left > 0 ? weights_of(e)->scripts[WEIR_SCRIPT_OTHER] : 0;
+  uint64_t text = e->thousandths + run_cost(e) + pending, tokens;
   struct weir_estimate estimate;
 
-  assert(tokenizer > 0 && tokenizer < WEIR_TOKENIZER_MAX);
-  tokens = (tokens * bands[tokenizer].scale + 999) / 1000;
+  assert(e->tokenizer > 0 && e->tokenizer < WEIR_TOKENIZER_MAX);
+  text = (text * bands[e->tokenizer].scale + 999) / 1000;
+  tokens = (text + e->others + 999) / 1000;
   estimate.tokens = tokens;
-  estimate.low = tokens * bands[tokenizer].low / 1000;
-  estimate.high = (tokens * bands[tokenizer].high + 999) / 1000;
+  estimate.low = tokens * bands[e->tokenizer].low / 1000;
+  estimate.high = (tokens * bands[e->tokenizer].high + 999) / 1000;
   /* In a text of a few tokens each one is a large share. */
   estimate.low -= estimate.low > 2 ? 2 : estimate.low;
   estimate.high += tokens > 0 ? 2 : 0;
   return estimate;
-}
-
-struct weir_estimate weir_estimator_result(const struct weir_estimator *e)
-{
-  uint64_t pending = e->left > 0 ? weights[family_of(e->tokenizer)][OTHER] : 0;
-
-  return estimate_of(e->tokenizer, e->thousandths + run_cost(e) + pending);
 }
 
 struct weir_estimate weir_estimate_text(enum weir_tokenizer tokenizer, const void *text,
@@ -356,82 +380,5 @@ struct weir_estimate weir_estimate_text(enum weir_tokenizer tokenizer, const voi
 
   weir_estimator_init(&e, tokenizer);
   weir_estimator_feed(&e, text, size);
-  return weir_estimator_result(&e);
-}
-
-/* What stands around the texts of a request, in thousandths of a token. */
-#define REQUEST_COST UINT64_C(3000)
-#define MESSAGE_COST UINT64_C(3000)
-#define SCHEMA_COST  UINT64_C(2000) /* a key of a tool's schema, with its punctuation */
-
-/* An image of about one megapixel: its size is not in the request. */
-static const uint32_t image_costs[WEIR_TOKENIZER_MAX] = {
-    [WEIR_TOKENIZER_O200K] = 765000,
-    [WEIR_TOKENIZER_GEMMA] = 1032000,
-    [WEIR_TOKENIZER_CLAUDE] = 1334000,
-};
-
-static bool is_one_of(const char *text, const char *const *words, size_t count)
-{
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(text, words[i]) == 0)
-      return true;
-  return false;
-}
-
-static void string_add(struct weir_estimator *e, const uint8_t *at, const uint8_t *end)
-{
-  uint8_t text[1024];
-  size_t size;
-
-  while ((size = weir_text_unescape(&at, end, text, sizeof(text))) > 0)
-    weir_estimator_feed(e, text, size);
-  if (e->left > 0)
-    code_point_add(e, OTHER);
-  e->left = 0;
-  run_end(e);
-  e->previous = NONE;
-}
-
-static void body_token_add(struct weir_estimator *e, const uint8_t *body,
-                           const struct weir_json_token *token)
-{
-  static const char *const messages[] = {"messages[]", "contents[]", "input[]"};
-  static const char *const labels[] = {"model",    "role",      "type",       "id",  "call_id",
-                                       "mimeType", "mime_type", "media_type", "user"};
-  static const char *const inlines[] = {"data",     "url",       "image_url", "fileUri",
-                                        "file_uri", "file_data", "file_id"};
-  const char *dot = strrchr(token->path, '.'), *key = dot ? dot + 1 : token->path;
-  bool is_schema = strncmp(token->path, "tools", 5) == 0;
-
-  if (is_schema && token->type != WEIR_JSON_OBJECT_END && token->type != WEIR_JSON_ARRAY_END)
-    e->thousandths += SCHEMA_COST;
-  if (token->type == WEIR_JSON_OBJECT &&
-      is_one_of(token->path, messages, sizeof(messages) / sizeof(messages[0])))
-    e->thousandths += MESSAGE_COST;
-  if (token->type != WEIR_JSON_STRING)
-    return;
-  if (!is_schema && is_one_of(key, inlines, sizeof(inlines) / sizeof(inlines[0])))
-    e->thousandths += image_costs[e->tokenizer];
-  else if (is_schema || !is_one_of(key, labels, sizeof(labels) / sizeof(labels[0])))
-    string_add(e, body + token->offset_begin + 1, body + token->offset_end - 1);
-}
-
-struct weir_estimate weir_estimate_body(enum weir_provider_kind kind, const void *body, size_t size)
-{
-  enum weir_tokenizer tokenizer = weir_provider_rules_of(kind)->tokenizer;
-  enum weir_json_status status;
-  struct weir_json_token token;
-  struct weir_json json;
-  struct weir_estimator e;
-
-  weir_estimator_init(&e, tokenizer);
-  e.thousandths = REQUEST_COST;
-  weir_json_init(&json);
-  weir_json_feed(&json, body, size);
-  while ((status = weir_json_next(&json, &token)) == WEIR_JSON_TOKEN)
-    body_token_add(&e, body, &token);
-  if (status == WEIR_JSON_BAD || weir_json_end(&json, &token) != WEIR_JSON_MORE)
-    return weir_estimate_text(tokenizer, body, size);
   return weir_estimator_result(&e);
 }

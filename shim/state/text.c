@@ -293,12 +293,29 @@ static size_t utf8_put(uint32_t code, uint8_t *bytes)
   return size;
 }
 
+/* What a letter stands for behind a backslash. */
+static uint8_t letter_decode(uint8_t letter)
+{
+  switch (letter) {
+  case 'b':
+    return '\b';
+  case 'f':
+    return '\f';
+  case 'n':
+    return '\n';
+  case 'r':
+    return '\r';
+  case 't':
+    return '\t';
+  default:
+    return letter;
+  }
+}
+
 /* Decodes the escape at |at| (a backslash), writes at most 4 bytes, returns the place behind. */
 static const uint8_t *escape_decode(const uint8_t *at, const uint8_t *end, uint8_t *bytes,
                                     size_t *ret_size)
 {
-  static const char letters[] = "bfnrt", decoded[] = "\b\f\n\r\t";
-  const char *letter;
   uint32_t code;
 
   *ret_size = 1;
@@ -307,8 +324,7 @@ static const uint8_t *escape_decode(const uint8_t *at, const uint8_t *end, uint8
     return end;
   }
   if (at[1] != 'u' || end - at < 6) {
-    letter = memchr(letters, at[1], sizeof(letters) - 1);
-    bytes[0] = letter ? (uint8_t)decoded[letter - letters] : at[1];
+    bytes[0] = letter_decode(at[1]);
     return at + 2;
   }
   code = hex4(at + 2);
@@ -330,19 +346,20 @@ size_t weir_text_unescape(const uint8_t **at, const uint8_t *end, uint8_t *ret_b
 
   assert(size >= 8);
   while (*at < end && size - used >= 4) {
-    size_t left = (size_t)(end - *at), run = left < size - used ? left : size - used;
-    const uint8_t *slash = memchr(*at, '\\', run);
-
-    if (slash)
-      run = (size_t)(slash - *at);
-    memcpy(ret_bytes + used, *at, run);
-    used += run;
-    *at += run;
-    if (slash && size - used >= 4) {
+    if (**at == '\\') {
       size_t decoded;
 
       *at = escape_decode(*at, end, ret_bytes + used, &decoded);
       used += decoded;
+    } else {
+      size_t left = (size_t)(end - *at), run = left < size - used ? left : size - used;
+      const uint8_t *slash = memchr(*at, '\\', run);
+
+      if (slash)
+        run = (size_t)(slash - *at);
+      memcpy(ret_bytes + used, *at, run);
+      used += run;
+      *at += run;
     }
   }
   return used;

@@ -45,6 +45,10 @@ void bench_scale(struct bench *bench);
 /* bench_codec measures encoding and decoding of single messages. */
 void bench_codec(struct bench *bench);
 
+/* bench_estimate measures token estimates of texts and bodies, in MB/s and as a share of the speed
+ * of a bare scan. */
+void bench_estimate(struct bench *bench);
+
 /* bench_trip measures the lease round trip over ipc between processes, beside a bare libzmq echo.
  * False after a message on standard error. */
 bool bench_trip(struct bench *bench);

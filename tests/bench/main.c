@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 static const char help[] =
-    "usage: weir-bench [--quick] [--json FILE] [step] [scale] [codec] [trip]\n"
+    "usage: weir-bench [--quick] [--json FILE] [step] [scale] [codec] [estimate]\n"
+    "                  [trip]\n"
     "\n"
     "Measures, without a name everything:\n"
     "  step   one decision of the coordinator (weir_coord_step): acquire and settle, with 1 and\n"
@@ -17,6 +18,7 @@ static const char help[] =
     "  scale  how the cost of a grant and its settlement grows with pools and waiters, and the\n"
     "         memory of each\n"
     "  codec  encoding and decoding of single messages\n"
+    "  estimate  token estimates of texts and bodies, beside a bare scan of the same bytes\n"
     "  trip   round trips of a lease (ASK and the SETTLE before it in one frame, GRANT back) to\n"
     "         weir-coordinator over ipc, beside a bare libzmq echo with frames of the same size\n"
     "\n"
@@ -92,11 +94,21 @@ static bool wants(int argc, char **argv, const char *name)
   return optind == argc;
 }
 
+static bool is_name(const char *text)
+{
+  static const char *const names[] = {"step", "scale", "codec", "estimate", "trip"};
+
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    if (strcmp(text, names[i]) == 0)
+      return true;
+  }
+  return false;
+}
+
 static bool names_check(int argc, char **argv)
 {
   for (int i = optind; i < argc; i++) {
-    if (strcmp(argv[i], "step") != 0 && strcmp(argv[i], "scale") != 0 &&
-        strcmp(argv[i], "codec") != 0 && strcmp(argv[i], "trip") != 0) {
+    if (!is_name(argv[i])) {
       fprintf(stderr, "weir-bench: there is no '%s' to measure; see --help\n", argv[i]);
       return false;
     }
@@ -112,6 +124,8 @@ static bool measure(struct bench *bench, int argc, char **argv)
     bench_scale(bench);
   if (wants(argc, argv, "codec"))
     bench_codec(bench);
+  if (wants(argc, argv, "estimate"))
+    bench_estimate(bench);
   return !wants(argc, argv, "trip") || bench_trip(bench);
 }
 

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct weir_request_facts facts;
   struct weir_verdict verdict;
   struct weir_estimate estimate;
+  struct weir_estimator estimator;
   size_t piece;
 
   if (size < 1)
@@ -39,6 +40,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
   if (weir_request_scan(data, size, &facts) == WEIR_OK && facts.has_model)
     assert(facts.model_begin < facts.model_end && facts.model_end <= size);
+  weir_estimator_init(&estimator, WEIR_TOKENIZER_GEMMA);
+  for (size_t at = 0; at < size; at += piece)
+    weir_estimator_feed(&estimator, data + at, piece < size - at ? piece : size - at);
+  assert(weir_estimator_result(&estimator).tokens ==
+         weir_estimate_text(WEIR_TOKENIZER_GEMMA, data, size).tokens);
   estimate = weir_estimate_body(WEIR_PROVIDER_GEMINI, data, size);
   assert(estimate.low <= estimate.tokens && estimate.tokens <= estimate.high);
   return 0;

@@ -3,6 +3,12 @@ weir_test(unit.text LABEL unit SOURCES unit/test_text.c USES weir_rules)
 weir_test(unit.stream LABEL unit SOURCES unit/test_stream.c USES weir_rules)
 weir_test(unit.usage LABEL unit SOURCES unit/test_usage.c USES weir_rules)
 weir_test(unit.estimate LABEL unit SOURCES unit/test_estimate.c USES weir_rules)
+weir_test(unit.estimate_naive LABEL unit
+  SOURCES unit/test_estimate_naive.c unit/naive_estimate.c USES weir_rules)
+target_include_directories(test_unit_estimate_naive PRIVATE ${PROJECT_SOURCE_DIR}/shim/state)
+target_compile_definitions(test_unit_estimate_naive PRIVATE
+  WEIR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+weir_test(unit.media LABEL unit SOURCES unit/test_media.c USES weir_rules)
 weir_test(unit.request LABEL unit SOURCES unit/test_request.c USES weir_rules)
 weir_test(unit.retry LABEL unit SOURCES unit/test_retry.c USES weir_rules)
 weir_test(unit.provider LABEL unit SOURCES unit/test_provider.c USES weir_rules)

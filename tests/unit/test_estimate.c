@@ -219,7 +219,63 @@ static void long_texts_count_to_their_end(void **state)
   free(body);
 }
 
-static void inlined_images_cost_a_fixed_amount(void **state)
+/* The beginning of an image of 1,920 by 1,080 pixels, two seconds of silence at 8 bytes a second,
+ * and something else. */
+#define PNG   "iVBORw0KGgoAAAANSUhEUgAAB4AAAAQ4CAYA"
+#define WAV   "UklGRjQAAABXQVZFZm10IBAAAAABAAEACAAAAAgAAAABAAgAZGF0YRAAAACAgICAgICAgICAgICAgICA"
+#define OTHER "JVBERi0xLjcKJeLjz9M="
+
+static void inlined_data_costs_what_the_provider_says(void **state)
+{
+  static const struct {
+    enum weir_provider_kind kind;
+    const char *before, *after;
+    uint64_t image, other;
+  } shapes[] = {
+      {WEIR_PROVIDER_GEMINI,
+       "{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"",
+       "\"}}]}]}", 1548, 1032},
+      {WEIR_PROVIDER_GEMINI, "{\"contents\":[{\"parts\":[{\"inline_data\":{\"data\":\"", "\"}}]}]}",
+       1548, 1032},
+      {WEIR_PROVIDER_OPENAI,
+       "{\"messages\":[{\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
+       "\"data:image/png;base64,",
+       "\"}}]}]}", 1105, 765},
+      {WEIR_PROVIDER_OPENAI, "{\"input\":[{\"content\":[{\"image_url\":\"data:image/png;base64,",
+       "\"}]}]}", 1105, 765},
+      {WEIR_PROVIDER_ANTHROPIC,
+       "{\"messages\":[{\"content\":[{\"source\":{\"type\":\"base64\",\"data\":\"", "\"}}]}]}",
+       1600, 1334},
+  };
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+    static const char *const texts[] = {PNG, OTHER};
+
+    for (int k = 0; k < 2; k++) {
+      uint64_t expected = k == 0 ? shapes[i].image : shapes[i].other;
+      char body[400];
+
+      snprintf(body, sizeof(body), "%s%s%s", shapes[i].before, texts[k], shapes[i].after);
+      /* 3 tokens for the request, 3 for a message */
+      assert_int_equal(body_tokens(shapes[i].kind, body), expected + 6);
+    }
+  }
+}
+
+static void inlined_sound_costs_by_the_second(void **state)
+{
+  (void)state;
+  assert_int_equal(body_tokens(WEIR_PROVIDER_GEMINI, "{\"contents\":[{\"parts\":[{\"inlineData\":{"
+                                                     "\"data\":\"" WAV "\"}}]}]}"),
+                   6 + 64);
+  assert_int_equal(body_tokens(WEIR_PROVIDER_OPENAI,
+                               "{\"messages\":[{\"content\":[{\"input_audio\":{"
+                               "\"data\":\"" WAV "\"}}]}]}"),
+                   6 + 20);
+}
+
+static void the_size_of_unknown_data_does_not_matter(void **state)
 {
   static char body[9000], data[8001];
   uint64_t tokens[2];
@@ -234,7 +290,31 @@ static void inlined_images_cost_a_fixed_amount(void **state)
     tokens[i] = body_tokens(WEIR_PROVIDER_GEMINI, body);
   }
   assert_int_equal(tokens[1], tokens[0]);
-  assert_in_range(tokens[0], 258, 2000);
+  assert_int_equal(tokens[0], 1032 + 6);
+}
+
+/* What tools answer may have such keys too, and documents are inlined as plain text. */
+static void texts_count_as_texts_whatever_their_keys_are(void **state)
+{
+  static const char *const befores[] = {
+      "{\"contents\":[{\"parts\":[{\"functionResponse\":{\"response\":{\"data\":\"",
+      "{\"contents\":[{\"parts\":[{\"functionResponse\":{\"response\":{\"url\":\"",
+      "{\"contents\":[{\"parts\":[{\"functionResponse\":{\"response\":{\"opensource.data\":\"",
+      "{\"contents\":[{\"parts\":[{\"functionResponse\":{\"source\":{\"data\":\"",
+  };
+  const char *text = counted[0].text;
+  uint64_t plain = weir_estimate_text(WEIR_TOKENIZER_GEMMA, text, strlen(text)).tokens;
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(befores) / sizeof(befores[0]); i++) {
+    char body[600];
+
+    snprintf(body, sizeof(body), "%s%s\"}}}]}]}", befores[i], text);
+    assert_in_range(body_tokens(WEIR_PROVIDER_GEMINI, body), plain + 5, plain + 6);
+  }
+  assert_in_range(body_tokens(WEIR_PROVIDER_GEMINI, "{\"data\":\"word\"}"), 4, 6);
+  assert_in_range(body_tokens(WEIR_PROVIDER_GEMINI, "{\"opensource\":{\"data\":\"word\"}}"), 4, 6);
+  assert_int_equal(body_tokens(WEIR_PROVIDER_GEMINI, "{\"source\":{\"data\":\"word\"}}"), 1035);
 }
 
 static void tools_count_with_their_keys(void **state)
@@ -345,7 +425,10 @@ int main(void)
       cmocka_unit_test(a_body_costs_its_texts_whatever_its_shape),
       cmocka_unit_test(escapes_count_as_what_they_stand_for),
       cmocka_unit_test(long_texts_count_to_their_end),
-      cmocka_unit_test(inlined_images_cost_a_fixed_amount),
+      cmocka_unit_test(inlined_data_costs_what_the_provider_says),
+      cmocka_unit_test(inlined_sound_costs_by_the_second),
+      cmocka_unit_test(the_size_of_unknown_data_does_not_matter),
+      cmocka_unit_test(texts_count_as_texts_whatever_their_keys_are),
       cmocka_unit_test(tools_count_with_their_keys),
       cmocka_unit_test(a_body_that_is_no_json_counts_as_text),
       cmocka_unit_test(a_new_ratio_asks_for_a_margin),

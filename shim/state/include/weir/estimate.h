@@ -1,9 +1,9 @@
 /* estimate.h - how many tokens a text will have, before the provider has counted them.
  *
- * A sum of measured weights per class of code points, with own weights for long unbroken runs
- * (base64, hexadecimal, digits); integers, in thousandths of a token. docs/PROVIDERS.md has the
- * measured errors. What is left of the error is a property of the workload and steady:
- * struct weir_ratio learns it from the provider's own counts.
+ * A sum of measured weights of code points by what stands before them, with own weights for long
+ * unbroken runs (base64, hexadecimal, digits); integers, in thousandths of a token.
+ * docs/PROVIDERS.md has the measured errors. What is left of the error is a property of the
+ * workload and steady: struct weir_ratio learns it from the provider's own counts.
  */
 #ifndef WEIR_ESTIMATE_H
 #define WEIR_ESTIMATE_H
@@ -23,12 +23,13 @@ struct weir_estimate {
 struct weir_estimator {
   enum weir_tokenizer tokenizer;
   uint64_t thousandths; /* of everything before the run */
-  uint32_t previous;    /* class of the code point before */
+  uint64_t others;      /* thousandths that are not of text */
+  uint32_t state;       /* what stands before */
   uint32_t code, left;  /* a code point that is not complete yet */
   /* The unbroken run at the end. */
   uint64_t run_bytes, run_thousandths, run_changes;
   uint32_t run_kinds;
-  uint64_t costs[8][8]; /* by the class before and the class */
+  uint64_t costs[17][16]; /* by what stands before and what comes */
 };
 
 /* weir_estimator_init starts a new text. */
@@ -38,6 +39,12 @@ void weir_estimator_init(struct weir_estimator *e, enum weir_tokenizer tokenizer
  * code points of their own. */
 void weir_estimator_feed(struct weir_estimator *e, const void *bytes, size_t size);
 
+/* weir_estimator_part ends a text: what is fed next does not continue it, but counts on. */
+void weir_estimator_part(struct weir_estimator *e);
+
+/* weir_estimator_add adds |thousandths| of a token for what is no text, whatever the tokenizer. */
+void weir_estimator_add(struct weir_estimator *e, uint64_t thousandths);
+
 /* weir_estimator_result returns the estimate of the text so far; feeding may go on. */
 struct weir_estimate weir_estimator_result(const struct weir_estimator *e);
 
@@ -46,8 +53,9 @@ struct weir_estimate weir_estimate_text(enum weir_tokenizer tokenizer, const voi
                                         size_t size);
 
 /* weir_estimate_body estimates the input tokens of a request: the texts in its JSON |body|, a fixed
- * overhead per message, and a fixed cost per image. Data inlined as base64 (images, sound)
- * does not count as text. A body that is no JSON counts as plain text. */
+ * overhead per message, and images and sound that are inlined as base64 by their size (media.h);
+ * other data, and what is named by an address, has a fixed cost. A body that is no JSON counts as
+ * plain text. */
 struct weir_estimate weir_estimate_body(enum weir_provider_kind kind, const void *body,
                                         size_t size);
 
