@@ -179,10 +179,12 @@ static void checks_files_and_points_at_each_error(void **state)
   assert_int_equal(fclose(file), 0);
 
   assert_int_equal(WEIR("check", good), 0);
-  assert_holds(run.out, "ok: 3 providers, 3 pools, 9 names, 2 routes, 3 budgets, 2 tenants\n");
+  assert_holds(run.out, "ok: 3 providers, 3 pools, 10 names, 3 routes, 3 budgets, 2 tenants\n");
   assert_holds(run.out, "\npool gpt: bucket; budget project; requests 500/1m; ");
   assert_holds(run.out, "\nbudget acme: window; spend 12.5/day UTC\n");
   assert_holds(run.out, "\ntenant acme: weight 3; budget acme\n");
+  assert_holds(run.out, "\nroute thrifty: cheapest, patience 250ms; gemini/gemini-2.5-flash; "
+                        "openai/gpt-5.6-luna; online timeout 20s; batch timeout 5m\n");
   assert_int_equal(WEIR("check", good, bad), 1);
   assert_holds(run.err, "other.state:5:14: ");
   assert_holds(run.err, "rpm");
@@ -194,6 +196,8 @@ static void checks_files_and_points_at_each_error(void **state)
   assert_holds(run.out,
                "{\"name\":\"project\",\"profile\":\"window\",\"limits\":[\"spend 250/31d\"]}");
   assert_holds(run.out, "\"tenants\":2");
+  assert_holds(run.out, "{\"name\":\"fast\",\"models\":[\"gemini/gemini-2.5-flash\","
+                        "\"openai/gpt-5.6-luna\"]}");
   assert_int_equal(WEIR("check", "/nonexistent"), 1);
   assert_holds(run.err, "/nonexistent");
 }
