@@ -87,6 +87,7 @@ static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_c
     pool->places[k].budget = WEIR_NONE;
   weir_bias_init(&pool->bias);
   weir_breakers_begin(pool, config, now->at);
+  weir_callers_forget(c, (uint32_t)(pool - c->pools));
   weir_ledger_init(&pool->ledger, c->slots + (size_t)(pool - c->pools) * WEIR_LEDGER_SLOTS, &ledger,
                    now);
   /* What a reload adds may be an old quota under a new name, with calls in no book of ours. */
@@ -176,6 +177,7 @@ static void name_set(struct weir_coord *c, uint32_t index, const struct weir_coo
   memcpy(name->name, from->name, sizeof(from->name));
   memcpy(name->model, from->model, sizeof(from->model));
   name->pool = weir_pool_named(c, config->pools[from->pool].name);
+  name->route = WEIR_NONE;
   name->is_wanted = true;
 }
 
@@ -239,7 +241,9 @@ static bool fits(const struct weir_coord *c, const struct weir_coord_config *con
 
   for (uint32_t i = 0; i < c->bounds.pools_max; i++)
     kept += is_held(&c->pools[i]) && !is_wanted(config, &c->pools[i]);
-  return config->names_count <= c->bounds.names_max && config->pools_count <= c->bounds.pools_max &&
+  return config->names_count <= c->bounds.names_max &&
+         config->routes_count <= c->bounds.routes_max &&
+         config->pools_count <= c->bounds.pools_max &&
          kept <= c->bounds.pools_max - config->pools_count;
 }
 
@@ -289,6 +293,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   models_move(c, config, now->at);
   names_replace(c, config);
   names_index(c);
+  weir_routes_configure(c, config);
   weir_tenants_configure(c, config);
   c->configured_at = now->at;
   return WEIR_OK;
