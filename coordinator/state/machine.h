@@ -175,7 +175,7 @@ struct weir_pool {
   struct weir_retries retries;
   uint64_t retries_count;              /* grants for new attempts */
   uint64_t outcomes[WEIR_OUTCOME_MAX]; /* settled calls; [0] unused */
-  bool is_left;                        /* it is closed, and those who could went elsewhere */
+  bool is_left;                        /* it closed, and who could went elsewhere */
   struct weir_latency latency;         /* of good calls */
   weir_tstamp latency_at;              /* the last of them */
   struct weir_ratio ratio;             /* over all of its tenants */
@@ -459,12 +459,15 @@ enum weir_moved weir_route_move(struct weir_coord *c, struct weir_turn *turn,
                                 struct weir_waiting *ask, weir_tstamp start);
 /* weir_route_is_left tells whether a reload took the model of |ask| out of its route. */
 bool weir_route_is_left(const struct weir_coord *c, const struct weir_waiting *ask);
+/* weir_route_has_choice tells whether |ask| may go elsewhere, if there is room. */
+bool weir_route_has_choice(const struct weir_coord *c, const struct weir_waiting *ask);
 /* weir_route_look_at returns when |ask|, the head of a pool that is looked at again at |at|, is to
  * be looked at: earlier where it has other choices. */
 weir_tstamp weir_route_look_at(const struct weir_coord *c, const struct weir_turn *turn,
                                const struct weir_waiting *ask, weir_tstamp at);
 /* weir_route_evacuate has whoever can move away from |pool|, also from behind a head that cannot,
- * when it has just closed: its head starts at |start|. O(what waits there), once for each closing.
+ * when it has just closed: its head starts at |start|. Whoever has a choice, but none in time, has
+ * its deadline now. O(what waits there), once for each closing.
  */
 void weir_route_evacuate(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
                          weir_tstamp start);

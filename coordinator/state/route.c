@@ -324,6 +324,19 @@ void weir_route_pick(struct weir_coord *c, struct weir_turn *turn, uint32_t name
 
 /* ---- an ask that waits ---- */
 
+/* The choices of |route| in |pool|: for an ask that waits there, one is as good as another. */
+static uint32_t choices_in(const struct weir_coord *c, const struct weir_route *route,
+                           uint32_t pool)
+{
+  uint32_t found = 0;
+
+  for (uint32_t k = 0; k < route->config.choices_count; k++) {
+    if (c->names[route->config.choices[k]].pool == pool)
+      found |= UINT32_C(1) << k;
+  }
+  return found;
+}
+
 /* What an ask remembers of a route is about the choices that it had then. */
 static void remember(struct weir_wish *wish, const struct weir_route *route, weir_tstamp now)
 {
@@ -401,6 +414,8 @@ enum weir_moved weir_route_move(struct weir_coord *c, struct weir_turn *turn,
                          .without = ask->wish.avoid | ask->wish.left,
                          .is_retry = ask->is_retry};
   choose = choose_by(route, ask->wish.prefer, turn->now, ask->timer.at, options);
+  if (here != WEIR_NONE)
+    asker.without |= choices_in(c, route, waits->pool);
   for (; choose.count < route->config.choices_count; choose.count++)
     options[choose.count] = survey(c, turn, &asker, choose.count, &plan);
   if (here != WEIR_NONE) {
@@ -417,13 +432,29 @@ enum weir_moved weir_route_move(struct weir_coord *c, struct weir_turn *turn,
   return must ? WEIR_MOVED_AWAY : WEIR_MOVED_ON;
 }
 
+bool weir_route_has_choice(const struct weir_coord *c, const struct weir_waiting *ask)
+{
+  const struct weir_route *route = route_of(c, &ask->wish);
+
+  return route && route->config.choices_count > 1 && can_move(ask);
+}
+
 weir_tstamp weir_route_look_at(const struct weir_coord *c, const struct weir_turn *turn,
                                const struct weir_waiting *ask, weir_tstamp at)
 {
-  const struct weir_route *route = route_of(c, &ask->wish);
   const weir_tstamp soon = weir_time_add(turn->now, LOOK_US);
 
-  return route && route->config.choices_count > 1 && can_move(ask) && soon < at ? soon : at;
+  return soon < at && weir_route_has_choice(c, ask) ? soon : at;
+}
+
+/* Lets |ask|, which waits behind a head that starts at |start|, go elsewhere. While probes are out
+ * it may start at any time, however late that seems. */
+static void leave(struct weir_coord *c, struct weir_turn *turn, const struct weir_pool *pool,
+                  struct weir_waiting *ask, weir_tstamp start)
+{
+  if (weir_route_has_choice(c, ask) && weir_route_move(c, turn, ask, start) == WEIR_MOVED_NOT &&
+      ask->timer.at < start && pool->breaker.state != WEIR_BREAKER_HALF_OPEN)
+    weir_timer_set(&c->ask_timers, &ask->timer, turn->now);
 }
 
 void weir_route_evacuate(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
@@ -440,7 +471,7 @@ void weir_route_evacuate(struct weir_coord *c, struct weir_turn *turn, struct we
     for (uint32_t k = c->tenants[i].asks.first, next;
          c->tenants[i].asks.count > 0 && k != WEIR_NONE; k = next) {
       next = c->asks[k].in_tenant.next;
-      weir_route_move(c, turn, &c->asks[k], start);
+      leave(c, turn, pool, &c->asks[k], start);
     }
   }
 }

@@ -794,6 +794,204 @@ static void a_moved_ask_can_be_cancelled(void **state)
   assert_int_equal(counter(&r->f, WEIR_COUNTER_CANCELLED), 1);
 }
 
+/* ---- breakers ---- */
+
+static void steer(struct routes *r, const char *pool, enum weir_steer what)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_STEER, .steer = {.steer = what}};
+
+  strcpy(msg.steer.pool, pool);
+  fixture_send(&r->f, 77, &msg);
+}
+
+static void an_open_breaker_sends_new_asks_elsewhere(void **state)
+{
+  struct routes *r = *state;
+
+  start(r);
+  steer(r, "a", WEIR_STEER_OPEN);
+  assert_grant(ask_for(r, "fast", MINUTE), 'b', 2);
+  assert_grant(ask_with(r, "x/a", MINUTE), 'b', 2);
+}
+
+static void a_breaker_that_opens_moves_all_who_wait(void **state)
+{
+  struct routes *r = *state;
+
+  r->f.pools[1].limits[0].amount = 10;
+  start(r);
+  use_up(r, "x/a");
+  for (int i = 0; i < 6; i++)
+    assert_int_equal(ask_with(r, "x/a", 10 * MINUTE)->type, WEIR_MSG_QUEUED);
+  steer(r, "a", WEIR_STEER_OPEN);
+  run(r, 0);
+  assert_memory_equal(r->grants, "bbbbbb", 6);
+  for (uint32_t i = 1; i < 6; i++)
+    assert_true(r->seqs[i] > r->seqs[i - 1]);
+}
+
+/* b and c are used up, too: waiting for one of them is better than for a. */
+static void a_breaker_that_opens_moves_who_has_to_wait_elsewhere_as_well(void **state)
+{
+  struct routes *r = *state;
+
+  start(r);
+  use_up(r, "x/a");
+  use_up(r, "y/b");
+  use_up(r, "z/c");
+  assert_int_equal(ask_for(r, "fast", 10 * MINUTE)->type, WEIR_MSG_QUEUED);
+  steer(r, "a", WEIR_STEER_OPEN);
+  run(r, 2 * MINUTE);
+  assert_int_equal(r->grants_count, 1);
+  assert_grant(&r->last, 'b', 2);
+}
+
+static void when_all_breakers_are_open_the_denial_says_so(void **state)
+{
+  struct routes *r = *state;
+
+  start(r);
+  steer(r, "a", WEIR_STEER_OPEN);
+  steer(r, "b", WEIR_STEER_OPEN);
+  steer(r, "c", WEIR_STEER_OPEN);
+  assert_int_equal(ask_for(r, "fast", MINUTE)->type, WEIR_MSG_DENY);
+  assert_int_equal(r->last.deny.why, WEIR_DENIAL_OPEN);
+  assert_int_equal(r->last.deny.retry_in_us, WEIR_DURATION_MAX);
+  assert_int_equal(r->last.deny.amount, 0);
+}
+
+static const struct weir_breaker_config usual = {.is_on = true,
+                                                 .failures_pm = 500,
+                                                 .calls_min = 20,
+                                                 .probes = 3,
+                                                 .window_us = 10 * SECOND,
+                                                 .open_us = 5 * SECOND,
+                                                 .open_max_us = 2 * MINUTE,
+                                                 .probe_timeout_us = 30 * SECOND,
+                                                 .ramp_us = 10 * SECOND};
+
+/* A head that may wait for another day is before it, and nothing else is open. */
+static void who_has_no_choice_in_time_is_told_so_at_once(void **state)
+{
+  struct routes *r = *state;
+
+  limit_days(r);
+  start(r);
+  use_up(r, "x/a");
+  ask_for(r, "x/a", 48 * WEIR_US_PER_HOUR);
+  steer(r, "b", WEIR_STEER_OPEN);
+  steer(r, "c", WEIR_STEER_OPEN);
+  assert_int_equal(ask_for(r, "fast", 2 * MINUTE)->type, WEIR_MSG_QUEUED);
+  exhaust_day(r, 1);
+  run(r, 0);
+  assert_int_equal(r->last.type, WEIR_MSG_DENY);
+  assert_int_equal(r->last.deny.seq, r->seq);
+  assert_int_equal(counter(&r->f, WEIR_COUNTER_DENIED), 2); /* with the one of use_up */
+}
+
+static void a_half_open_first_choice_gets_its_probes_and_the_next_the_rest(void **state)
+{
+  struct routes *r = *state;
+
+  three_pools(r, 40);
+  r->f.pools[0].breaker = usual;
+  start(r);
+  for (int i = 0; i < 20; i++) {
+    ask_for(r, "x/a", 0);
+    settle(r, r->seq, true, WEIR_OUTCOME_OVERLOADED);
+  }
+  assert_grant(ask_for(r, "fast", MINUTE), 'b', 2);
+  run(r, 8 * SECOND);
+  r->grants_count = 0;
+  for (int i = 0; i < 5; i++)
+    ask_for(r, "fast", MINUTE);
+  assert_memory_equal(r->grants, "aaabb", 5);
+}
+
+/* ---- new attempts ---- */
+
+static const struct weir_msg *ask_again(struct routes *r, const char *model, const char *prefer)
+{
+  struct weir_msg msg = ask_of(r, model, 10 * MINUTE);
+
+  msg.ask.attempts = 1;
+  strcpy(msg.ask.prefer, prefer);
+  return send_ask(r, &msg);
+}
+
+/* How many tokens for new attempts |model| has left; they are gone then. */
+static uint32_t count_tokens(struct routes *r, const char *model)
+{
+  uint32_t count = 0;
+
+  while (ask_again(r, model, "")->type == WEIR_MSG_GRANT)
+    count++;
+  assert_int_equal(r->last.deny.why, WEIR_DENIAL_RETRIES);
+  return count;
+}
+
+static int set_up_retries(void **state)
+{
+  struct routes *r;
+
+  set_up_routes(state);
+  r = *state;
+  three_pools(r, 100);
+  r->f.pools[0].retries_pm = r->f.pools[1].retries_pm = 1;
+  return 0;
+}
+
+static void a_new_attempt_goes_where_there_is_a_token_for_it(void **state)
+{
+  struct routes *r = *state;
+
+  start(r);
+  assert_int_equal(count_tokens(r, "x/a"), 10);
+  assert_grant(ask_again(r, "fast", ""), 'b', 2);
+  assert_int_equal(count_tokens(r, "fast"), 9);
+  assert_int_equal(ask_again(r, "fast", "")->deny.why, WEIR_DENIAL_RETRIES);
+  assert_int_equal(ask_for(r, "fast", 0)->type, WEIR_MSG_GRANT); /* a first one needs none */
+}
+
+static void a_new_attempt_that_moves_gives_its_token_back(void **state)
+{
+  struct routes *r = *state;
+
+  r->f.pools[0].limits[0].amount = 20;
+  start(r);
+  use_up(r, "x/a");
+  assert_int_equal(ask_again(r, "fast", "x/a")->type, WEIR_MSG_QUEUED);
+  steer(r, "a", WEIR_STEER_OPEN);
+  run(r, 0);
+  assert_grant(&r->last, 'b', 2);
+  assert_int_equal(count_tokens(r, "y/b"), 9);
+  steer(r, "a", WEIR_STEER_CLOSE);
+  run(r, 2 * MINUTE); /* a fresh window, and as many tokens as there may be */
+  assert_int_equal(count_tokens(r, "x/a"), 10);
+}
+
+/* Two models of one pool: there is nothing to move for. */
+static void a_choice_in_the_same_pool_is_no_other_place_to_wait(void **state)
+{
+  struct routes *r = *state;
+
+  r->f.names[1].pool = 0;
+  r->routes[0].choices_count = 2;
+  limit_days(r);
+  start(r);
+  ask_for(r, "x/a", 0);
+  ask_for(r, "x/a", 0);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(ask_for(r, "fast", 48 * WEIR_US_PER_HOUR)->type, WEIR_MSG_QUEUED);
+  r->grants_count = 0;
+  exhaust_day(r, 1);
+  run(r, 30 * MINUTE);
+  assert_int_equal(r->grants_count, 3);
+  for (uint32_t i = 0; i < 3; i++)
+    assert_int_equal(r->seqs[i], 3 + i);
+  assert_int_equal(counter(&r->f, WEIR_COUNTER_REROUTED), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_routes, tear_down_routes)
 
 int main(void)
@@ -831,6 +1029,17 @@ int main(void)
       TEST(a_standing_ask_takes_a_choice_with_room_and_never_waits),
       TEST(a_moved_ask_keeps_its_tenant),
       TEST(a_moved_ask_can_be_cancelled),
+      TEST(a_choice_in_the_same_pool_is_no_other_place_to_wait),
+      TEST(an_open_breaker_sends_new_asks_elsewhere),
+      TEST(a_breaker_that_opens_moves_all_who_wait),
+      TEST(a_breaker_that_opens_moves_who_has_to_wait_elsewhere_as_well),
+      TEST(when_all_breakers_are_open_the_denial_says_so),
+      TEST(who_has_no_choice_in_time_is_told_so_at_once),
+      TEST(a_half_open_first_choice_gets_its_probes_and_the_next_the_rest),
+      cmocka_unit_test_setup_teardown(a_new_attempt_goes_where_there_is_a_token_for_it,
+                                      set_up_retries, tear_down_routes),
+      cmocka_unit_test_setup_teardown(a_new_attempt_that_moves_gives_its_token_back, set_up_retries,
+                                      tear_down_routes),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
