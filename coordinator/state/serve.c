@@ -214,7 +214,6 @@ static void grant(struct weir_coord *c, struct weir_turn *turn, struct weir_pool
   lease = weir_lease_take(c, turn, ask, plan);
   lease->charged = charged;
   c->tenants[tenant].ticket = 0;
-  pool->is_left = false;
   leave_lines(c, pool, turn->now);
   weir_lease_send(c, turn, lease);
 }

@@ -496,6 +496,29 @@ static void accepts_the_example_of_the_docs(void **state)
   free(text);
 }
 
+/* And the page about routes shows what is in it, and what `weir check` says of it. */
+static void accepts_the_example_of_routes(void **state)
+{
+  (void)state;
+  char *text = read_file("docs/examples/routes.yaml"), *page = read_file("docs/ROUTES.md");
+  struct weir_conf *conf = parse(text);
+  const char *routes = strstr(text, "routes:\n");
+  char shown[4096] = {0};
+  assert_int_equal(issues.count, 0);
+  assert_int_equal(conf->coord.routes_count, 4);
+  assert_non_null(routes);
+  assert_non_null(strstr(page, routes));
+  FILE *file = fmemopen(shown, sizeof shown - 1, "w");
+  assert_non_null(file);
+  weir_conf_show(conf, file);
+  fclose(file);
+  assert_non_null(strstr(shown, "route only"));
+  assert_non_null(strstr(page, strstr(shown, "route only")));
+  weir_conf_free(conf);
+  free(page);
+  free(text);
+}
+
 /* Every row of the table stands in the docs as it is: "| `path` | type | fallback | range |". */
 static void documents_every_key_as_the_table_says(void **state)
 {
@@ -545,6 +568,7 @@ int main(void)
       cmocka_unit_test(refuses_a_file_that_is_too_large),
       cmocka_unit_test(reads_aliases_that_lead_to_themselves),
       cmocka_unit_test(accepts_the_example_of_the_docs),
+      cmocka_unit_test(accepts_the_example_of_routes),
       cmocka_unit_test(documents_every_key_as_the_table_says),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

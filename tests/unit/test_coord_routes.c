@@ -694,26 +694,97 @@ static void a_replay_finds_the_ask_where_it_is_now(void **state)
   assert_int_equal(counter(&r->f, WEIR_COUNTER_REROUTED), 1);
 }
 
-/* The one behind a head that may wait for longer is looked at when its time is up. */
+static void reject(struct routes *r, uint64_t seq, weir_duration retry_after)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_SETTLE, .session = r->s, .mark = ++r->f.mark};
+
+  msg.settle.seq = seq;
+  msg.settle.is_sent = msg.settle.is_final = true;
+  msg.settle.http = 429;
+  msg.settle.outcome = WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS;
+  msg.settle.retry_after_us = retry_after;
+  fixture_send(&r->f, 9, &msg);
+  note(r);
+}
+
+/* Somebody else is a's head when a is frozen until after its deadline. b has room before that. */
 static void at_its_deadline_an_ask_takes_any_choice_that_has_room(void **state)
 {
   struct routes *r = *state;
-  struct weir_msg head;
 
+  r->routes[0].choices_count = 2;
   start(r);
   use_up(r, "x/a");
-  ask_for(r, "y/b", 0);
-  ask_for(r, "y/b", 0);
-  use_up(r, "z/c");
-  head = ask_of(r, "x/a", 10 * MINUTE);
-  send_ask(r, &head);
-  run(r, 30 * SECOND);
-  assert_int_equal(ask_for(r, "fast", 33 * SECOND)->type, WEIR_MSG_QUEUED);
-  r->grants_count = 0;
-  run(r, 32 * SECOND);
-  assert_int_equal(r->grants_count, 0);
+  run(r, 5 * SECOND);
+  use_up(r, "y/b");
+  run(r, 25 * SECOND);
+  assert_int_equal(ask_for(r, "x/a", 10 * MINUTE)->type, WEIR_MSG_QUEUED);
+  assert_int_equal(ask_for(r, "fast", 40 * SECOND)->type, WEIR_MSG_QUEUED);
   run(r, SECOND);
-  assert_int_equal(r->grants_count, 2);
+  reject(r, 1, MINUTE);
+  run(r, 38 * SECOND);
+  assert_int_equal(r->grants_count, 0);
+  run(r, 2 * SECOND);
+  assert_grant(&r->last, 'b', 2);
+}
+
+/* a is frozen, and b starts before it; but whoever asks for b goes first there. */
+static void an_ask_leaves_its_place_only_for_a_start_at_once(void **state)
+{
+  struct routes *r = *state;
+
+  r->routes[0].choices_count = 2;
+  r->f.pools[1].limits[0].amount = 1;
+  start(r);
+  use_up(r, "x/a");
+  run(r, 5 * SECOND);
+  use_up(r, "y/b");
+  assert_int_equal(ask_for(r, "fast", 5 * MINUTE)->type, WEIR_MSG_QUEUED);
+  reject(r, 1, 90 * SECOND);
+  run(r, SECOND);
+  assert_int_equal(ask_for(r, "y/b", 5 * MINUTE)->type, WEIR_MSG_QUEUED);
+  run(r, 70 * SECOND);
+  assert_grant(&r->last, 'b', 0);
+  assert_int_equal(r->grants_count, 1);
+}
+
+/* A large ask is b's head, so what is small does not start there at once, though it would fit. */
+static void a_choice_where_others_go_first_has_no_room(void **state)
+{
+  struct routes *r = *state;
+  struct weir_msg msg;
+
+  r->f.pools[1].limits[0].amount = 10;
+  start(r);
+  use_up(r, "x/a");
+  msg = ask_of(r, "y/b", 0);
+  msg.ask.input_tokens = 50000;
+  assert_grant(send_ask(r, &msg), 'b', 0);
+  msg = ask_of(r, "y/b", 5 * MINUTE);
+  msg.ask.input_tokens = 20000;
+  assert_int_equal(send_ask(r, &msg)->type, WEIR_MSG_QUEUED);
+  assert_grant(ask_for(r, "fast", 5 * MINUTE), 'c', 3);
+}
+
+/* The first bit meant a; after the reload it would mean c. */
+static void what_was_avoided_is_forgotten_with_the_choices_it_was_about(void **state)
+{
+  struct routes *r = *state;
+  struct weir_msg msg;
+
+  r->routes[0].choices_count = 2;
+  start(r);
+  use_up(r, "y/b");
+  msg = ask_of(r, "fast", 5 * MINUTE);
+  msg.ask.avoid = 1;
+  assert_int_equal(send_ask(r, &msg)->type, WEIR_MSG_QUEUED);
+  r->routes[0].choices[0] = 2;
+  reload(&r->f);
+  note(r);
+  run(r, 0);
+  assert_int_equal(r->last.type, WEIR_MSG_GRANT);
+  assert_int_equal(r->last.grant.pool[0], 'c');
+  assert_int_equal(r->last.grant.choice, 1);
 }
 
 static void a_standing_ask_takes_a_choice_with_room_and_never_waits(void **state)
@@ -770,6 +841,48 @@ static void a_moved_ask_keeps_its_tenant(void **state)
   assert_memory_equal(r->grants, "bb", 2);
 }
 
+/* The one place of the table is hog's, so acme waits without a name; at b it has a budget of its
+ * own, which nobody could charge. */
+static void an_ask_whose_tenant_is_not_remembered_stays(void **state)
+{
+  static const struct weir_coord_bounds one_tenant = {.pools_max = 4,
+                                                      .names_max = 8,
+                                                      .routes_max = 2,
+                                                      .sessions_max = 8,
+                                                      .asks_max = 64,
+                                                      .leases_max = 64,
+                                                      .budgets_max = 4,
+                                                      .tenants_max = 1};
+  struct routes *r = *state;
+  struct weir_msg msg;
+
+  r->f.budgets[0] = (struct weir_budget_config){
+      .name = "b:acme",
+      .limits_count = 1,
+      .limits = {{.dimension = WEIR_DIMENSION_REQUESTS, .window_us = MINUTE, .amount = 1}}};
+  r->f.tenants[0] =
+      (struct weir_tenant_config){.name = "acme", .pool = 1, .weight = 1, .budget = 0};
+  r->f.config.budgets_count = r->f.config.tenants_count = 1;
+  r->routes[0].choices_count = 2;
+  limit_days(r);
+  fixture_start(&r->f, &one_tenant, &first_start);
+  r->s = fixture_hello(&r->f, 9, 1, 1);
+  for (int i = 0; i < 2; i++) {
+    msg = ask_of(r, "x/a", 0);
+    strcpy(msg.ask.tenant, "hog");
+    assert_int_equal(send_ask(r, &msg)->type, WEIR_MSG_GRANT);
+  }
+  msg = ask_of(r, "fast", 5 * MINUTE);
+  strcpy(msg.ask.tenant, "acme");
+  strcpy(msg.ask.prefer, "x/a");
+  assert_int_equal(send_ask(r, &msg)->type, WEIR_MSG_QUEUED);
+  r->grants_count = 0;
+  exhaust_day(r, 1);
+  run(r, 0);
+  assert_int_equal(r->grants_count, 0);
+  assert_int_equal(r->last.deny.why, WEIR_DENIAL_DEADLINE);
+}
+
 static void a_moved_ask_can_be_cancelled(void **state)
 {
   struct routes *r = *state;
@@ -807,11 +920,16 @@ static void steer(struct routes *r, const char *pool, enum weir_steer what)
 static void an_open_breaker_sends_new_asks_elsewhere(void **state)
 {
   struct routes *r = *state;
+  struct weir_msg standing;
 
+  three_pools(r, 20);
   start(r);
   steer(r, "a", WEIR_STEER_OPEN);
   assert_grant(ask_for(r, "fast", MINUTE), 'b', 2);
   assert_grant(ask_with(r, "x/a", MINUTE), 'b', 2);
+  standing = ask_of(r, "fast", 0);
+  standing.ask.is_standing = true;
+  assert_grant(send_ask(r, &standing), 'b', 2);
 }
 
 static void a_breaker_that_opens_moves_all_who_wait(void **state)
@@ -889,6 +1007,25 @@ static void who_has_no_choice_in_time_is_told_so_at_once(void **state)
   assert_int_equal(counter(&r->f, WEIR_COUNTER_DENIED), 2); /* with the one of use_up */
 }
 
+/* a is held open, b opens again in five seconds. */
+static void a_denial_is_about_the_breaker_that_opens_first(void **state)
+{
+  struct routes *r = *state;
+
+  three_pools(r, 40);
+  r->f.pools[1].breaker = usual;
+  r->routes[0].choices_count = 2;
+  start(r);
+  steer(r, "a", WEIR_STEER_OPEN);
+  for (int i = 0; i < 20; i++) {
+    ask_for(r, "y/b", 0);
+    settle(r, r->seq, true, WEIR_OUTCOME_OVERLOADED);
+  }
+  assert_int_equal(ask_for(r, "fast", SECOND)->deny.why, WEIR_DENIAL_OPEN);
+  assert_string_equal(r->last.deny.pool, "b");
+  assert_in_range(r->last.deny.retry_in_us, 2 * SECOND, 8 * SECOND);
+}
+
 static void a_half_open_first_choice_gets_its_probes_and_the_next_the_rest(void **state)
 {
   struct routes *r = *state;
@@ -901,6 +1038,7 @@ static void a_half_open_first_choice_gets_its_probes_and_the_next_the_rest(void 
     settle(r, r->seq, true, WEIR_OUTCOME_OVERLOADED);
   }
   assert_grant(ask_for(r, "fast", MINUTE), 'b', 2);
+  assert_grant(ask_with(r, "x/a", MINUTE), 'b', 2); /* it would be open again by then */
   run(r, 8 * SECOND);
   r->grants_count = 0;
   for (int i = 0; i < 5; i++)
@@ -919,12 +1057,12 @@ static const struct weir_msg *ask_again(struct routes *r, const char *model, con
   return send_ask(r, &msg);
 }
 
-/* How many tokens for new attempts |model| has left; they are gone then. */
+/* How many tokens for new attempts |model| has left; calls that start or wait have them then. */
 static uint32_t count_tokens(struct routes *r, const char *model)
 {
   uint32_t count = 0;
 
-  while (ask_again(r, model, "")->type == WEIR_MSG_GRANT)
+  while (ask_again(r, model, "")->type != WEIR_MSG_DENY)
     count++;
   assert_int_equal(r->last.deny.why, WEIR_DENIAL_RETRIES);
   return count;
@@ -966,7 +1104,6 @@ static void a_new_attempt_that_moves_gives_its_token_back(void **state)
   assert_grant(&r->last, 'b', 2);
   assert_int_equal(count_tokens(r, "y/b"), 9);
   steer(r, "a", WEIR_STEER_CLOSE);
-  run(r, 2 * MINUTE); /* a fresh window, and as many tokens as there may be */
   assert_int_equal(count_tokens(r, "x/a"), 10);
 }
 
@@ -1026,8 +1163,12 @@ int main(void)
       TEST(a_route_that_is_gone_leaves_what_waits_where_it_is),
       TEST(a_replay_finds_the_ask_where_it_is_now),
       TEST(at_its_deadline_an_ask_takes_any_choice_that_has_room),
+      TEST(an_ask_leaves_its_place_only_for_a_start_at_once),
+      TEST(a_choice_where_others_go_first_has_no_room),
+      TEST(what_was_avoided_is_forgotten_with_the_choices_it_was_about),
       TEST(a_standing_ask_takes_a_choice_with_room_and_never_waits),
       TEST(a_moved_ask_keeps_its_tenant),
+      TEST(an_ask_whose_tenant_is_not_remembered_stays),
       TEST(a_moved_ask_can_be_cancelled),
       TEST(a_choice_in_the_same_pool_is_no_other_place_to_wait),
       TEST(an_open_breaker_sends_new_asks_elsewhere),
@@ -1035,6 +1176,7 @@ int main(void)
       TEST(a_breaker_that_opens_moves_who_has_to_wait_elsewhere_as_well),
       TEST(when_all_breakers_are_open_the_denial_says_so),
       TEST(who_has_no_choice_in_time_is_told_so_at_once),
+      TEST(a_denial_is_about_the_breaker_that_opens_first),
       TEST(a_half_open_first_choice_gets_its_probes_and_the_next_the_rest),
       cmocka_unit_test_setup_teardown(a_new_attempt_goes_where_there_is_a_token_for_it,
                                       set_up_retries, tear_down_routes),
