@@ -99,11 +99,13 @@ void weir_callers_hear(struct weir_coord *c, const struct weir_held *lease,
 const struct weir_ratio *weir_caller_ratio(const struct weir_coord *c,
                                            const struct weir_held *lease)
 {
-  const struct weir_caller *caller =
-      caller_find(c, lease->pool, c->fair.records[lease->tenant].name);
+  const struct weir_ratio *of_pool = &c->pools[lease->pool].ratio;
+  const struct weir_caller *caller;
 
-  return caller && weir_ratio_pm(&caller->ratio) > 0 ? &caller->ratio
-                                                     : &c->pools[lease->pool].ratio;
+  if (weir_ratio_pm(of_pool) == 0) /* then nothing is known of any of its tenants */
+    return of_pool;
+  caller = caller_find(c, lease->pool, c->fair.records[lease->tenant].name);
+  return caller && weir_ratio_pm(&caller->ratio) > 0 ? &caller->ratio : of_pool;
 }
 
 void weir_callers_forget(struct weir_coord *c, uint32_t pool)

@@ -84,6 +84,7 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
 {
   const struct weir_session *s = &c->sessions[lease->session];
   const weir_tstamp end = lease->entry.start + lease->ttl_us;
+  const struct weir_ratio *ratio;
   struct weir_msg_grant *grant;
 
   /* A replay of a lease whose time is over cannot be used: the shim asks anew. */
@@ -108,8 +109,9 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   grant->choice = lease->choice;
   grant->choices = lease->choices;
   grant->timeout_us = lease->timeout_us;
-  grant->ratio_pm = weir_ratio_pm(weir_caller_ratio(c, lease));
-  grant->ratio_error_pm = weir_ratio_error_pm(weir_caller_ratio(c, lease));
+  ratio = weir_caller_ratio(c, lease);
+  grant->ratio_pm = weir_ratio_pm(ratio);
+  grant->ratio_error_pm = weir_ratio_error_pm(ratio);
 }
 
 /* What came back may be what others wait for. */

@@ -196,6 +196,7 @@ struct weir_name {
   char name[WEIR_NAME_SIZE]; /* "": a free place */
   char model[WEIR_NAME_SIZE];
   uint32_t pool;
+  uint32_t meant; /* the name of |model|, if it is in the same pool, or WEIR_NONE */
   uint32_t route; /* that has this name, or WEIR_NONE */
   uint32_t born;  /* counts names: another one in the same place has another */
   bool is_wanted;
@@ -435,10 +436,10 @@ struct weir_cost weir_standing_cost(const struct weir_ledger_entry *entry);
 struct weir_pick {
   uint32_t model; /* its name's index; WEIR_NONE: denied */
   struct weir_wish wish;
-  enum weir_denial why;
-  weir_tstamp at;
+  enum weir_denial why;         /* unset unless denied, as what follows */
+  weir_tstamp at;               /* when it could start */
   const struct weir_pool *pool; /* whose, or NULL */
-  struct weir_plan plan;
+  struct weir_plan plan;        /* |by| tells whether a limit is to blame */
 };
 
 enum weir_moved {

@@ -225,6 +225,18 @@ static void names_index(struct weir_coord *c)
   }
 }
 
+/* An alias means a model of its pool. */
+static void names_resolve(struct weir_coord *c)
+{
+  for (uint32_t i = 0; i < c->bounds.names_max; i++) {
+    const uint32_t model =
+        c->names[i].is_wanted ? weir_coord_name_find(c, c->names[i].model) : WEIR_NONE;
+    const bool is_there = model != WEIR_NONE && c->names[model].pool == c->names[i].pool;
+
+    c->names[i].meant = is_there ? model : WEIR_NONE;
+  }
+}
+
 static bool is_wanted(const struct weir_coord_config *config, const struct weir_pool *pool)
 {
   for (uint32_t i = 0; i < config->pools_count; i++) {
@@ -293,6 +305,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   models_move(c, config, now->at);
   names_replace(c, config);
   names_index(c);
+  names_resolve(c);
   weir_routes_configure(c, config);
   weir_tenants_configure(c, config);
   c->configured_at = now->at;

@@ -225,7 +225,8 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   waiting->is_standing = ask->is_standing;
   waiting->is_retry = ask->attempts > 0;
   waiting->wish = *wish;
-  waiting->wish.is_nameless = strcmp(c->fair.records[tenant].name, ask->tenant) != 0;
+  waiting->wish.is_nameless =
+      wish->name != WEIR_NONE && strcmp(c->fair.records[tenant].name, ask->tenant) != 0;
   waiting->requests = (uint32_t)ask->requests;
   waiting->input_tokens = (uint32_t)ask->input_tokens;
   waiting->output_tokens = (uint32_t)ask->output_tokens;
@@ -357,35 +358,35 @@ static void pick_model(struct weir_coord *c, struct weir_turn *turn, const struc
     weir_route_pick(c, turn, name, ask, pick);
     return;
   }
-  memset(pick, 0, sizeof(*pick));
-  pick->wish.name = pick->model = WEIR_NONE;
+  pick->wish = (struct weir_wish){.name = WEIR_NONE};
+  pick->model = WEIR_NONE;
   pick->why = WEIR_DENIAL_NO_POOL;
   pick->at = WEIR_NEVER;
-  if (name == WEIR_NONE)
-    return;
-  pick->model = weir_coord_name_find(c, c->names[name].model);
-  if (pick->model != WEIR_NONE && c->names[pick->model].pool != c->names[name].pool)
-    pick->model = WEIR_NONE;
+  pick->pool = NULL;
+  pick->plan.by = NULL;
+  if (name != WEIR_NONE)
+    pick->model = c->names[name].meant;
 }
 
-/* Serves the pool that |seq| waits for, and others as it moves on. Returns the ask if it still
- * waits, or NULL. */
+/* Serves |pool|, where |seq| waits, and others as it moves on. Returns the ask if it still waits,
+ * or NULL. */
 static struct weir_waiting *serve_ask(struct weir_coord *c, struct weir_turn *turn,
-                                      const struct weir_session *s, uint64_t seq)
+                                      const struct weir_session *s, uint64_t seq,
+                                      struct weir_pool *pool)
 {
   const uint64_t key = weir_call_key((uint32_t)(s - c->sessions), seq);
-  uint32_t served = WEIR_NONE, call;
+  uint32_t call = WEIR_NONE;
 
   for (uint32_t moves = 0; moves <= WEIR_CHOICES_MAX; moves++) {
-    uint32_t pool;
+    struct weir_pool *now_at;
 
+    weir_serve_pool(c, turn, pool);
     if (!weir_table_find(&c->calls, key, &call) || call & WEIR_CALL_LEASE)
       return NULL;
-    pool = weir_tenant_pool(c, c->asks[call].tenant);
-    if (pool == served)
+    now_at = &c->pools[weir_tenant_pool(c, c->asks[call].tenant)];
+    if (now_at == pool)
       break;
-    weir_serve_pool(c, turn, &c->pools[pool]);
-    served = pool;
+    pool = now_at;
   }
   return &c->asks[call];
 }
@@ -431,7 +432,7 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
     weir_fair_drop(&c->fair, tenant);
     return;
   }
-  waiting = serve_ask(c, turn, s, ask->seq);
+  waiting = serve_ask(c, turn, s, ask->seq, pool);
   if (!waiting)
     return;
   if (ask->is_standing) {
@@ -465,13 +466,14 @@ static struct weir_waiting *serve_last(struct weir_coord *c, struct weir_turn *t
                                        struct weir_waiting *ask)
 {
   const struct weir_session *s = &c->sessions[ask->session];
+  const uint64_t seq = ask->seq;
 
   if (ask->wish.name == WEIR_NONE)
     return ask;
-  ask = serve_ask(c, turn, s, ask->seq);
+  ask = serve_ask(c, turn, s, seq, &c->pools[weir_tenant_pool(c, ask->tenant)]);
   if (!ask || weir_route_move(c, turn, ask, WEIR_NEVER) == WEIR_MOVED_NOT)
     return ask;
-  return serve_ask(c, turn, s, ask->seq);
+  return serve_ask(c, turn, s, seq, &c->pools[weir_tenant_pool(c, ask->tenant)]);
 }
 
 void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting *ask)

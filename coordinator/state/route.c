@@ -257,6 +257,8 @@ static void refuse(struct weir_coord *c, struct weir_turn *turn, const struct as
 
   pick->why = WEIR_DENIAL_NO_POOL;
   pick->at = WEIR_NEVER;
+  pick->pool = NULL;
+  pick->plan.by = NULL;
   if ((asker->without & all_of(asker->route)) == all_of(asker->route))
     return;
   if (k == WEIR_CHOOSE_NONE) {
@@ -302,7 +304,6 @@ void weir_route_pick(struct weir_coord *c, struct weir_turn *turn, uint32_t name
   struct weir_choose choose;
   uint32_t k;
 
-  memset(pick, 0, sizeof(*pick));
   pick->wish = wish_of(c, name, ask);
   choose = choose_by(route, pick->wish.prefer, turn->now,
                      weir_time_add(turn->now, ask->deadline_us), options);
