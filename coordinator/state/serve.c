@@ -136,12 +136,15 @@ static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
     pool->batch_owed_us = 0; /* nobody collects a floor while nobody waits for it */
 }
 
-/* A reload may have moved the model to another pool, whose books would miss the call. */
-static bool is_of_pool(const struct weir_coord *c, const struct weir_waiting *ask)
+/* A reload may have removed the pool, moved the model to another pool, whose books would miss the
+ * call, or taken it out of the route. */
+static bool is_gone(const struct weir_coord *c, const struct weir_pool *pool,
+                    const struct weir_waiting *ask)
 {
   const struct weir_name *name = &c->names[ask->name];
 
-  return name->born == ask->name_born && name->pool == weir_tenant_pool(c, ask->tenant);
+  return pool->state != WEIR_POOL_OPEN || name->born != ask->name_born ||
+         &c->pools[name->pool] != pool || weir_route_is_left(c, ask);
 }
 
 /* ---- lines ---- */
@@ -273,7 +276,7 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
   struct weir_plan plan;
   bool is_behind;
 
-  if (pool->state != WEIR_POOL_OPEN || !is_of_pool(c, ask) || weir_route_is_left(c, ask)) {
+  if (is_gone(c, pool, ask)) {
     move_or_deny(c, turn, ask, WEIR_DENIAL_CLOSED, WEIR_NEVER, NULL);
     return true;
   }

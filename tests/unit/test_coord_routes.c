@@ -69,7 +69,7 @@ static int set_up_routes(void **state)
   r->f.config.names = r->f.names;
   r->f.config.tenants = r->f.tenants;
   r->f.config.budgets = r->f.budgets;
-  r->f.config.session_ttl_us = 30 * 24 * WEIR_US_PER_HOUR; /* nobody pings here */
+  r->f.config.session_ttl_us = 720 * WEIR_US_PER_HOUR; /* nobody pings here */
   three_pools(r, 2);
   *state = r;
   return 0;
