@@ -374,6 +374,7 @@ static void go(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting
       weir_tenant_enter(c, pool, weir_tenant_class(c, former), c->fair.records[former].name);
 
   assert(tenant != WEIR_NONE); /* it was there when the choice was looked at */
+  ask->wish.is_nameless = strcmp(c->fair.records[tenant].name, c->fair.records[former].name) != 0;
   if (ask->is_retry)
     token_move(&c->pools[former_pool], &c->pools[pool], turn->now);
   weir_tenant_remove(c, ask, turn->now);

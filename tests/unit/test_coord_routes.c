@@ -173,6 +173,14 @@ static void settle(struct routes *r, uint64_t seq, bool is_sent, enum weir_outco
   note(r);
 }
 
+static void steer(struct routes *r, const char *pool, enum weir_steer what)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_STEER, .steer = {.steer = what}};
+
+  strcpy(msg.steer.pool, pool);
+  fixture_send(&r->f, 77, &msg);
+}
+
 static void the_first_choice_is_taken_while_it_has_room(void **state)
 {
   struct routes *r = *state;
@@ -883,6 +891,50 @@ static void an_ask_whose_tenant_is_not_remembered_stays(void **state)
   assert_int_equal(r->last.deny.why, WEIR_DENIAL_DEADLINE);
 }
 
+/* acme finds no place of its own at b, to which it moves; c has a budget for it. */
+static void a_name_that_is_lost_on_the_way_is_not_taken_for_nobodys(void **state)
+{
+  static const struct weir_coord_bounds two_tenants = {.pools_max = 4,
+                                                       .names_max = 8,
+                                                       .routes_max = 2,
+                                                       .sessions_max = 8,
+                                                       .asks_max = 64,
+                                                       .leases_max = 64,
+                                                       .budgets_max = 4,
+                                                       .tenants_max = 2};
+  struct routes *r = *state;
+  struct weir_msg msg;
+
+  r->f.budgets[0] = (struct weir_budget_config){
+      .name = "c:acme",
+      .limits_count = 1,
+      .limits = {{.dimension = WEIR_DIMENSION_REQUESTS, .window_us = MINUTE, .amount = 1}}};
+  r->f.tenants[0] =
+      (struct weir_tenant_config){.name = "acme", .pool = 2, .weight = 1, .budget = 0};
+  r->f.config.budgets_count = r->f.config.tenants_count = 1;
+  fixture_start(&r->f, &two_tenants, &first_start);
+  r->s = fixture_hello(&r->f, 9, 1, 1);
+  use_up(r, "y/b");
+  for (int i = 0; i < 2; i++) {
+    msg = ask_of(r, "x/a", 0);
+    strcpy(msg.ask.tenant, "hog");
+    assert_int_equal(send_ask(r, &msg)->type, WEIR_MSG_GRANT);
+  }
+  msg = ask_of(r, "fast", 5 * MINUTE);
+  strcpy(msg.ask.tenant, "acme");
+  strcpy(msg.ask.prefer, "x/a");
+  assert_int_equal(send_ask(r, &msg)->type, WEIR_MSG_QUEUED);
+  steer(r, "c", WEIR_STEER_OPEN);
+  steer(r, "a", WEIR_STEER_OPEN); /* it moves to b */
+  run(r, SECOND);
+  steer(r, "c", WEIR_STEER_CLOSE);
+  r->grants_count = 0;
+  steer(r, "b", WEIR_STEER_OPEN);
+  run(r, SECOND);
+  assert_int_equal(r->grants_count, 0);
+  assert_int_equal(r->last.deny.why, WEIR_DENIAL_OPEN);
+}
+
 static void a_moved_ask_can_be_cancelled(void **state)
 {
   struct routes *r = *state;
@@ -908,14 +960,6 @@ static void a_moved_ask_can_be_cancelled(void **state)
 }
 
 /* ---- breakers ---- */
-
-static void steer(struct routes *r, const char *pool, enum weir_steer what)
-{
-  struct weir_msg msg = {.type = WEIR_MSG_STEER, .steer = {.steer = what}};
-
-  strcpy(msg.steer.pool, pool);
-  fixture_send(&r->f, 77, &msg);
-}
 
 static void an_open_breaker_sends_new_asks_elsewhere(void **state)
 {
@@ -1169,6 +1213,7 @@ int main(void)
       TEST(a_standing_ask_takes_a_choice_with_room_and_never_waits),
       TEST(a_moved_ask_keeps_its_tenant),
       TEST(an_ask_whose_tenant_is_not_remembered_stays),
+      TEST(a_name_that_is_lost_on_the_way_is_not_taken_for_nobodys),
       TEST(a_moved_ask_can_be_cancelled),
       TEST(a_choice_in_the_same_pool_is_no_other_place_to_wait),
       TEST(an_open_breaker_sends_new_asks_elsewhere),
