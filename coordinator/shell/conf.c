@@ -127,6 +127,7 @@ static void read_top(struct weir_conf_builder *b, const struct weir_conf_section
     conf->bounds.tenants_max = (uint32_t)weir_conf_number(&section, "tenants");
   }
   conf->bounds.names_max = WEIR_CONF_NAMES_MAX;
+  conf->bounds.routes_max = WEIR_CONF_ROUTES_MAX;
 }
 
 /* ---- the file ---- */
@@ -148,6 +149,7 @@ static void build(struct weir_conf_reader *reader, const yaml_node_t *root, void
   weir_conf_read_pools(b, &top);
   b->conf->coord.pools = b->conf->pools;
   b->conf->coord.names = b->conf->names;
+  b->conf->coord.routes = b->conf->routes;
   b->conf->coord.budgets = b->conf->budgets;
   b->conf->coord.tenants = b->conf->tenants;
 }
@@ -168,12 +170,13 @@ enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf *
   if (conf != NULL) {
     conf->pools = calloc(WEIR_CONF_POOLS_MAX, sizeof *conf->pools);
     conf->names = calloc(WEIR_CONF_NAMES_MAX, sizeof *conf->names);
+    conf->routes = calloc(WEIR_CONF_ROUTES_MAX, sizeof *conf->routes);
     conf->budgets = calloc(WEIR_CONF_BUDGETS_MAX, sizeof *conf->budgets);
     conf->tenants = calloc(WEIR_CONF_TENANTS_MAX, sizeof *conf->tenants);
   }
   enum weir_err err = WEIR_ENOMEM;
   if (b != NULL && conf != NULL && conf->pools != NULL && conf->names != NULL &&
-      conf->budgets != NULL && conf->tenants != NULL) {
+      conf->routes != NULL && conf->budgets != NULL && conf->tenants != NULL) {
     b->conf = conf;
     b->reader.issues = ret_issues;
     weir_conf_document_read(&b->reader, bytes, size, build, b);
@@ -220,6 +223,7 @@ void weir_conf_free(struct weir_conf *conf)
     return;
   free(conf->pools);
   free(conf->names);
+  free(conf->routes);
   free(conf->budgets);
   free(conf->tenants);
   free(conf);

@@ -1,7 +1,8 @@
 /* conf_build.h - what the files that turn a document into a struct weir_conf share.
  *
  *   conf.c          the file, and the keys at its top
- *   conf_pools.c    providers, pools, names and routes
+ *   conf_pools.c    providers, pools and names
+ *   conf_routes.c   routes
  *   conf_limits.c   limits of all of them, and the time zones of days
  *   conf_budgets.c  shared budgets and tenants
  */
@@ -50,6 +51,21 @@ struct weir_conf_builder {
 /* weir_conf_read_pools reads providers, budgets, tenants, pools and routes of the section |top|
  * into b->conf. */
 void weir_conf_read_pools(struct weir_conf_builder *b, const struct weir_conf_section *top);
+
+/* weir_conf_read_routes reads routes of the section |top|. Precondition: pools were read. */
+void weir_conf_read_routes(struct weir_conf_builder *b, const struct weir_conf_section *top);
+
+/* weir_conf_provider_find returns the provider |name| of |size| bytes, or NULL. */
+const struct weir_conf_provider *weir_conf_provider_find(const struct weir_conf_builder *b,
+                                                         const char *name, size_t size);
+
+/* weir_conf_name_find returns the place of |name| among the names; their count when it is none. */
+uint32_t weir_conf_name_find(const struct weir_conf *conf, const char *name);
+
+/* weir_conf_name_add adds |name|, given at |node|, for |model| in |pool| (an index). Returns the
+ * new entry, or NULL and an issue when the name is taken or there are too many. */
+struct weir_name_config *weir_conf_name_add(struct weir_conf_builder *b, const yaml_node_t *node,
+                                            const char *name, const char *model, uint32_t pool);
 
 /* weir_conf_name_check reports a character of |name| that is neither a letter, a digit, nor one of
  * |extra|, and returns whether there was none; |what| names the thing in the message. */

@@ -139,7 +139,19 @@ static const struct weir_conf_key keys[] = {
      "share that batch gets even while online work waits"},
     {"routes", WEIR_CONF_MAP, "", "", "names for models, so that callers need not change"},
     {"routes.*", WEIR_CONF_TEXTS, "", "",
-     "provider/model, or a list of them: the first that has a pool is used"},
+     "provider/model, or a list of up to 16 of them, best first; or a map of what follows"},
+    {"routes.*.models", WEIR_CONF_TEXTS, NULL, "", "provider/model, or a list of them, best first"},
+    {"routes.*.policy", WEIR_CONF_WORD, "order", "order|fastest|cheapest",
+     "which of the models that can start soon is taken: the first, the one whose calls took least "
+     "lately, the one with the lowest price"},
+    {"routes.*.patience", WEIR_CONF_DURATION, "250ms", "0ms..1h",
+     "how soon is soon: a model is waited for that long before one that policy likes less is "
+     "taken"},
+    {"routes.*.timeout", WEIR_CONF_MAP, "", "", "how long a call may take, by class of work"},
+    {"routes.*.timeout.online", WEIR_CONF_DURATION, "", "1ms..24h",
+     "of online work; without it the instance decides"},
+    {"routes.*.timeout.batch", WEIR_CONF_DURATION, "", "1ms..24h",
+     "of batch work; without it the instance decides"},
 };
 
 const struct weir_conf_key *weir_conf_keys(size_t *ret_count)

@@ -3,8 +3,7 @@
 
 #include "conf_build.h"
 
-#define ROUTE_ENTRIES_MAX 32
-#define SHORT_WINDOW_US   (10 * WEIR_US_PER_S)
+#define SHORT_WINDOW_US (10 * WEIR_US_PER_S)
 
 bool weir_conf_name_check(struct weir_conf_builder *b, const yaml_node_t *node, const char *what,
                           const char *name, const char *extra)
@@ -24,8 +23,8 @@ bool weir_conf_name_check(struct weir_conf_builder *b, const yaml_node_t *node, 
 
 /* ---- providers ---- */
 
-static const struct weir_conf_provider *provider_find(const struct weir_conf_builder *b,
-                                                      const char *name, size_t size)
+const struct weir_conf_provider *weir_conf_provider_find(const struct weir_conf_builder *b,
+                                                         const char *name, size_t size)
 {
   for (uint32_t i = 0; i < b->conf->providers_count; i++) {
     const struct weir_conf_provider *provider = &b->providers[i];
@@ -75,7 +74,7 @@ static void read_providers(struct weir_conf_builder *b, const struct weir_conf_s
 
 /* ---- names ---- */
 
-static uint32_t name_find(const struct weir_conf *conf, const char *name)
+uint32_t weir_conf_name_find(const struct weir_conf *conf, const char *name)
 {
   uint32_t place = 0;
   while (place < conf->coord.names_count && strcmp(conf->names[place].name, name) != 0)
@@ -83,12 +82,11 @@ static uint32_t name_find(const struct weir_conf *conf, const char *name)
   return place;
 }
 
-/* Returns the new entry, or NULL and an issue. */
-static struct weir_name_config *name_add(struct weir_conf_builder *b, const yaml_node_t *node,
-                                         const char *name, const char *model, uint32_t pool)
+struct weir_name_config *weir_conf_name_add(struct weir_conf_builder *b, const yaml_node_t *node,
+                                            const char *name, const char *model, uint32_t pool)
 {
   struct weir_conf *conf = b->conf;
-  uint32_t place = name_find(conf, name);
+  uint32_t place = weir_conf_name_find(conf, name);
   if (place < conf->coord.names_count) {
     weir_conf_issue_add(b->reader.issues, false, node,
                         "the name '%s' is taken by line %u; every pool, model and route needs a "
@@ -216,7 +214,7 @@ static void read_models(struct weir_conf_builder *b, const struct weir_conf_sect
   struct weir_name_config *own = NULL;
   const char *pool_name = b->conf->pools[pool].name;
   if (pool_name[0] != '\0')
-    own = name_add(b, weir_conf_find(section, "name"), pool_name, "", pool);
+    own = weir_conf_name_add(b, weir_conf_find(section, "name"), pool_name, "", pool);
   for (size_t i = 0; i < weir_conf_items(node); i++) {
     const yaml_node_t *item = weir_conf_item(&b->reader, node, i);
     char model[WEIR_NAME_SIZE], full[2 * WEIR_NAME_SIZE];
@@ -233,7 +231,7 @@ static void read_models(struct weir_conf_builder *b, const struct weir_conf_sect
     }
     if (i == 0 && own != NULL)
       memcpy(own->model, full, (size_t)size + 1);
-    name_add(b, item, full, full, pool);
+    weir_conf_name_add(b, item, full, full, pool);
   }
 }
 
@@ -313,7 +311,7 @@ static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
   char name[WEIR_POOL_NAME_SIZE] = "";
   const struct weir_conf_provider *provider = NULL;
   if (weir_conf_text(&section, "provider", name, sizeof name)) {
-    provider = provider_find(b, name, strlen(name));
+    provider = weir_conf_provider_find(b, name, strlen(name));
     if (provider == NULL)
       weir_conf_issue_add(b->reader.issues, false, weir_conf_find(&section, "provider"),
                           "unknown provider '%s'; add it under providers: %s: {kind: ...}", name,
@@ -352,72 +350,11 @@ static void read_pools(struct weir_conf_builder *b, const struct weir_conf_secti
   }
 }
 
-/* ---- routes ---- */
-
-/* The first entry that has a pool decides; the others are checked for typing errors. */
-static void read_route(struct weir_conf_builder *b, const yaml_node_t *key,
-                       const yaml_node_t *value)
-{
-  struct weir_conf *conf = b->conf;
-  struct weir_conf_issues *issues = b->reader.issues;
-  char alias[WEIR_NAME_SIZE], entry[WEIR_NAME_SIZE];
-  if (!weir_conf_node_text(&b->reader, key, "a route's name", alias, sizeof alias) ||
-      !weir_conf_name_check(b, key, "the route's name", alias, "._-"))
-    return;
-  if (weir_conf_items(value) > ROUTE_ENTRIES_MAX) {
-    weir_conf_issue_add(issues, false, value, "a route has at most %d entries; remove some",
-                        ROUTE_ENTRIES_MAX);
-    return;
-  }
-  uint32_t chosen = WEIR_CONF_NAMES_MAX, errors = issues->errors;
-  for (size_t i = 0; i < weir_conf_items(value); i++) {
-    const yaml_node_t *item = weir_conf_item(&b->reader, value, i);
-    if (!weir_conf_node_text(&b->reader, item, "routes", entry, sizeof entry))
-      continue;
-    const char *slash = strchr(entry, '/');
-    uint32_t place = name_find(conf, entry);
-    if (slash == NULL)
-      weir_conf_issue_add(issues, false, item, "'%s' is no provider/model; write both", entry);
-    else if (place < conf->coord.names_count) {
-      if (chosen == WEIR_CONF_NAMES_MAX)
-        chosen = place;
-    } else if (provider_find(b, entry, (size_t)(slash - entry)) == NULL)
-      weir_conf_issue_add(issues, true, item,
-                          "'%s' names an unknown provider and is passed over; add the provider and "
-                          "a pool for it, or remove it",
-                          entry);
-    else
-      weir_conf_issue_add(issues, true, item,
-                          "'%s' has no pool and is passed over; add it to the models of a pool, or "
-                          "remove it",
-                          entry);
-  }
-  if (chosen < WEIR_CONF_NAMES_MAX) {
-    name_add(b, key, alias, conf->names[chosen].model, conf->names[chosen].pool);
-    conf->routes_count++;
-  } else if (issues->errors == errors)
-    weir_conf_issue_add(issues, false, key,
-                        "the route '%s' leads to no pool; name a provider/model of a pool", alias);
-}
-
-static void read_routes(struct weir_conf_builder *b, const struct weir_conf_section *top)
-{
-  struct weir_conf_section section;
-  const yaml_node_t *node = weir_conf_find(top, "routes");
-  if (node == NULL || !weir_conf_section_open(&b->reader, node, "routes", &section))
-    return;
-  for (size_t i = 0; i < weir_conf_pairs(node); i++) {
-    const yaml_node_t *key = NULL, *value = NULL;
-    if (weir_conf_pair(&b->reader, node, i, &key, &value))
-      read_route(b, key, value);
-  }
-}
-
 void weir_conf_read_pools(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   read_providers(b, top);
   weir_conf_read_budgets(b, top);
   read_pools(b, top);
   weir_conf_finish_budgets(b);
-  read_routes(b, top);
+  weir_conf_read_routes(b, top);
 }

@@ -11,7 +11,7 @@ static void duration_format(weir_duration us, char *ret_text, size_t size)
     uint64_t us;
   } units[] = {{"d", 24 * WEIR_US_PER_HOUR}, {"h", WEIR_US_PER_HOUR}, {"m", WEIR_US_PER_MIN},
                {"s", WEIR_US_PER_S},         {"ms", WEIR_US_PER_MS},  {"us", 1}};
-  size_t place = 0;
+  size_t place = us == 0 ? 3 : 0; /* "0s" */
   while (us % units[place].us != 0)
     place++;
   snprintf(ret_text, size, "%" PRIu64 "%s", us / units[place].us, units[place].unit);
@@ -103,6 +103,25 @@ static void pool_show(const struct weir_conf *conf, const struct weir_pool_confi
   breaker_show(pool, file);
 }
 
+static void route_show(const struct weir_conf *conf, const struct weir_route_config *route,
+                       FILE *file)
+{
+  static const char *const policies[] = {"order", "fastest", "cheapest"};
+  char text[32];
+  duration_format(route->patience_us, text, sizeof text);
+  fprintf(file, "route %s: %s, patience %s", conf->names[route->name].name, policies[route->policy],
+          text);
+  for (uint32_t i = 0; i < route->choices_count; i++)
+    fprintf(file, "; %s", conf->names[route->choices[i]].model);
+  for (int class = 1; class < WEIR_CLASS_MAX; class ++) {
+    if (route->timeout_us[class] == 0)
+      continue;
+    duration_format(route->timeout_us[class], text, sizeof text);
+    fprintf(file, "; %s timeout %s", weir_class_name((enum weir_class) class), text);
+  }
+  fputc('\n', file);
+}
+
 void weir_conf_show(const struct weir_conf *conf, FILE *file)
 {
   const struct weir_coord_config *coord = &conf->coord;
@@ -122,4 +141,6 @@ void weir_conf_show(const struct weir_conf *conf, FILE *file)
       fprintf(file, "; budget %s", conf->budgets[tenant->budget].name);
     fputc('\n', file);
   }
+  for (uint32_t i = 0; i < coord->routes_count; i++)
+    route_show(conf, &conf->routes[i], file);
 }

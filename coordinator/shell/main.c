@@ -457,7 +457,7 @@ int main(int argc, char **argv)
   } else if (d.options.is_check) {
     printf("ok: %u pools, %u providers, %u routes, %u names, %u budgets, %u tenants\n",
            (unsigned)d.conf->coord.pools_count, (unsigned)d.conf->providers_count,
-           (unsigned)d.conf->routes_count, (unsigned)d.conf->coord.names_count,
+           (unsigned)d.conf->coord.routes_count, (unsigned)d.conf->coord.names_count,
            (unsigned)d.conf->coord.budgets_count, (unsigned)d.conf->coord.tenants_count);
     weir_conf_show(d.conf, stdout);
     code = EXIT_SUCCESS;

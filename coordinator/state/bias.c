@@ -20,7 +20,7 @@ void weir_bias_init(struct weir_bias *b)
  * was too much while they learned would be too little for what they ask afterwards. */
 static uint64_t corrected(const struct weir_bias_ratio *r, uint64_t asked)
 {
-  if (r->used <= r->asked)
+  if (r->used <= r->asked || r->asked == 0) /* nothing was asked for: there is no ratio */
     return asked;
   return weir_wide_clamp((weir_wide_mul(asked, r->used) + r->asked - 1) / r->asked,
                          asked * WEIR_BIAS_FACTOR_MAX);

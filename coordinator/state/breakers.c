@@ -24,7 +24,8 @@ void weir_breakers_end(struct weir_coord *c, struct weir_pool *pool)
 
 /* ---- changes ---- */
 
-/* Who cannot wait until |until| is told so at once: its time is over now. */
+/* Who cannot wait until |until| is told so at once: its time is over now. Who has a choice is seen
+ * to when the queue is looked at. */
 static void hasten(struct weir_coord *c, const struct weir_pool *pool, weir_tstamp until,
                    weir_tstamp now)
 {
@@ -36,7 +37,8 @@ static void hasten(struct weir_coord *c, const struct weir_pool *pool, weir_tsta
     if (tenant->asks.count == 0 || weir_tenant_pool(c, t) != index)
       continue;
     for (uint32_t i = tenant->asks.first; i != WEIR_NONE; i = c->asks[i].in_tenant.next) {
-      if (c->asks[i].timer.at < until && c->asks[i].timer.at > now)
+      if (c->asks[i].timer.at < until && c->asks[i].timer.at > now &&
+          !weir_route_has_choice(c, &c->asks[i]))
         weir_timer_set(&c->ask_timers, &c->asks[i].timer, now);
     }
   }

@@ -24,6 +24,7 @@ static void check_tenant(const struct weir_coord *c, uint32_t index, struct weir
     assert(ask->in_tenant.prev == prev && ask->tenant == index);
     assert(c->sessions[ask->session].state == WEIR_SESSION_OPEN);
     assert(ask->timer.pos != 0);
+    assert(ask->wish.name == WEIR_NONE || ask->wish.name < c->bounds.names_max);
     weir_cost_add(&queued, &cost);
     prev = i;
     count++;
@@ -234,6 +235,8 @@ uint64_t weir_coord_digest(const struct weir_coord *c)
     mix(&hash, pool->standing.requests);
     mix(&hash, (uint64_t)pool->breaker.period * WEIR_BREAKER_MAX + pool->breaker.state);
     mix(&hash, pool->retries.balance);
+    mix(&hash, weir_latency_quantile_us(&pool->latency, 500) + pool->latency.count);
+    mix(&hash, pool->ratio.used);
     mix_ledger(&hash, &pool->ledger);
     for (int class = 1; class < WEIR_CLASS_MAX; class ++)
       mix(&hash, pool->queue[class].count);

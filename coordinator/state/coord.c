@@ -20,7 +20,7 @@ static void *place(struct layout *l, size_t size)
 
 struct parts {
   struct weir_coord *coord;
-  void *by_token, *by_instance, *calls, *by_name, *by_share, *fair;
+  void *by_token, *by_instance, *calls, *by_name, *by_share, *by_caller, *fair;
   void *session_timers, *ask_timers, *lease_timers, *pool_timers, *tenant_timers, *breaker_timers;
   struct weir_session *sessions;
   struct weir_waiting *asks;
@@ -29,7 +29,9 @@ struct parts {
   struct weir_budget *budgets;
   struct weir_tenant *tenants;
   struct weir_name *names;
+  struct weir_route *routes;
   struct weir_share *shares;
+  struct weir_caller *callers;
   uint64_t *slots;
 };
 
@@ -56,13 +58,16 @@ static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct p
   p->budgets = place(&l, b->budgets_max * sizeof(struct weir_budget));
   p->tenants = place(&l, tenants_of(b) * sizeof(struct weir_tenant));
   p->names = place(&l, b->names_max * sizeof(struct weir_name));
+  p->routes = place(&l, b->routes_max * sizeof(struct weir_route));
   p->shares = place(&l, b->tenants_max * sizeof(struct weir_share));
+  p->callers = place(&l, b->tenants_max * sizeof(struct weir_caller));
   p->fair = place(&l, weir_fair_size(classes_of(b), b->tenants_max));
   p->by_token = place(&l, weir_table_size(b->sessions_max));
   p->by_instance = place(&l, weir_table_size(b->sessions_max));
   p->calls = place(&l, weir_table_size(b->asks_max + b->leases_max));
   p->by_name = place(&l, weir_table_size(b->names_max));
   p->by_share = place(&l, weir_table_size(b->tenants_max));
+  p->by_caller = place(&l, weir_table_size(b->tenants_max));
   p->session_timers = place(&l, b->sessions_max * sizeof(struct weir_pq_node *));
   p->ask_timers = place(&l, b->asks_max * sizeof(struct weir_pq_node *));
   p->lease_timers = place(&l, b->leases_max * sizeof(struct weir_pq_node *));
@@ -102,6 +107,7 @@ static void tables_init(struct weir_coord *c, const struct parts *p)
   weir_table_init(&c->calls, p->calls, b->asks_max + b->leases_max);
   weir_table_init(&c->by_name, p->by_name, b->names_max);
   weir_table_init(&c->by_share, p->by_share, b->tenants_max);
+  weir_table_init(&c->by_caller, p->by_caller, b->tenants_max);
   weir_pq_init(&c->session_timers, p->session_timers, b->sessions_max);
   weir_pq_init(&c->ask_timers, p->ask_timers, b->asks_max);
   weir_pq_init(&c->lease_timers, p->lease_timers, b->leases_max);
@@ -141,7 +147,10 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   c->budgets = p.budgets;
   c->tenants = p.tenants;
   c->names = p.names;
+  c->routes = p.routes;
   c->shares = p.shares;
+  c->callers = p.callers;
+  c->callers_heard = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
   c->slots = p.slots;
   weir_rng_init(&c->rng, start->seed);
   tables_init(c, &p);

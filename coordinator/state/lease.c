@@ -47,6 +47,7 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   lease->entry.arrival_max = lease->entry.start + plan->hold_us;
   lease->is_standing = lease->is_unused = false;
   lease->is_retry = taken.is_retry;
+  weir_route_stamp(c, &taken, weir_tenant_class(c, taken.tenant), lease);
   books_take(c, turn, lease, &plan->books);
   if (taken.is_standing)
     weir_standing_begin(c, lease);
@@ -83,6 +84,7 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
 {
   const struct weir_session *s = &c->sessions[lease->session];
   const weir_tstamp end = lease->entry.start + lease->ttl_us;
+  const struct weir_ratio *ratio;
   struct weir_msg_grant *grant;
 
   /* A replay of a lease whose time is over cannot be used: the shim asks anew. */
@@ -104,6 +106,12 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   memcpy(grant->model, lease->model, sizeof(grant->model));
   grant->is_reported = is_reported(c, lease);
   grant->is_probe = lease->pass.probe > 0;
+  grant->choice = lease->choice;
+  grant->choices = lease->choices;
+  grant->timeout_us = lease->timeout_us;
+  ratio = weir_caller_ratio(c, lease);
+  grant->ratio_pm = weir_ratio_pm(ratio);
+  grant->ratio_error_pm = weir_ratio_error_pm(ratio);
 }
 
 /* What came back may be what others wait for. */
@@ -205,6 +213,19 @@ static struct weir_ledger_entry settled(struct weir_coord *c, const struct weir_
   return after;
 }
 
+/* What the end of a call teaches of others like it. */
+static void learn(struct weir_coord *c, const struct weir_held *lease,
+                  const struct weir_msg_settle *settle, weir_tstamp now)
+{
+  struct weir_pool *pool = &c->pools[lease->pool];
+
+  weir_callers_hear(c, lease, settle);
+  if (settle->outcome != WEIR_OUTCOME_OK || settle->latency_us == 0)
+    return;
+  weir_latency_learn(&pool->latency, settle->latency_us);
+  pool->latency_at = now;
+}
+
 void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                        const struct weir_msg_settle *settle)
 {
@@ -231,6 +252,8 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
     /* One ahead of need was asked as large as calls may be: that is no estimate of this call. */
     if (after.is_known && !after.is_void && !lease->is_standing)
       weir_bias_learn(&pool->bias, &after.reserve, &after.cost);
+    if (settle->is_sent)
+      learn(c, lease, settle, turn->now);
     c->counters[settle->is_sent ? WEIR_COUNTER_SETTLED : WEIR_COUNTER_SETTLED_UNUSED]++;
     release(c, turn, lease);
   }

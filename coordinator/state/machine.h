@@ -8,6 +8,8 @@
  *   queue.c    who waits: ASK, CANCEL, ETAs, deadlines
  *   serve.c    who is next, and when: order of service, parking, grants
  *   standing.c leases ahead of need: only out of what is to spare
+ *   route.c    which model of a route, at once and while an ask waits
+ *   callers.c  what calls of a tenant use of what is estimated for them
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
  *   tell.c     who hears of breakers: STATE to every session
@@ -23,10 +25,13 @@
 #include <weir/bias.h>
 #include <weir/breaker.h>
 #include <weir/calendar.h>
+#include <weir/choose.h>
 #include <weir/coord.h>
 #include <weir/fair.h>
+#include <weir/latency.h>
 #include <weir/ledger.h>
 #include <weir/pq.h>
+#include <weir/ratio.h>
 #include <weir/retries.h>
 #include <weir/rng.h>
 #include <weir/table.h>
@@ -67,6 +72,16 @@ struct weir_session {
   uint64_t seq_seen[WEIR_SEQ_WINDOW / 64];
 };
 
+/* What an ask that named a route keeps of it, for as long as it waits. */
+struct weir_wish {
+  uint32_t name, born;  /* of the route; WEIR_NONE: the ask named a model */
+  uint32_t mark;        /* of the choices that the rest is about */
+  uint16_t avoid, left; /* bit k: choice k failed the call; the ask came from there lately */
+  uint8_t prefer;       /* a choice, or WEIR_CHOICES_MAX */
+  bool is_nameless;     /* its tenant found the table full, and nobody knows the name any more */
+  uint32_t moved_ms;    /* when it came from there, modulo 2^32: there may be very many of these */
+};
+
 /* A waiting ask: there may be very many. Its pool, class and tenant are those of its record. */
 struct weir_waiting {
   struct weir_pq_node timer; /* at its deadline */
@@ -76,6 +91,7 @@ struct weir_waiting {
   uint32_t name, name_born; /* of its model: a reload may have given the place to another name */
   bool is_standing;
   bool is_retry; /* holds one of its pool's tokens for new attempts */
+  struct weir_wish wish;
   struct weir_link in_tenant, in_session;
 };
 
@@ -94,10 +110,11 @@ struct weir_held {
   uint64_t seq;
   uint64_t charged; /* to its tenant's virtual time */
   struct weir_ledger_entry entry;
-  weir_duration ttl_us;
-  bool is_standing; /* asked ahead of need: as large as calls are at most */
-  bool is_unused;   /* and not known to be used yet: counted in |standing| of its books */
-  bool is_retry;    /* a new attempt: else it earned a share of one */
+  weir_duration ttl_us, timeout_us;
+  uint8_t choice, choices; /* of a route, from 1; 0: the ask named a model */
+  bool is_standing;        /* asked ahead of need: as large as calls are at most */
+  bool is_unused;          /* and not known to be used yet: counted in |standing| of its books */
+  bool is_retry;           /* a new attempt: else it earned a share of one */
   struct weir_breaker_pass pass;
   uint8_t books_count, books_shared;
   uint8_t both[WEIR_LEASE_LEDGERS]; /* what each ledger has to remember */
@@ -158,6 +175,10 @@ struct weir_pool {
   struct weir_retries retries;
   uint64_t retries_count;              /* grants for new attempts */
   uint64_t outcomes[WEIR_OUTCOME_MAX]; /* settled calls; [0] unused */
+  bool is_left;                        /* it closed, and who could went elsewhere */
+  struct weir_latency latency;         /* of good calls */
+  weir_tstamp latency_at;              /* the last of them */
+  struct weir_ratio ratio;             /* over all of its tenants */
 };
 
 /* Limits over several pools, or of one tenant. */
@@ -175,8 +196,23 @@ struct weir_name {
   char name[WEIR_NAME_SIZE]; /* "": a free place */
   char model[WEIR_NAME_SIZE];
   uint32_t pool;
-  uint32_t born; /* counts names: another one in the same place has another */
+  uint32_t meant; /* the name of |model|, if it is in the same pool, or WEIR_NONE */
+  uint32_t route; /* that has this name, or WEIR_NONE */
+  uint32_t born;  /* counts names: another one in the same place has another */
   bool is_wanted;
+};
+
+struct weir_route {
+  struct weir_route_config config; /* names: the machine's */
+  uint32_t mark;                   /* of its choices: other ones have another */
+};
+
+/* What calls of a tenant in a pool use of their estimates. */
+struct weir_caller {
+  struct weir_ratio ratio;
+  struct weir_link link;
+  uint32_t pool;
+  char name[WEIR_TENANT_SIZE];
 };
 
 /* What the configuration says of a tenant. */
@@ -206,9 +242,12 @@ struct weir_coord {
   struct weir_budget *budgets;
   struct weir_tenant *tenants; /* two a pool without name, then bounds.tenants_max */
   struct weir_name *names;
+  struct weir_route *routes;
   struct weir_share *shares;
   uint32_t shares_count;
-  uint64_t *slots; /* of the pools' ledgers, then of the budgets' */
+  struct weir_caller *callers;    /* bounds.tenants_max */
+  struct weir_list callers_heard; /* who was heard of last comes last */
+  uint64_t *slots;                /* of the pools' ledgers, then of the budgets' */
   struct weir_fair fair;
 
   uint32_t sessions_free, asks_free, leases_free; /* heads of free lists */
@@ -224,6 +263,7 @@ struct weir_coord {
   struct weir_table calls;                 /* (session, seq) -> ask or lease */
   struct weir_table by_name;               /* hash of a name -> names */
   struct weir_table by_share;              /* hash of a tenant's name and pool -> shares */
+  struct weir_table by_caller;             /* the same -> callers */
   struct weir_pq session_timers, ask_timers, lease_timers, pool_timers, tenant_timers,
       breaker_timers;
 };
@@ -362,8 +402,16 @@ struct weir_cost weir_ask_cost(const struct weir_waiting *ask);
  * books, costs and times, but no start. */
 void weir_plan_open(struct weir_coord *c, struct weir_pool *pool, uint32_t own,
                     const struct weir_cost *asked, struct weir_plan *plan);
+/* weir_plan_eta returns when |plan| could start behind what |tenant| has waiting but for |except|,
+ * which may be NULL, and as much of others as their weights let them have meanwhile. */
+weir_tstamp weir_plan_eta(const struct weir_coord *c, const struct weir_turn *turn, uint32_t tenant,
+                          const struct weir_waiting *except, struct weir_plan *plan);
 
 /* serve.c */
+/* weir_plan_times fills in when |plan| fits each of its ledgers by itself, and returns the latest.
+ */
+weir_tstamp weir_plan_times(struct weir_turn *turn, struct weir_plan *plan,
+                            weir_tstamp times[WEIR_LEASE_LEDGERS]);
 /* weir_serve_pool grants what can start now and sets the pool's timer for the rest. */
 void weir_serve_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool);
 /* weir_serve_parked looks whether the own budget of |tenant| still blocks it. */
@@ -382,6 +430,61 @@ void weir_standing_begin(struct weir_coord *c, struct weir_held *lease);
 void weir_standing_end(struct weir_coord *c, struct weir_held *lease);
 /* weir_standing_cost returns what |entry| is charged at most. */
 struct weir_cost weir_standing_cost(const struct weir_ledger_entry *entry);
+
+/* route.c */
+/* What a route gives an ask: a model, or the reason of a denial. */
+struct weir_pick {
+  uint32_t model; /* its name's index; WEIR_NONE: denied */
+  struct weir_wish wish;
+  enum weir_denial why;         /* unset unless denied, as what follows */
+  weir_tstamp at;               /* when it could start */
+  const struct weir_pool *pool; /* whose, or NULL */
+  struct weir_plan plan;        /* |by| tells whether a limit is to blame */
+};
+
+enum weir_moved {
+  WEIR_MOVED_NOT = 0,
+  WEIR_MOVED_ON,  /* it starts elsewhere at once; serve that pool before asking for the next */
+  WEIR_MOVED_AWAY /* there is nothing to wait for here; it waits elsewhere */
+};
+
+/* weir_routes_configure takes over the routes of |config|. Precondition: names are in place. */
+void weir_routes_configure(struct weir_coord *c, const struct weir_coord_config *config);
+/* weir_route_pick chooses a model for |ask|, which names the route of the name |name|. */
+void weir_route_pick(struct weir_coord *c, struct weir_turn *turn, uint32_t name,
+                     const struct weir_msg_ask *ask, struct weir_pick *pick);
+/* weir_route_move lets |ask|, which starts where it waits at |start| (WEIR_NEVER: not at all), wait
+ * for another model if that is better for it. The timers of both pools are then due, the other's
+ * first. No effect on asks that named no route. */
+enum weir_moved weir_route_move(struct weir_coord *c, struct weir_turn *turn,
+                                struct weir_waiting *ask, weir_tstamp start);
+/* weir_route_is_left tells whether a reload took the model of |ask| out of its route. */
+bool weir_route_is_left(const struct weir_coord *c, const struct weir_waiting *ask);
+/* weir_route_has_choice tells whether |ask| may go elsewhere, if there is room. */
+bool weir_route_has_choice(const struct weir_coord *c, const struct weir_waiting *ask);
+/* weir_route_look_at returns when |ask|, the head of a pool that is looked at again at |at|, is to
+ * be looked at: earlier where it has other choices. */
+weir_tstamp weir_route_look_at(const struct weir_coord *c, const struct weir_turn *turn,
+                               const struct weir_waiting *ask, weir_tstamp at);
+/* weir_route_evacuate has whoever can move away from |pool|, also from behind a head that cannot,
+ * when it has just closed: its head starts at |start|. Whoever has a choice, but none in time, has
+ * its deadline now. O(what waits there), once for each closing.
+ */
+void weir_route_evacuate(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                         weir_tstamp start);
+/* weir_route_stamp writes into |lease| which choice of its route |ask|, of |class|, became. */
+void weir_route_stamp(struct weir_coord *c, const struct weir_waiting *ask, enum weir_class class,
+                      struct weir_held *lease);
+
+/* callers.c */
+/* weir_callers_hear takes in the use that the last |settle| of |lease| reports. */
+void weir_callers_hear(struct weir_coord *c, const struct weir_held *lease,
+                       const struct weir_msg_settle *settle);
+/* weir_caller_ratio returns what is known of calls like |lease|: its tenant's, else its pool's. */
+const struct weir_ratio *weir_caller_ratio(const struct weir_coord *c,
+                                           const struct weir_held *lease);
+/* weir_callers_forget forgets what was learned of tenants in |pool|, which is another one now. */
+void weir_callers_forget(struct weir_coord *c, uint32_t pool);
 
 /* lease.c */
 /* weir_lease_take turns |ask| into a lease by |plan|, which has a start; |ask| is gone afterwards.

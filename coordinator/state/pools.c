@@ -87,6 +87,7 @@ static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_c
     pool->places[k].budget = WEIR_NONE;
   weir_bias_init(&pool->bias);
   weir_breakers_begin(pool, config, now->at);
+  weir_callers_forget(c, (uint32_t)(pool - c->pools));
   weir_ledger_init(&pool->ledger, c->slots + (size_t)(pool - c->pools) * WEIR_LEDGER_SLOTS, &ledger,
                    now);
   /* What a reload adds may be an old quota under a new name, with calls in no book of ours. */
@@ -176,6 +177,7 @@ static void name_set(struct weir_coord *c, uint32_t index, const struct weir_coo
   memcpy(name->name, from->name, sizeof(from->name));
   memcpy(name->model, from->model, sizeof(from->model));
   name->pool = weir_pool_named(c, config->pools[from->pool].name);
+  name->route = WEIR_NONE;
   name->is_wanted = true;
 }
 
@@ -223,6 +225,18 @@ static void names_index(struct weir_coord *c)
   }
 }
 
+/* An alias means a model of its pool. */
+static void names_resolve(struct weir_coord *c)
+{
+  for (uint32_t i = 0; i < c->bounds.names_max; i++) {
+    const uint32_t model =
+        c->names[i].is_wanted ? weir_coord_name_find(c, c->names[i].model) : WEIR_NONE;
+    const bool is_there = model != WEIR_NONE && c->names[model].pool == c->names[i].pool;
+
+    c->names[i].meant = is_there ? model : WEIR_NONE;
+  }
+}
+
 static bool is_wanted(const struct weir_coord_config *config, const struct weir_pool *pool)
 {
   for (uint32_t i = 0; i < config->pools_count; i++) {
@@ -239,7 +253,9 @@ static bool fits(const struct weir_coord *c, const struct weir_coord_config *con
 
   for (uint32_t i = 0; i < c->bounds.pools_max; i++)
     kept += is_held(&c->pools[i]) && !is_wanted(config, &c->pools[i]);
-  return config->names_count <= c->bounds.names_max && config->pools_count <= c->bounds.pools_max &&
+  return config->names_count <= c->bounds.names_max &&
+         config->routes_count <= c->bounds.routes_max &&
+         config->pools_count <= c->bounds.pools_max &&
          kept <= c->bounds.pools_max - config->pools_count;
 }
 
@@ -289,6 +305,8 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   models_move(c, config, now->at);
   names_replace(c, config);
   names_index(c);
+  names_resolve(c);
+  weir_routes_configure(c, config);
   weir_tenants_configure(c, config);
   c->configured_at = now->at;
   return WEIR_OK;

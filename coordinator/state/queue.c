@@ -101,9 +101,8 @@ static struct weir_cost ahead_of(const struct weir_coord *c, uint32_t tenant,
   return ahead;
 }
 
-/* When |plan| could start behind what |tenant| has waiting but for |except|, which may be NULL. */
-static weir_tstamp eta(const struct weir_coord *c, const struct weir_turn *turn, uint32_t tenant,
-                       const struct weir_waiting *except, struct weir_plan *plan)
+weir_tstamp weir_plan_eta(const struct weir_coord *c, const struct weir_turn *turn, uint32_t tenant,
+                          const struct weir_waiting *except, struct weir_plan *plan)
 {
   const struct weir_pool *pool = &c->pools[weir_tenant_pool(c, tenant)];
   struct weir_cost own = c->tenants[tenant].queued, ahead;
@@ -209,7 +208,8 @@ void weir_queue_deny(struct weir_coord *c, struct weir_turn *turn, struct weir_w
 /* ---- coming and going ---- */
 
 static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint32_t tenant,
-                                    uint32_t name, const struct weir_msg_ask *ask, weir_tstamp now)
+                                    uint32_t name, const struct weir_wish *wish,
+                                    const struct weir_msg_ask *ask, weir_tstamp now)
 {
   const uint32_t index = c->asks_free;
   struct weir_waiting *waiting = &c->asks[index];
@@ -224,6 +224,9 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   waiting->seq = ask->seq;
   waiting->is_standing = ask->is_standing;
   waiting->is_retry = ask->attempts > 0;
+  waiting->wish = *wish;
+  waiting->wish.is_nameless =
+      wish->name != WEIR_NONE && strcmp(c->fair.records[tenant].name, ask->tenant) != 0;
   waiting->requests = (uint32_t)ask->requests;
   waiting->input_tokens = (uint32_t)ask->input_tokens;
   waiting->output_tokens = (uint32_t)ask->output_tokens;
@@ -270,7 +273,8 @@ static weir_tstamp eta_of(struct weir_coord *c, struct weir_turn *turn,
   struct weir_plan plan;
 
   weir_plan_open(c, pool, c->tenants[waiting->tenant].budget, &cost, &plan);
-  return later_of(eta(c, turn, waiting->tenant, waiting, &plan), opens_at(pool, turn->now));
+  return later_of(weir_plan_eta(c, turn, waiting->tenant, waiting, &plan),
+                  opens_at(pool, turn->now));
 }
 
 /* The answer to a number that was seen before; false when it was not, or was denied. */
@@ -311,7 +315,7 @@ static bool is_late(struct weir_coord *c, struct weir_turn *turn, struct weir_se
   weir_tstamp at;
 
   weir_plan_open(c, pool, c->tenants[tenant].budget, &cost, &plan);
-  at = eta(c, turn, tenant, NULL, &plan);
+  at = weir_plan_eta(c, turn, tenant, NULL, &plan);
   if (at == WEIR_NEVER)
     why = WEIR_DENIAL_TOO_LARGE;
   else if (pool->breaker.state == WEIR_BREAKER_OPEN && opens_at(pool, turn->now) > by)
@@ -326,7 +330,7 @@ static bool is_late(struct weir_coord *c, struct weir_turn *turn, struct weir_se
 /* Answers with a denial what cannot be, else lets it wait; false when it was denied. Where nobody
  * waits, serving it finds out the same, and mostly that it need not wait. */
 static bool admit(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
-                  const struct weir_msg_ask *ask, uint32_t name, uint32_t tenant,
+                  const struct weir_msg_ask *ask, const struct weir_pick *pick, uint32_t tenant,
                   uint32_t *ret_ahead)
 {
   struct weir_pool *pool = &c->pools[weir_tenant_pool(c, tenant)];
@@ -339,39 +343,75 @@ static bool admit(struct weir_coord *c, struct weir_turn *turn, struct weir_sess
   }
   *ret_ahead = count_ahead(c, tenant, c->tenants[tenant].asks.count);
   weir_session_seq_note(s, ask->seq);
-  ask_new(c, (uint32_t)(s - c->sessions), tenant, name, ask, turn->now);
+  ask_new(c, (uint32_t)(s - c->sessions), tenant, pick->model, &pick->wish, ask, turn->now);
   return true;
 }
 
-/* The name of the model that the ask's name means: what it waits for. */
-static uint32_t model_of(const struct weir_coord *c, const struct weir_msg_ask *ask)
+/* The model that |ask| is to wait for: the one that it names, or the one that its route gives it.
+ */
+static void pick_model(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg_ask *ask,
+                       struct weir_pick *pick)
 {
   const uint32_t name = weir_coord_name_find(c, ask->model);
-  uint32_t model;
 
-  if (name == WEIR_NONE)
-    return WEIR_NONE;
-  model = weir_coord_name_find(c, c->names[name].model);
-  return model != WEIR_NONE && c->names[model].pool == c->names[name].pool ? model : WEIR_NONE;
+  if (name != WEIR_NONE && c->names[name].route != WEIR_NONE) {
+    weir_route_pick(c, turn, name, ask, pick);
+    return;
+  }
+  pick->wish = (struct weir_wish){.name = WEIR_NONE};
+  pick->model = WEIR_NONE;
+  pick->why = WEIR_DENIAL_NO_POOL;
+  pick->at = WEIR_NEVER;
+  pick->pool = NULL;
+  pick->plan.by = NULL;
+  if (name != WEIR_NONE)
+    pick->model = c->names[name].meant;
+}
+
+/* Serves |pool|, where |seq| waits, and others as it moves on. Returns the ask if it still waits,
+ * or NULL. */
+static struct weir_waiting *serve_ask(struct weir_coord *c, struct weir_turn *turn,
+                                      const struct weir_session *s, uint64_t seq,
+                                      struct weir_pool *pool)
+{
+  const uint64_t key = weir_call_key((uint32_t)(s - c->sessions), seq);
+  uint32_t call = WEIR_NONE;
+
+  for (uint32_t moves = 0; moves <= WEIR_CHOICES_MAX; moves++) {
+    struct weir_pool *now_at;
+
+    weir_serve_pool(c, turn, pool);
+    if (!weir_table_find(&c->calls, key, &call) || call & WEIR_CALL_LEASE)
+      return NULL;
+    now_at = &c->pools[weir_tenant_pool(c, c->asks[call].tenant)];
+    if (now_at == pool)
+      break;
+    pool = now_at;
+  }
+  return &c->asks[call];
 }
 
 void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                     const struct weir_msg_ask *ask)
 {
-  uint32_t name, tenant, ahead, call;
+  struct weir_waiting *waiting;
+  struct weir_pick pick;
   weir_tstamp retry_at;
   struct weir_pool *pool;
+  uint32_t tenant, ahead;
 
   if (replay(c, turn, s, ask))
     return;
   c->counters[WEIR_COUNTER_ASKS]++;
-  name = model_of(c, ask);
-  if (name == WEIR_NONE) {
-    deny(c, turn, s, ask->seq, WEIR_DENIAL_NO_POOL, WEIR_NEVER, NULL, NULL);
+  pick_model(c, turn, ask, &pick);
+  if (pick.model == WEIR_NONE) {
+    if (ask->is_standing && pick.why == WEIR_DENIAL_DEADLINE)
+      pick.why = WEIR_DENIAL_BUSY;
+    deny(c, turn, s, ask->seq, pick.why, pick.at, pick.pool, &pick.plan);
     return;
   }
-  pool = &c->pools[c->names[name].pool];
-  tenant = weir_tenant_enter(c, c->names[name].pool, ask->class, ask->tenant);
+  pool = &c->pools[c->names[pick.model].pool];
+  tenant = weir_tenant_enter(c, c->names[pick.model].pool, ask->class, ask->tenant);
   if (tenant == WEIR_NONE) {
     deny(c, turn, s, ask->seq, WEIR_DENIAL_QUEUE_FULL, turn->now, pool, NULL);
     return;
@@ -386,22 +426,23 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
     weir_fair_drop(&c->fair, tenant);
     return;
   }
-  if (!admit(c, turn, s, ask, name, tenant, &ahead)) {
+  if (!admit(c, turn, s, ask, &pick, tenant, &ahead)) {
     if (ask->attempts > 0)
       weir_retries_give(&pool->retries, turn->now);
     weir_fair_drop(&c->fair, tenant);
     return;
   }
-  weir_serve_pool(c, turn, pool);
-  if (weir_table_find(&c->calls, weir_call_key((uint32_t)(s - c->sessions), ask->seq), &call) &&
-      !(call & WEIR_CALL_LEASE)) {
-    if (ask->is_standing) {
-      weir_queue_deny(c, turn, &c->asks[call], WEIR_DENIAL_BUSY, turn->now, NULL);
-      return;
-    }
-    send_queued(turn, s, ask->seq, eta_of(c, turn, &c->asks[call]), ahead);
-    c->counters[WEIR_COUNTER_QUEUED]++;
+  waiting = serve_ask(c, turn, s, ask->seq, pool);
+  if (!waiting)
+    return;
+  if (ask->is_standing) {
+    weir_queue_deny(c, turn, waiting, WEIR_DENIAL_BUSY, turn->now, NULL);
+    return;
   }
+  if (waiting->tenant != tenant)
+    ahead = count_ahead(c, waiting->tenant, c->tenants[waiting->tenant].asks.count - 1);
+  send_queued(turn, s, ask->seq, eta_of(c, turn, waiting), ahead);
+  c->counters[WEIR_COUNTER_QUEUED]++;
 }
 
 void weir_queue_cancel(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
@@ -419,15 +460,36 @@ void weir_queue_cancel(struct weir_coord *c, struct weir_turn *turn, struct weir
   weir_queue_drop(c, &c->asks[call], turn->now);
 }
 
+/* The last moment: the ask may just have come here, or another model has room at once, also for one
+ * that is no head. Returns the ask if it still waits, or NULL. */
+static struct weir_waiting *serve_last(struct weir_coord *c, struct weir_turn *turn,
+                                       struct weir_waiting *ask)
+{
+  const struct weir_session *s = &c->sessions[ask->session];
+  const uint64_t seq = ask->seq;
+
+  if (ask->wish.name == WEIR_NONE)
+    return ask;
+  ask = serve_ask(c, turn, s, seq, &c->pools[weir_tenant_pool(c, ask->tenant)]);
+  if (!ask || weir_route_move(c, turn, ask, WEIR_NEVER) == WEIR_MOVED_NOT)
+    return ask;
+  return serve_ask(c, turn, s, seq, &c->pools[weir_tenant_pool(c, ask->tenant)]);
+}
+
 void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting *ask)
 {
-  struct weir_pool *pool = &c->pools[weir_tenant_pool(c, ask->tenant)];
-  const struct weir_cost cost = weir_ask_cost(ask);
+  struct weir_pool *pool;
+  struct weir_cost cost;
   struct weir_plan plan;
   weir_tstamp at;
 
+  ask = serve_last(c, turn, ask);
+  if (!ask)
+    return;
+  pool = &c->pools[weir_tenant_pool(c, ask->tenant)];
+  cost = weir_ask_cost(ask);
   weir_plan_open(c, pool, c->tenants[ask->tenant].budget, &cost, &plan);
-  at = eta(c, turn, ask->tenant, ask, &plan);
+  at = weir_plan_eta(c, turn, ask->tenant, ask, &plan);
   weir_timer_set(&c->pool_timers, &pool->timer, turn->now);
   if (weir_breaker_is_shut(&pool->breaker))
     weir_queue_deny(c, turn, ask, WEIR_DENIAL_OPEN, later_of(at, opens_at(pool, turn->now)), NULL);

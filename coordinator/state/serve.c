@@ -16,9 +16,8 @@
 
 /* ---- when ---- */
 
-/* When |plan| fits each of its ledgers by itself, and the latest of these. */
-static weir_tstamp plan_times(struct weir_turn *turn, struct weir_plan *plan,
-                              weir_tstamp times[WEIR_LEASE_LEDGERS])
+weir_tstamp weir_plan_times(struct weir_turn *turn, struct weir_plan *plan,
+                            weir_tstamp times[WEIR_LEASE_LEDGERS])
 {
   weir_tstamp latest = turn->now;
 
@@ -137,12 +136,15 @@ static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
     pool->batch_owed_us = 0; /* nobody collects a floor while nobody waits for it */
 }
 
-/* A reload may have moved the model to another pool, whose books would miss the call. */
-static bool is_of_pool(const struct weir_coord *c, const struct weir_waiting *ask)
+/* A reload may have removed the pool, moved the model to another pool, whose books would miss the
+ * call, or taken it out of the route. */
+static bool is_gone(const struct weir_coord *c, const struct weir_pool *pool,
+                    const struct weir_waiting *ask)
 {
   const struct weir_name *name = &c->names[ask->name];
 
-  return name->born == ask->name_born && name->pool == weir_tenant_pool(c, ask->tenant);
+  return pool->state != WEIR_POOL_OPEN || name->born != ask->name_born ||
+         &c->pools[name->pool] != pool || weir_route_is_left(c, ask);
 }
 
 /* ---- lines ---- */
@@ -219,6 +221,34 @@ static void grant(struct weir_coord *c, struct weir_turn *turn, struct weir_pool
   weir_lease_send(c, turn, lease);
 }
 
+static void move_or_deny(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting *ask,
+                         enum weir_denial why, weir_tstamp start, const struct weir_plan *plan)
+{
+  if (weir_route_move(c, turn, ask, start) == WEIR_MOVED_NOT)
+    weir_queue_deny(c, turn, ask, why, start, plan);
+}
+
+/* The head of |pool| can start at |start|, and is looked at again at |look_at| unless it goes
+ * elsewhere. True when it went and the next may be looked at, false when the pool has to wait. */
+static bool wait_or_move(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                         struct weir_waiting *ask, weir_tstamp start, weir_tstamp look_at)
+{
+  const weir_tstamp later = turn->now + WEIR_COORD_HORIZON_US + 1; /* others stand before it */
+  const weir_tstamp at = start > later ? start : later;
+
+  switch (weir_route_move(c, turn, ask, at)) {
+  case WEIR_MOVED_AWAY:
+    return true;
+  case WEIR_MOVED_ON:
+    return false;
+  case WEIR_MOVED_NOT:
+    break;
+  }
+  weir_timer_set(&c->pool_timers, &pool->timer, weir_route_look_at(c, turn, ask, look_at));
+  weir_route_evacuate(c, turn, pool, at);
+  return false;
+}
+
 /* The breaker of |pool| lets nothing through now. Open, that is so until an instant that is known,
  * and who cannot wait so long is denied; half open, what becomes of the probes may be heard of at
  * any time. The pool is looked at again when the breaker changes, and stands in nobody's way. */
@@ -228,12 +258,11 @@ static bool serve_shut(struct weir_coord *c, struct weir_turn *turn, struct weir
   const weir_tstamp at = weir_breaker_starts_at(&pool->breaker);
 
   if (pool->breaker.state == WEIR_BREAKER_OPEN && at > ask->timer.at) {
-    weir_queue_deny(c, turn, ask, WEIR_DENIAL_OPEN, at, NULL);
+    move_or_deny(c, turn, ask, WEIR_DENIAL_OPEN, at, NULL);
     return true;
   }
   leave_lines(c, pool, turn->now);
-  weir_timer_set(&c->pool_timers, &pool->timer, WEIR_NEVER);
-  return false;
+  return wait_or_move(c, turn, pool, ask, at, WEIR_NEVER);
 }
 
 /* Decides about the first ask of |tenant|; false when the pool has to wait, and its timer is set.
@@ -247,14 +276,14 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
   struct weir_plan plan;
   bool is_behind;
 
-  if (pool->state != WEIR_POOL_OPEN || !is_of_pool(c, ask)) {
-    weir_queue_deny(c, turn, ask, WEIR_DENIAL_CLOSED, WEIR_NEVER, NULL);
+  if (is_gone(c, pool, ask)) {
+    move_or_deny(c, turn, ask, WEIR_DENIAL_CLOSED, WEIR_NEVER, NULL);
     return true;
   }
   if (weir_breaker_is_shut(&pool->breaker))
     return serve_shut(c, turn, pool, ask);
   weir_plan_open(c, pool, c->tenants[tenant].budget, &asked, &plan);
-  start = plan_times(turn, &plan, times);
+  start = weir_plan_times(turn, &plan, times);
   if (start != WEIR_NEVER && park(c, turn, tenant, ask, &plan, times[plan.books.count - 1]))
     return true;
   if (start <= turn->now + WEIR_COORD_HORIZON_US) {
@@ -264,16 +293,14 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
       start = plan_start(turn, &plan, step > start ? step : start);
   }
   if (start == WEIR_NEVER || start > ask->timer.at) {
-    weir_queue_deny(c, turn, ask,
-                    start == WEIR_NEVER ? WEIR_DENIAL_TOO_LARGE : WEIR_DENIAL_DEADLINE, start,
-                    &plan);
+    move_or_deny(c, turn, ask, start == WEIR_NEVER ? WEIR_DENIAL_TOO_LARGE : WEIR_DENIAL_DEADLINE,
+                 start, &plan);
     return true;
   }
   is_behind = stand_in_lines(c, turn, pool, &plan, times, start);
   if (is_behind || start > turn->now + WEIR_COORD_HORIZON_US) {
-    weir_timer_set(&c->pool_timers, &pool->timer,
-                   is_behind ? WEIR_NEVER : look_at(turn, &plan, start));
-    return false;
+    return wait_or_move(c, turn, pool, ask, start,
+                        is_behind ? WEIR_NEVER : look_at(turn, &plan, start));
   }
   if (c->leases_free == WEIR_NONE) {
     c->is_starved = true;
@@ -315,7 +342,7 @@ void weir_serve_parked(struct weir_coord *c, struct weir_turn *turn, struct weir
   struct weir_plan plan;
 
   weir_plan_open(c, pool, tenant->budget, &asked, &plan);
-  plan_times(turn, &plan, times);
+  weir_plan_times(turn, &plan, times);
   if (!park(c, turn, index, ask, &plan, times[plan.books.count - 1]))
     weir_tenant_unpark(c, index, turn->now);
 }

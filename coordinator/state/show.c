@@ -45,6 +45,9 @@ static void show_pool(struct weir_pool *pool, const struct weir_instant *now,
   row->probes = weir_breaker_probes(&pool->breaker);
   row->retries = pool->retries_count;
   memcpy(row->counters, pool->outcomes, sizeof(pool->outcomes));
+  row->latency_p50_us = weir_latency_quantile_us(&pool->latency, 500);
+  row->latency_p95_us = weir_latency_quantile_us(&pool->latency, 950);
+  row->latency_p99_us = weir_latency_quantile_us(&pool->latency, 990);
 }
 
 /* Row |number| of the open pools, in the order of the table; counts them all. */

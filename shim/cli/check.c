@@ -59,6 +59,19 @@ static void conf_json(struct weir_jsonout *out, const struct weir_conf *conf)
   }
   weir_jsonout_array_end(out);
   weir_jsonout_uint(out, "tenants", conf->coord.tenants_count);
+  weir_jsonout_array(out, "routes");
+  for (uint32_t i = 0; i < conf->coord.routes_count; i++) {
+    const struct weir_route_config *route = &conf->routes[i];
+
+    weir_jsonout_object(out, NULL);
+    weir_jsonout_text(out, "name", conf->names[route->name].name);
+    weir_jsonout_array(out, "models");
+    for (uint32_t k = 0; k < route->choices_count; k++)
+      weir_jsonout_text(out, NULL, conf->names[route->choices[k]].model);
+    weir_jsonout_array_end(out);
+    weir_jsonout_object_end(out);
+  }
+  weir_jsonout_array_end(out);
 }
 
 static void file_json(struct weir_jsonout *out, const char *file, const struct weir_conf *conf,
@@ -100,7 +113,7 @@ static void file_text(const char *file, const struct weir_conf *conf,
     printf("%s: ok: %" PRIu32 " providers, %" PRIu32 " pools, %" PRIu32 " names, %" PRIu32
            " routes, %" PRIu32 " budgets, %" PRIu32 " tenants\n",
            file, conf->providers_count, conf->coord.pools_count, conf->coord.names_count,
-           conf->routes_count, conf->coord.budgets_count, conf->coord.tenants_count);
+           conf->coord.routes_count, conf->coord.budgets_count, conf->coord.tenants_count);
     weir_conf_show(conf, stdout);
   }
 }

@@ -10,7 +10,7 @@
 #include "jsonout.h"
 #include "view.h"
 
-#define COLUMNS   14
+#define COLUMNS   15
 #define CELL_SIZE 48
 
 enum { OPTION_JSON = 256, OPTION_TIMEOUT };
@@ -94,6 +94,9 @@ static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
   weir_jsonout_seconds(out, "frozen_s", row->frozen_us);
   profile_json(out, row);
   breaker_json(out, row);
+  weir_jsonout_seconds(out, "latency_p50_s", row->latency_p50_us);
+  weir_jsonout_seconds(out, "latency_p95_s", row->latency_p95_us);
+  weir_jsonout_seconds(out, "latency_p99_s", row->latency_p99_us);
   weir_jsonout_object_end(out);
 }
 
@@ -142,7 +145,8 @@ struct row {
 };
 
 static const struct row heads = {{"POOL", "LIMIT", "USED", "OF", "SHARE", "FREE", "ONLINE", "BATCH",
-                                  "LEASES", "GRANTS", "429S", "PROFILE", "FROZEN", "BREAKER"}};
+                                  "LEASES", "GRANTS", "429S", "P95", "PROFILE", "FROZEN",
+                                  "BREAKER"}};
 
 static void cell_number(struct row *row, int column, uint64_t value)
 {
@@ -199,8 +203,10 @@ static void pool_fill(struct row *row, const struct weir_msg_row *pool)
   cell_number(row, 8, pool->leases);
   cell_number(row, 9, pool->grants);
   cell_number(row, 10, pool->rejected_429);
-  snprintf(row->cells[11], CELL_SIZE, "%s", pool->profile ? weir_profile_name(pool->profile) : "-");
-  snprintf(row->cells[12], CELL_SIZE, "%s",
+  snprintf(row->cells[11], CELL_SIZE, "%s",
+           pool->latency_p95_us > 0 ? weir_cli_span(pool->latency_p95_us, text) : "-");
+  snprintf(row->cells[12], CELL_SIZE, "%s", pool->profile ? weir_profile_name(pool->profile) : "-");
+  snprintf(row->cells[13], CELL_SIZE, "%s",
            pool->frozen_us > 0 ? weir_cli_span(pool->frozen_us, text) : "-");
 }
 
@@ -209,11 +215,11 @@ static void breaker_fill(struct row *row, const struct weir_msg_row *pool)
   const char *name = pool->breaker ? weir_breaker_name(pool->breaker) : "-";
   char text[WEIR_CLI_TEXT_SIZE];
 
-  snprintf(row->cells[13], CELL_SIZE, "%s", name);
+  snprintf(row->cells[14], CELL_SIZE, "%s", name);
   if (pool->open_us == WEIR_DURATION_MAX)
-    snprintf(row->cells[13], CELL_SIZE, "%s held", name);
+    snprintf(row->cells[14], CELL_SIZE, "%s held", name);
   else if (pool->breaker == WEIR_BREAKER_OPEN)
-    snprintf(row->cells[13], CELL_SIZE, "%s %s", name, weir_cli_span(pool->open_us, text));
+    snprintf(row->cells[14], CELL_SIZE, "%s %s", name, weir_cli_span(pool->open_us, text));
 }
 
 static void budget_fill(struct row *row, const struct weir_msg_row *budget)
@@ -222,7 +228,7 @@ static void budget_fill(struct row *row, const struct weir_msg_row *budget)
     snprintf(row->cells[column], CELL_SIZE, "-");
   snprintf(row->cells[0], CELL_SIZE, "budget %s", budget->pool);
   cell_number(row, 8, budget->leases);
-  snprintf(row->cells[11], CELL_SIZE, "%s",
+  snprintf(row->cells[12], CELL_SIZE, "%s",
            budget->profile ? weir_profile_name(budget->profile) : "-");
 }
 
@@ -380,7 +386,8 @@ const struct weir_cli_command weir_cli_stats_command = {
         "what is kept/configured where a limit was cut because somebody else spends it; a shadow\n"
         "limit is counted, not enforced. ONLINE and BATCH are asks waiting in each class; 429S "
         "are\n"
-        "rejections that instances reported; PROFILE is how strictly the limits are kept (window,\n"
+        "rejections that instances reported; P95 is what 95 of 100 good calls took at most,\n"
+        "lately; PROFILE is how strictly the limits are kept (window,\n"
         "bucket, paced, universal); FROZEN is how long no grant is given, because of what the\n"
         "provider said; BREAKER is whether calls go through at all (closed, open, half_open, "
         "ramp;\n"

@@ -59,6 +59,20 @@ static void check_budgets(const struct weir_conf *conf)
   }
 }
 
+static void check_routes(const struct weir_conf *conf)
+{
+  const struct weir_coord_config *c = &conf->coord;
+  assert(c->routes_count <= conf->bounds.routes_max);
+  for (uint32_t i = 0; i < c->routes_count; i++) {
+    const struct weir_route_config *route = &c->routes[i];
+    assert(route->name < c->names_count && strchr(c->names[route->name].name, '/') == NULL);
+    assert(route->choices_count >= 1 && route->choices_count <= WEIR_CHOICES_MAX);
+    assert(route->policy <= WEIR_ROUTE_CHEAPEST);
+    for (uint32_t k = 0; k < route->choices_count; k++)
+      assert(strchr(c->names[route->choices[k]].name, '/') != NULL);
+  }
+}
+
 static void check(const struct weir_conf *conf)
 {
   const struct weir_coord_config *c = &conf->coord;
@@ -84,6 +98,7 @@ static void check(const struct weir_conf *conf)
     assert(memchr(c->names[i].name, '\0', WEIR_NAME_SIZE) != NULL);
     assert(memchr(c->names[i].model, '\0', WEIR_NAME_SIZE) != NULL);
   }
+  check_routes(conf);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -179,10 +179,12 @@ static void checks_files_and_points_at_each_error(void **state)
   assert_int_equal(fclose(file), 0);
 
   assert_int_equal(WEIR("check", good), 0);
-  assert_holds(run.out, "ok: 3 providers, 3 pools, 9 names, 2 routes, 3 budgets, 2 tenants\n");
+  assert_holds(run.out, "ok: 3 providers, 3 pools, 10 names, 3 routes, 3 budgets, 2 tenants\n");
   assert_holds(run.out, "\npool gpt: bucket; budget project; requests 500/1m; ");
   assert_holds(run.out, "\nbudget acme: window; spend 12.5/day UTC\n");
   assert_holds(run.out, "\ntenant acme: weight 3; budget acme\n");
+  assert_holds(run.out, "\nroute thrifty: cheapest, patience 250ms; gemini/gemini-2.5-flash; "
+                        "openai/gpt-5.6-luna; online timeout 20s; batch timeout 5m\n");
   assert_int_equal(WEIR("check", good, bad), 1);
   assert_holds(run.err, "other.state:5:14: ");
   assert_holds(run.err, "rpm");
@@ -194,6 +196,8 @@ static void checks_files_and_points_at_each_error(void **state)
   assert_holds(run.out,
                "{\"name\":\"project\",\"profile\":\"window\",\"limits\":[\"spend 250/31d\"]}");
   assert_holds(run.out, "\"tenants\":2");
+  assert_holds(run.out, "{\"name\":\"fast\",\"models\":[\"gemini/gemini-2.5-flash\","
+                        "\"openai/gpt-5.6-luna\"]}");
   assert_int_equal(WEIR("check", "/nonexistent"), 1);
   assert_holds(run.err, "/nonexistent");
 }
@@ -282,6 +286,9 @@ static void fake_fill(void)
       .probes = 2,
       .retries = 7,
       .counters = {[WEIR_OUTCOME_OK] = 90, [WEIR_OUTCOME_NETWORK] = 11},
+      .latency_p50_us = 1250 * WEIR_US_PER_MS,
+      .latency_p95_us = 4321 * WEIR_US_PER_MS,
+      .latency_p99_us = 9 * WEIR_US_PER_S,
       .limits_count = 4,
       .limits = {{WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, 1000, 350, 700, false},
                  {WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, 1000000, 2000000, 1000000, true},
@@ -302,7 +309,7 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
   fake_fill();
   assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
   assert_holds(run.out, "  PROFILE  FROZEN    BREAKER\n");
-  assert_holds(run.out, "universal");
+  assert_holds(run.out, " 4.3s  universal");
   assert_holds(run.out, "requests/1m ");
   assert_holds(run.out, "700/1,000   50.0 %");
   assert_holds(run.out, "input_tokens/1m shadow ");
@@ -336,7 +343,9 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
   assert_holds(run.out, "\"dimension\":\"in_flight\",\"window_s\":0.000,\"amount\":8,");
   assert_holds(run.out, "\"profile\":\"universal\",\"breaker\":\"open\",\"open_s\":4.200,"
                         "\"probes\":2,\"retries\":7,\"outcomes\":{\"ok\":90,");
-  assert_holds(run.out, "\"network\":11}}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
+  assert_holds(run.out,
+               "\"network\":11},\"latency_p50_s\":1.250,\"latency_p95_s\":4.321,"
+               "\"latency_p99_s\":9.000}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
   assert_holds(run.out, "}],\"leases\":3,\"profile\":\"paced\"}],\"totals\":");
   assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2,");
   fake_fini(&fake);

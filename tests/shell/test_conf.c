@@ -148,6 +148,48 @@ static void names_pools_models_and_routes(void **state)
   weir_conf_free(conf);
 }
 
+static void a_route_has_all_its_models_in_order(void **state)
+{
+  (void)state;
+  struct weir_conf *conf =
+      parse(PROVIDER "pools:\n"
+                     "- {name: p, provider: g, models: m, limits: {rpm: 1}}\n"
+                     "- {name: q, provider: g, models: [k, o], limits: {rpm: 1}}\n"
+                     "routes:\n"
+                     "  short: [g/o, g/gone, g/m]\n"
+                     "  one: g/k\n"
+                     "  long: {models: [g/m, g/k], policy: cheapest, patience: 2s,\n"
+                     "         timeout: {online: 10s, batch: 5m}}\n");
+  const struct weir_route_config *routes = conf->coord.routes;
+  assert_int_equal(conf->coord.routes_count, 3);
+  assert_string_equal(conf->names[routes[0].name].name, "short");
+  assert_string_equal(conf->names[routes[0].name].model, "g/o");
+  assert_int_equal(routes[0].choices_count, 2);
+  assert_string_equal(conf->names[routes[0].choices[0]].name, "g/o");
+  assert_string_equal(conf->names[routes[0].choices[1]].name, "g/m");
+  assert_int_equal(routes[0].policy, WEIR_ROUTE_ORDER);
+  assert_int_equal(routes[0].patience_us, 250000);
+  assert_int_equal(routes[0].timeout_us[WEIR_CLASS_ONLINE], 0);
+  assert_int_equal(routes[1].choices_count, 1);
+  assert_int_equal(routes[2].policy, WEIR_ROUTE_CHEAPEST);
+  assert_int_equal(routes[2].patience_us, 2000000);
+  assert_int_equal(routes[2].timeout_us[WEIR_CLASS_ONLINE], 10000000);
+  assert_int_equal(routes[2].timeout_us[WEIR_CLASS_BATCH], 300000000);
+  weir_conf_free(conf);
+}
+
+static void a_route_of_too_many_models_is_an_error(void **state)
+{
+  (void)state;
+  char text[512] = GOOD "routes: {r: [";
+  for (int i = 0; i <= WEIR_CHOICES_MAX; i++)
+    strcat(text, "g/m, ");
+  strcat(text, "]}\n");
+  struct weir_conf *conf = NULL;
+  assert_int_equal(weir_conf_parse(text, strlen(text), &conf, &issues), WEIR_ECONFIG);
+  assert_string_equal(issues.items[0].text, "a route has at most 16 models; remove some");
+}
+
 static void counts_tokens_as_the_provider_does(void **state)
 {
   (void)state;
@@ -341,6 +383,26 @@ static const struct bad_file bad_files[] = {
     {GOOD "routes: {fast: [h/n, g/m]}\n",
      "f:3:17: warning: 'h/n' names an unknown provider and is passed over; add the provider and a "
      "pool for it, or remove it\n"},
+    {PROVIDER "pools: [{name: p, provider: g, models: [flash-2.5], limits: {rpm: 10}}]\n"
+              "routes: {fast: [g/flsh-2.5, g/flash-2.5]}\n",
+     "f:3:17: warning: 'g/flsh-2.5' has no pool and is passed over; did you mean "
+     "'g/flash-2.5'?\n"},
+    {GOOD "routes: {fast: [g/n, g/m, g/m]}\n",
+     "f:3:17: warning: 'g/n' has no pool and is passed over; add it to the models of a pool, or "
+     "remove it\n"
+     "f:3:27: 'g/m' stands in this route twice; remove one\n"},
+    {GOOD "routes: {fast: {model: g/m}}\n",
+     "f:3:16: 'models' is missing; add it: provider/model, or a list of them, best first\n"
+     "f:3:17: unknown key 'model'; did you mean 'models'?\n"},
+    {GOOD "routes: {fast: {models: g/m, policy: fasted}}\n",
+     "f:3:38: policy: unknown word 'fasted'; did you mean 'fastest'?\n"},
+    {GOOD "routes: {fast: {models: g/m, timeout: {onlien: 1s, batch: 25h}}}\n",
+     "f:3:40: unknown key 'onlien'; did you mean 'online'?\n"
+     "f:3:59: batch: 25h is out of range; allowed is 1ms..24h\n"},
+    {GOOD "routes: {fast: {models: g/m, timeout: 10s}}\n",
+     "f:3:39: routes.*.timeout must be a map; write keys and values, 'key: value'\n"},
+    {GOOD "routes: {fast: {models: {}}}\n",
+     "f:3:25: models must be a single value, not a map or a list; write 'models: value'\n"},
     {GOOD "routes: {p: g/m}\n", "f:3:10: the name 'p' is taken by line 2; every pool, model and "
                                 "route needs a name of its own\n"},
     {GOOD "log:\n\tlevel: info\n",
@@ -434,6 +496,29 @@ static void accepts_the_example_of_the_docs(void **state)
   free(text);
 }
 
+/* And the page about routes shows what is in it, and what `weir check` says of it. */
+static void accepts_the_example_of_routes(void **state)
+{
+  (void)state;
+  char *text = read_file("docs/examples/routes.yaml"), *page = read_file("docs/ROUTES.md");
+  struct weir_conf *conf = parse(text);
+  const char *routes = strstr(text, "routes:\n");
+  char shown[4096] = {0};
+  assert_int_equal(issues.count, 0);
+  assert_int_equal(conf->coord.routes_count, 4);
+  assert_non_null(routes);
+  assert_non_null(strstr(page, routes));
+  FILE *file = fmemopen(shown, sizeof shown - 1, "w");
+  assert_non_null(file);
+  weir_conf_show(conf, file);
+  fclose(file);
+  assert_non_null(strstr(shown, "route only"));
+  assert_non_null(strstr(page, strstr(shown, "route only")));
+  weir_conf_free(conf);
+  free(page);
+  free(text);
+}
+
 /* Every row of the table stands in the docs as it is: "| `path` | type | fallback | range |". */
 static void documents_every_key_as_the_table_says(void **state)
 {
@@ -473,6 +558,8 @@ int main(void)
       cmocka_unit_test(counts_the_letters_of_a_typing_error),
       cmocka_unit_test(gives_defaults_to_what_is_not_said),
       cmocka_unit_test(names_pools_models_and_routes),
+      cmocka_unit_test(a_route_has_all_its_models_in_order),
+      cmocka_unit_test(a_route_of_too_many_models_is_an_error),
       cmocka_unit_test(counts_tokens_as_the_provider_does),
       cmocka_unit_test(takes_limits_of_any_window),
       cmocka_unit_test(says_where_what_and_how_to_fix_it),
@@ -481,6 +568,7 @@ int main(void)
       cmocka_unit_test(refuses_a_file_that_is_too_large),
       cmocka_unit_test(reads_aliases_that_lead_to_themselves),
       cmocka_unit_test(accepts_the_example_of_the_docs),
+      cmocka_unit_test(accepts_the_example_of_routes),
       cmocka_unit_test(documents_every_key_as_the_table_says),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 
 static const struct weir_coord_bounds bounds = {.pools_max = POOL_NAMES + 2,
                                                 .names_max = 2,
+                                                .routes_max = 1,
                                                 .sessions_max = 64,
                                                 .asks_max = 1024,
                                                 .leases_max = 4096,
@@ -212,18 +213,30 @@ void coord_configure(struct world *w)
   coord_rules_draw(w);
   w->pool.jitter_us = world_draw(w, 200 * MS);
   w->pool.batch_floor_pm = 100;
-  strcpy(w->name.name, "p/m");
-  strcpy(w->name.model, "p/m");
+  strcpy(w->names[0].name, "p/m");
+  strcpy(w->names[0].model, "p/m");
+  strcpy(w->names[1].name, "route");
+  strcpy(w->names[1].model, "p/m");
+  w->has_route = w->report->seed % 3 == 0;
+  w->route = (struct weir_route_config){.name = 1, .patience_us = 250 * MS, .choices_count = 1};
   w->config = (struct weir_coord_config){.pools_count = 2,
-                                         .names_count = 1,
                                          .pools = w->pools,
-                                         .names = &w->name,
+                                         .names = w->names,
+                                         .routes = &w->route,
                                          .heartbeat_us = SECOND,
                                          .session_ttl_us = 3 * SECOND,
                                          .asks_max = 8 + (uint32_t)world_draw(w, 32)};
   sharers_draw(w);
   more_limits_draw(w);
+  coord_name(w, 0, true);
   coord_pools_make(w);
+}
+
+void coord_name(struct world *w, uint32_t pool, bool is_there)
+{
+  w->names[0].pool = w->names[1].pool = pool;
+  w->config.routes_count = is_there && w->has_route;
+  w->config.names_count = is_there + w->config.routes_count;
 }
 
 void coord_pools_make(struct world *w)

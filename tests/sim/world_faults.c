@@ -52,21 +52,22 @@ static void coord_crash(struct world *w)
 /* Whatever the pool is called, and whichever has the model, it stays one quota of the provider. */
 static void pool_move(struct world *w)
 {
+  const uint32_t other = w->names[0].pool ^ 1;
+
   switch (world_draw(w, 3)) {
   case 0:
     w->pool_number++;
     break;
   case 1: /* for one configuration nobody has the model */
-    w->config.names_count = 0;
+    coord_name(w, other, false);
     coord_reload(w);
-    w->config.names_count = 1;
-    w->name.pool ^= 1;
+    coord_name(w, other, true);
     break;
   default:
-    w->name.pool ^= 1;
+    coord_name(w, other, true);
   }
   coord_reload(w);
-  world_trace(w, "the model is in pool %s", w->pools[w->name.pool].name);
+  world_trace(w, "the model is in pool %s", w->pools[w->names[0].pool].name);
 }
 
 static void limits_change(struct world *w)

@@ -179,7 +179,7 @@ static void ask(struct world *w, uint32_t shim, uint32_t attempts)
   if (call->tenant < w->config.tenants_count) /* else nobody in particular */
     strcpy(ask.msg.tenant, w->tenants[call->tenant].name);
   call->actual = call->reserved - world_draw(w, call->reserved / 3);
-  strcpy(ask.msg.model, "p/m");
+  strcpy(ask.msg.model, w->has_route ? "route" : "p/m");
   ask.msg.class = shim % 3 == 2 ? WEIR_CLASS_BATCH : WEIR_CLASS_ONLINE;
   ask.msg.requests = 1;
   ask.msg.attempts = attempts;

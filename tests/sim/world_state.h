@@ -126,7 +126,9 @@ struct world {
   weir_tstamp granted_max;          /* over all lives */
   struct weir_pool_config pool;     /* the one quota that the provider knows */
   struct weir_pool_config pools[2]; /* under two names: one of them has the model */
-  struct weir_name_config name;
+  struct weir_name_config names[2]; /* the model's, and a route's to it */
+  struct weir_route_config route;
+  bool has_route;                       /* instances ask for it instead of the model */
   struct weir_budget_config budgets[2]; /* the project's, and that of the first tenant */
   struct weir_tenant_config tenants[TENANTS_MAX];
   uint32_t pool_number;
@@ -186,6 +188,9 @@ void coord_configure(struct world *w);
 void coord_rules_draw(struct world *w);
 /* coord_clock tells the coordinator what the wall clock says. */
 void coord_clock(struct world *w);
+/* coord_name puts the model, and the route to it if the world has one, into the pool of that index;
+ * or takes them away. */
+void coord_name(struct world *w, uint32_t pool, bool is_there);
 /* coord_pools_make gives the coordinator's pools the limits of |w->pool|. */
 void coord_pools_make(struct world *w);
 /* coord_reload has the coordinator read its configuration again. */

@@ -153,9 +153,25 @@ static void the_largest_calls_do_not_overflow(void **state)
   assert_in_range(weir_bias_error_pm(&b, WEIR_DIMENSION_INPUT_TOKENS, 0), 450, 700);
 }
 
+/* As callers do that say nothing of output, or of input. */
+static void asks_of_nothing_teach_no_ratio(void **state)
+{
+  const struct weir_cost asked = {.requests = 1}, some = {.requests = 1, .input_tokens = 100};
+  const struct weir_cost used = {.requests = 1, .input_tokens = 70, .output_tokens = 30};
+  struct weir_bias b;
+
+  (void)state;
+  weir_bias_init(&b);
+  for (int i = 0; i < 2 * WEIR_BIAS_SAMPLES_MIN; i++)
+    weir_bias_learn(&b, &asked, &used);
+  assert_int_equal(weir_bias_correct(&b, &asked).output_tokens, 0);
+  assert_int_equal(weir_bias_correct(&b, &some).input_tokens, 100);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(asks_of_nothing_teach_no_ratio),
       cmocka_unit_test(nothing_is_corrected_before_enough_is_known),
       cmocka_unit_test(input_and_output_are_learned_apart_and_rounded_up),
       cmocka_unit_test(an_estimate_is_never_lowered),

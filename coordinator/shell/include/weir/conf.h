@@ -22,6 +22,7 @@
 #define WEIR_CONF_FILE_SIZE_MAX 262144 /* bytes of a configuration file */
 #define WEIR_CONF_POOLS_MAX     1024   /* the highest value of bounds.pools */
 #define WEIR_CONF_NAMES_MAX     4096   /* pools, models and routes together */
+#define WEIR_CONF_ROUTES_MAX    1024
 #define WEIR_CONF_PROVIDERS_MAX 64
 #define WEIR_CONF_BUDGETS_MAX   4096 /* the highest value of bounds.budgets */
 #define WEIR_CONF_TENANTS_MAX   4096 /* entries of tenants and pools[].tenants */
@@ -61,16 +62,17 @@ enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG
 enum weir_log_format { WEIR_LOG_LOGFMT = 1, WEIR_LOG_JSON };
 
 struct weir_conf {
-  struct weir_coord_config coord; /* refers to |pools|, |names|, |budgets| and |tenants| */
+  struct weir_coord_config coord; /* refers to the arrays below */
   struct weir_coord_bounds bounds;
   struct weir_pool_config *pools;
   struct weir_name_config *names;
+  struct weir_route_config *routes;
   struct weir_budget_config *budgets; /* the shared ones, then those of tenants */
   struct weir_tenant_config *tenants; /* by pool, then by name; those of all pools come last */
   uint32_t zones_count;               /* time zones whose days limits follow, each once */
   char zones[WEIR_ZONES_MAX]
             [WEIR_CONF_ZONE_SIZE]; /* "America/Los_Angeles"; limits hold the index */
-  uint32_t providers_count, routes_count;
+  uint32_t providers_count;
   uint32_t listen_count;
   char listen[WEIR_CONF_LISTEN_MAX]
              [WEIR_CONF_ENDPOINT_SIZE]; /* "ipc:///path", "tcp://127.0.0.1:7447" */
@@ -117,8 +119,8 @@ void weir_conf_issue_format(const struct weir_conf_issue *issue, const char *fil
 void weir_conf_limit_format(const struct weir_conf *conf, const struct weir_limit_config *limit,
                             char *ret_text, size_t size);
 
-/* weir_conf_show prints a line for each pool, budget and tenant of |conf| to |file|: what the file
- * means with all defaults in place. */
+/* weir_conf_show prints a line for each pool, budget, tenant and route of |conf| to |file|: what
+ * the file means with all defaults in place. */
 void weir_conf_show(const struct weir_conf *conf, FILE *file);
 
 /* weir_conf_keys returns the table of all keys and its length in |ret_count|. Static storage. */

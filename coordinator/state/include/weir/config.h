@@ -108,10 +108,28 @@ struct weir_name_config {
   uint32_t pool;              /* index into pools */
 };
 
+/* By what a route prefers one of its models to another, among those that can start soon. */
+enum weir_route_policy {
+  WEIR_ROUTE_ORDER = 0, /* as they stand */
+  WEIR_ROUTE_FASTEST,   /* the one whose good calls took least lately */
+  WEIR_ROUTE_CHEAPEST   /* the one whose price of this call is least */
+};
+
+/* The models behind a name, best first. */
+struct weir_route_config {
+  uint32_t name; /* index into names: of the route itself, which has its first choice's model */
+  enum weir_route_policy policy;
+  weir_duration patience_us; /* "soon": what waits no longer than this is waited for */
+  weir_duration timeout_us[WEIR_CLASS_MAX]; /* of a transfer, by class; 0: not told. [0] unused */
+  uint32_t choices_count;                   /* 1 .. WEIR_CHOICES_MAX */
+  uint32_t choices[WEIR_CHOICES_MAX];       /* indices into names: each once, none a route */
+};
+
 struct weir_coord_config {
-  uint32_t pools_count, names_count, budgets_count, tenants_count;
-  const struct weir_pool_config *pools; /* names are unique */
-  const struct weir_name_config *names; /* names are unique */
+  uint32_t pools_count, names_count, budgets_count, tenants_count, routes_count;
+  const struct weir_pool_config *pools;   /* names are unique */
+  const struct weir_name_config *names;   /* names are unique */
+  const struct weir_route_config *routes; /* no two of the same name */
   const struct weir_budget_config *budgets;
   const struct weir_tenant_config *tenants; /* no two of the same name and pool */
   weir_duration heartbeat_us;               /* between messages of a live shim */
@@ -122,6 +140,7 @@ struct weir_coord_config {
 /* Sizes of all tables: storage is asked for once, at the start. */
 struct weir_coord_bounds {
   uint32_t pools_max, names_max, sessions_max, asks_max, leases_max;
+  uint32_t routes_max;
   uint32_t budgets_max; /* shared ones and those of tenants */
   uint32_t tenants_max; /* that wait or are remembered at a time, each in each pool and class */
 };
