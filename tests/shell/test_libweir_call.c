@@ -376,6 +376,37 @@ static void nothing_takes_longer_than_the_deadline(void **state)
   teardown(weir, &response);
 }
 
+static void an_answer_that_never_ends_is_cut_at_the_deadline(void **state)
+{
+  struct weir *weir = setup(PROVIDER_TRICKLES, 200, "");
+  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  request.max_wait_ms = 200;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_ETIMEOUT);
+  assert_int_equal(response.http, 200);
+  assert_int_equal(fake_get(&f, WEIR_MSG_SETTLE, 0).settle.outcome, WEIR_OUTCOME_DEADLINE);
+  teardown(weir, &response);
+}
+
+/* The system answers for a program that does not accept, so only the handshake tells. */
+static void who_never_speaks_tls_costs_no_more_than_the_deadline(void **state)
+{
+  struct weir *weir = setup(PROVIDER_HANGS, 200, "");
+  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  char url[sizeof(p.url) + 1];
+
+  (void)state;
+  snprintf(url, sizeof(url), "https%.58s", p.url + strlen("http"));
+  add_provider(weir, "gemini", url);
+  request.max_wait_ms = 200;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_ETIMEOUT);
+  assert_int_equal(sent_count(1), 0);
+  teardown(weir, &response);
+}
+
 /* ---- streams ---- */
 
 #define STREAM                                                                                     \
@@ -794,6 +825,8 @@ int main(void)
       cmocka_unit_test(a_broken_connection_never_sends_twice_on_one_lease),
       cmocka_unit_test(half_an_answer_is_no_answer),
       cmocka_unit_test(nothing_takes_longer_than_the_deadline),
+      cmocka_unit_test(an_answer_that_never_ends_is_cut_at_the_deadline),
+      cmocka_unit_test(who_never_speaks_tls_costs_no_more_than_the_deadline),
       cmocka_unit_test(a_stream_is_passed_on_and_its_input_settled_early),
       cmocka_unit_test(who_wants_no_more_of_a_stream_ends_the_call),
       cmocka_unit_test(an_error_inside_a_stream_fails_the_call),
