@@ -150,6 +150,12 @@ static void use_add(struct weir_cache *c, uint32_t entry)
   c->newest = entry;
 }
 
+static void use_renew(struct weir_cache *c, uint32_t entry)
+{
+  use_remove(c, &c->blocks[entry]);
+  use_add(c, entry);
+}
+
 static void entry_drop(struct weir_cache *c, uint32_t entry)
 {
   const struct block *b = &c->blocks[entry];
@@ -280,8 +286,7 @@ bool weir_cache_find(struct weir_cache *c, const struct weir_cache_request *requ
   b = &c->blocks[entry];
   if (weir_time_sub(now, b->stored_at) > ttl_us)
     return false;
-  use_remove(c, b);
-  use_add(c, entry);
+  use_renew(c, entry);
   ret_found->entry = entry;
   ret_found->age_us = weir_time_sub(now, b->stored_at);
   for (int i = 0; i < WEIR_CACHE_ANSWER_PARTS; i++)

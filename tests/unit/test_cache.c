@@ -124,6 +124,50 @@ static void only_the_same_request_finds_it(void **state)
     assert_false(weir_cache_find(w->cache, &others[i], w->now, TTL, &found));
 }
 
+/* The hash of cache.c, to find two requests that have the same one. */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+  hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+  return hash ^ hash >> 29;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *s)
+{
+  const size_t size = strlen(s);
+  uint64_t word;
+
+  hash = mix(hash, size);
+  for (size_t i = 0; i < size; i += 8) {
+    word = 0;
+    memcpy(&word, s + i, size - i < 8 ? size - i : 8);
+    hash = mix(hash, word);
+  }
+  return hash;
+}
+
+static void not_even_one_with_the_same_hash(void **state)
+{
+  struct world *w = *state;
+  const struct weir_cache_answer answer = {{text("m"), text("t"), text("mine")}};
+  struct weir_cache_request mine = request_of("gemini/flash", "", ""), other = mine;
+  uint64_t own[2] = {1, 2}, crafted[2] = {3, 0};
+  struct weir_cache_found found;
+  uint64_t hash = 7; /* the seed */
+
+  for (int i = 0; i < WEIR_CACHE_REQUEST_PARTS - 1; i++)
+    hash = mix_text(hash, mine.parts[i].bytes);
+  hash = mix(hash, sizeof(own));
+  crafted[1] = mix(hash, crafted[0]) ^ mix(hash, own[0]) ^ own[1];
+  mine.parts[WEIR_CACHE_REQUEST_PARTS - 1] = (struct weir_cache_bytes){own, sizeof(own)};
+  other.parts[WEIR_CACHE_REQUEST_PARTS - 1] = (struct weir_cache_bytes){crafted, sizeof(crafted)};
+  assert_true(weir_cache_put(w->cache, &mine, &answer, w->now));
+  assert_false(weir_cache_find(w->cache, &other, w->now, TTL, &found));
+  /* They do share a place: so it was the comparison that told them apart. */
+  assert_true(weir_cache_put(w->cache, &other, &answer, w->now));
+  assert_false(weir_cache_find(w->cache, &mine, w->now, TTL, &found));
+  assert_true(weir_cache_find(w->cache, &other, w->now, TTL, &found));
+}
+
 static void an_answer_that_is_too_old_is_none(void **state)
 {
   struct world *w = *state;
@@ -243,6 +287,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_was_put_is_found_whole, setup, teardown),
       cmocka_unit_test_setup_teardown(only_the_same_request_finds_it, setup, teardown),
+      cmocka_unit_test_setup_teardown(not_even_one_with_the_same_hash, setup, teardown),
       cmocka_unit_test_setup_teardown(an_answer_that_is_too_old_is_none, setup, teardown),
       cmocka_unit_test_setup_teardown(the_answer_that_was_used_longest_ago_makes_room, setup,
                                       teardown),
