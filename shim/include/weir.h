@@ -335,8 +335,7 @@ struct weir_ask {
                                  instances together have a bounded share of new attempts */
   uint64_t avoid;             /* choices of a route that failed this call: bit n - 1 is choice n of
                                  struct weir_lease */
-  const char *prefer; /* "provider/model" of the route to take if it can start in time; NULL:
-                         any */
+  const char *prefer;         /* "provider/model" of the route to take if it can; NULL: any */
 };
 
 /* Why a lease was denied. The numbers belong to the limit that binds; amount is 0 where none does.
@@ -580,15 +579,17 @@ WEIR_API int weir_response_set(struct weir_response *response, const char *conte
 
 /* When a call fails for good
  *
- * A failure that is not the request's fault may still be answered, in this order:
+ * Where a failure is not the request's fault, something may stand in for the answer:
  *
- *   1. by the last good answer to the same request (model, path, protocol, tenant and whole body),
- * if the handle keeps answers, the request is cacheable and the answer is not too old. Streamed
- *      answers are not kept, nor those that take more than a quarter of cache_bytes_max with their
- *      requests. The one used longest ago makes room. Nothing of it leaves the process; it is
- *      overwritten with zeros in weir_close;
- *   2. by the first rule that fits;
- *   3. by the callback of the options.
+ *   1. the last good answer to the same request, if the handle keeps answers and the request is
+ *      cacheable;
+ *   2. the first rule that fits;
+ *   3. what the callback of the options says.
+ *
+ * Requests are the same when model, path, protocol, tenant and the whole body are. Streamed answers
+ * are not kept, nor those that take more than a quarter of cache_bytes_max with their requests; the
+ * one used longest ago makes room. Nothing of them leaves the process, and weir_close overwrites
+ * them with zeros.
  *
  * weir_call then returns WEIR_OK, and response.degraded says which it was; the answer is in
  * response.body also where there is an on_data, which is not called. What counts as the request's
