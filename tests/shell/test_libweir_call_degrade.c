@@ -46,6 +46,14 @@ static int own_answer(void *context, const struct weir_request *request, int err
   return 1;
 }
 
+static char line[1024]; /* the last one of the call log */
+
+static void keep_line(void *context, const char *text)
+{
+  (void)context;
+  snprintf(line, sizeof(line), "%s", text);
+}
+
 static struct weir *setup_with(uint64_t cache_bytes_max, struct own *own)
 {
   struct weir_options options = WEIR_INIT(struct weir_options);
@@ -60,6 +68,7 @@ static struct weir *setup_with(uint64_t cache_bytes_max, struct own *own)
   options.is_without_retries = 1;
   options.is_without_wallet = 1;
   options.cache_bytes_max = cache_bytes_max;
+  options.call_log = keep_line;
   options.degrade = own ? own_answer : NULL;
   options.degrade_context = own;
   assert_int_equal(weir_open(&options, &weir), WEIR_OK);
@@ -131,6 +140,7 @@ static void the_last_good_answer_is_given_when_a_call_fails(void **state)
   (void)state;
   assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
   assert_int_equal(response.degraded, WEIR_DEGRADED_NONE);
+  assert_non_null(strstr(line, "\"degraded\":false}"));
   answer_with(503, "{\"error\":{\"message\":\"busy\"}}");
   assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
   assert_int_equal(response.degraded, WEIR_DEGRADED_STALE);
@@ -143,6 +153,8 @@ static void the_last_good_answer_is_given_when_a_call_fails(void **state)
   assert_int_equal(response.outcome, WEIR_OUTCOME_OVERLOADED); /* of the attempt */
   assert_int_equal(response.attempts, 1);
   assert_string_equal(response.error, "gemini/flash answered 503: overloaded");
+  assert_non_null(strstr(line, "\"status\":\"failed\",\"error\":\"overloaded\",\"http\":503"));
+  assert_non_null(strstr(line, "\"degraded\":true}"));
   teardown(weir, &response);
 }
 

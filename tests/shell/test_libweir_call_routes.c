@@ -13,6 +13,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <weir.h>
@@ -159,6 +160,53 @@ static void what_no_time_mends_here_is_mended_elsewhere(void **state)
   provider_once(&one, 402, "", UNPAID);
   assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
   assert_int_equal(response.choice, 2);
+  teardown(weir, &response);
+}
+
+/* First the other keys, then the other models. */
+static void a_provider_that_rejects_all_keys_is_left_for_another(void **state)
+{
+  struct weir *weir = setup();
+  const struct weir_request request = request_of("fast", CHAT);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct weir_provider provider = WEIR_INIT(struct weir_provider);
+
+  (void)state;
+  setenv("WEIR_TEST_KEYS", "key-1\nkey-2\n", 1);
+  provider.name = "one";
+  provider.kind = "compatible";
+  provider.base_url = one.url;
+  provider.keys = "env:WEIR_TEST_KEYS";
+  assert_int_equal(weir_provider_add(weir, &provider), WEIR_OK);
+  habit(&one, PROVIDER_ANSWERS, 401, "{}");
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  assert_int_equal(provider_arrivals(&one), 2);
+  assert_int_equal(response.choice, 2);
+  assert_int_equal(response.attempts, 3);
+  assert_int_equal(ask_of(1).avoid, 0);
+  assert_int_equal(ask_of(1).attempts, 1);
+  assert_int_equal(ask_of(2).avoid, 1);
+  teardown(weir, &response);
+}
+
+static void other_keys_count_as_retries(void **state)
+{
+  struct weir *weir = setup_with(1);
+  const struct weir_request request = request_of("fast", CHAT);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+  struct weir_provider provider = WEIR_INIT(struct weir_provider);
+
+  (void)state;
+  setenv("WEIR_TEST_KEYS", "key-1\nkey-2\n", 1);
+  provider.name = "one";
+  provider.kind = "compatible";
+  provider.base_url = one.url;
+  provider.keys = "env:WEIR_TEST_KEYS";
+  assert_int_equal(weir_provider_add(weir, &provider), WEIR_OK);
+  habit(&one, PROVIDER_ANSWERS, 401, "{}");
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EUPSTREAM);
+  assert_int_equal(response.attempts, 2);
+  assert_int_equal(provider_arrivals(&two), 0);
   teardown(weir, &response);
 }
 
@@ -703,6 +751,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_choice_that_fails_is_left_for_another_at_once),
       cmocka_unit_test(what_no_time_mends_here_is_mended_elsewhere),
+      cmocka_unit_test(a_provider_that_rejects_all_keys_is_left_for_another),
+      cmocka_unit_test(other_keys_count_as_retries),
       cmocka_unit_test(a_bad_request_is_bad_everywhere),
       cmocka_unit_test(a_route_whose_choices_all_failed_goes_round_again),
       cmocka_unit_test(a_route_whose_choices_all_failed_for_good_ends),
