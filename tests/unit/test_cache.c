@@ -15,7 +15,7 @@
 
 #define SIZE   WEIR_CACHE_SIZE_MIN
 #define BLOCKS 61 /* that it has */
-#define BLOCK  960
+#define BLOCK  ((size_t)960)
 #define TTL    WEIR_US_PER_MIN
 
 struct world {
