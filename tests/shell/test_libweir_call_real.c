@@ -21,8 +21,8 @@
 static struct daemon d; /* too large for a stack */
 static struct run upstream;
 
-/* A pool for one model, with |rules| of its breaker and new attempts, at a provider with |fault|.
- */
+/* A pool for each of two models, the first with |rules| of its breaker and new attempts, the route
+ * "fast" over both, and a provider with |fault|. */
 static struct weir *setup(const char *rules, const char *fault, uint32_t is_without_retries)
 {
   struct weir_options options = WEIR_INIT(struct weir_options);
@@ -35,7 +35,9 @@ static struct weir *setup(const char *rules, const char *fault, uint32_t is_with
   daemon_configure(&d,
                    "providers: {gemini: {kind: gemini}}\n"
                    "pools:\n"
-                   "  - {name: p, provider: gemini, models: [x], limits: {rpm: 6000}, %s}\n",
+                   "  - {name: p, provider: gemini, models: [x], limits: {rpm: 6000}, %s}\n"
+                   "  - {name: q, provider: gemini, models: [z], limits: {rpm: 6000}}\n"
+                   "routes: {fast: [gemini/x, gemini/z]}\n",
                    rules);
   daemon_start(&d);
   run_start(&upstream, "WEIR_UPSTREAM_BIN", "--latency-ms", "0", "--fault", fault, NULL);
@@ -65,11 +67,11 @@ static void teardown(struct weir *weir, struct weir_response *response)
   daemon_fini(&d);
 }
 
-static struct weir_request request_of(void)
+static struct weir_request request_of(const char *model)
 {
   struct weir_request request = WEIR_INIT(struct weir_request);
 
-  request.model = "gemini/x";
+  request.model = model;
   request.body = CHAT;
   request.body_size = strlen(CHAT);
   request.protocol = "openai";
@@ -80,7 +82,7 @@ static void calls_that_fail_open_the_breaker_for_those_that_follow(void **state)
 {
   struct weir *weir = setup("breaker: {min_calls: 4, window: 10m, open: 1h, open_max: 1h}",
                             "kind=error_500,probability=1", 1);
-  const struct weir_request request = request_of();
+  const struct weir_request request = request_of("gemini/x");
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
@@ -98,7 +100,7 @@ static void a_breaker_that_opens_between_attempts_does_not_hide_the_failure(void
 {
   struct weir *weir = setup("breaker: {min_calls: 1, window: 10m, open: 1h, open_max: 1h}",
                             "kind=error_500,probability=1", 0);
-  const struct weir_request request = request_of();
+  const struct weir_request request = request_of("gemini/x");
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
@@ -112,7 +114,7 @@ static void a_breaker_that_opens_between_attempts_does_not_hide_the_failure(void
 static void where_there_is_no_share_of_new_attempts_the_first_failure_is_the_last(void **state)
 {
   struct weir *weir = setup("retries: 0%", "kind=error_500,next=1", 0);
-  const struct weir_request request = request_of();
+  const struct weir_request request = request_of("gemini/x");
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
@@ -126,7 +128,7 @@ static void where_there_is_no_share_of_new_attempts_the_first_failure_is_the_las
 static void a_new_attempt_mends_what_passes(void **state)
 {
   struct weir *weir = setup("retries: 100%", "kind=error_500,next=1", 0);
-  const struct weir_request request = request_of();
+  const struct weir_request request = request_of("gemini/x");
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
@@ -138,7 +140,7 @@ static void a_new_attempt_mends_what_passes(void **state)
 static void a_day_that_is_used_up_is_told_to_those_that_follow(void **state)
 {
   struct weir *weir = setup("retries: 10%", "kind=day_short_hint,next=1", 0);
-  const struct weir_request request = request_of();
+  const struct weir_request request = request_of("gemini/x");
   struct weir_response response = WEIR_INIT(struct weir_response);
 
   (void)state;
@@ -151,6 +153,56 @@ static void a_day_that_is_used_up_is_told_to_those_that_follow(void **state)
   teardown(weir, &response);
 }
 
+/* ---- routes ---- */
+
+static void a_route_goes_on_with_its_next_model_and_then_begins_with_it(void **state)
+{
+  struct weir *weir = setup("breaker: {min_calls: 3, window: 10m, open: 1h, open_max: 1h}",
+                            "kind=overloaded_503,probability=1,model=x", 0);
+  const struct weir_request request = request_of("fast");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  for (int i = 0; i < 6; i++) {
+    assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+    assert_int_equal(response.choice, 2);
+    assert_string_equal(response.model, "gemini/z");
+    assert_int_equal(response.attempts, i < 3 ? 2 : 1); /* then the breaker has opened */
+  }
+  teardown(weir, &response);
+}
+
+static void one_rejection_by_the_day_moves_a_route(void **state)
+{
+  struct weir *weir = setup("retries: 10%", "kind=day_short_hint,next=1,model=x", 0);
+  const struct weir_request request = request_of("fast");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+    assert_int_equal(response.choice, 2);
+    assert_int_equal(response.attempts, i == 0 ? 2 : 1);
+  }
+  teardown(weir, &response);
+}
+
+static void what_belongs_together_stays_where_it_went(void **state)
+{
+  struct weir *weir = setup("retries: 10%", "kind=error_500,next=1,model=x", 0);
+  struct weir_request request = request_of("fast");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  for (int i = 0; i < 6; i++) {
+    request.sticky = i % 2 == 0 ? "a" : "b"; /* "a" meets the failure */
+    assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+    assert_int_equal(response.choice, i % 2 == 0 ? 2 : 1);
+    assert_int_equal(response.attempts, i == 0 ? 2 : 1);
+  }
+  teardown(weir, &response);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -159,6 +211,9 @@ int main(void)
       cmocka_unit_test(where_there_is_no_share_of_new_attempts_the_first_failure_is_the_last),
       cmocka_unit_test(a_new_attempt_mends_what_passes),
       cmocka_unit_test(a_day_that_is_used_up_is_told_to_those_that_follow),
+      cmocka_unit_test(a_route_goes_on_with_its_next_model_and_then_begins_with_it),
+      cmocka_unit_test(one_rejection_by_the_day_moves_a_route),
+      cmocka_unit_test(what_belongs_together_stays_where_it_went),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
