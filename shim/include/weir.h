@@ -188,6 +188,16 @@ typedef void weir_log_fn(void *context, enum weir_level level, const char *text)
  * bytes without a newline, valid for the call only; it holds neither keys nor prompts. */
 typedef void weir_call_log_fn(void *context, const char *line);
 
+struct weir_request;
+struct weir_response;
+
+/* The last resort for a call that has failed for good (see "When a call fails for good" below):
+ * fills |ret_answer|, which is empty, by weir_response_set and returns 1, or returns 0 to let the
+ * call fail. |err| is what weir_call would return, |failed| what it would give. Called on the
+ * thread of weir_call, without a lock; must not call the handle. */
+typedef int weir_degrade_fn(void *context, const struct weir_request *request, int err,
+                            const struct weir_response *failed, struct weir_response *ret_answer);
+
 struct weir_options {
   size_t size;
   const char *coordinator; /* ZeroMQ endpoint; NULL: $WEIR_COORDINATOR, or else
@@ -205,6 +215,11 @@ struct weir_options {
   void *call_log_context;
   const char *prices; /* path of a file of prices that take the place of built-in ones (format:
                          docs/PROVIDERS.md), read in weir_open; NULL: $WEIR_PRICES, or else none */
+  uint64_t cache_bytes_max; /* memory for the last good answers of requests that are cacheable, to
+                               be given again when a call fails for good; 0: none are kept */
+  uint64_t cache_ttl_ms;    /* older ones are not given; 0: 3,600,000 (an hour) */
+  weir_degrade_fn *degrade; /* NULL: none */
+  void *degrade_context;
 };
 
 /* weir_open makes a handle; the connection is made later, by the first acquire, so that a process
@@ -212,8 +227,9 @@ struct weir_options {
  *
  * Fails with:
  *   WEIR_EINVAL   |ret_weir| is NULL, a size is wrong, or the name is not printable or too long
- *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, retries_max above 100, or wallet_max
- *                 above 64
+ *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, retries_max above 100, wallet_max above
+ *                 64, cache_ttl_ms above WEIR_WAIT_MAX_MS, or cache_bytes_max neither 0 nor between
+ *                 64 KiB and 64 GiB
  *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port, or the file
  *                 of prices cannot be read or is not valid; the log tells where and why
  *   WEIR_ENOMEM   out of memory
@@ -315,6 +331,11 @@ struct weir_ask {
                                  the coordinator, which a lease held ahead of need saves */
   const char *tenant;         /* on whose behalf, for fair shares: at most 31 printable ASCII
                                  characters; NULL: nobody in particular */
+  uint32_t attempts;          /* requests of the same call that were sent before, at most 100: all
+                                 instances together have a bounded share of new attempts */
+  uint64_t avoid;             /* choices of a route that failed this call: bit n - 1 is choice n of
+                                 struct weir_lease */
+  const char *prefer;         /* "provider/model" of the route to take if it can; NULL: any */
 };
 
 /* Why a lease was denied. The numbers belong to the limit that binds; amount is 0 where none does.
@@ -343,6 +364,12 @@ struct weir_lease {
   struct weir_denied denied; /* with WEIR_EDENIED */
   uint32_t is_reported; /* 1: settle as soon as the request is written, with is_interim and sent_us,
                            and at the end as ever. Without, the pool is slower, not wrong */
+  uint32_t is_probe;    /* 1: what becomes of it tells whether the provider works again: settle as
+                           soon as that is known, with is_interim at the first bytes of an answer */
+  uint32_t choice, choices; /* of a route, this is model n of so many; 0: it was asked for itself */
+  uint64_t timeout_us;      /* how long the request may take, by the coordinator; 0: not told */
+  uint64_t ratio_pm, ratio_error_pm; /* what such calls used of the input that was estimated, in
+                                        thousandths, and its standard deviation; 0: not known */
 };
 
 /* weir_acquire asks for a lease and waits until it may be used, until it is denied, or until
@@ -405,6 +432,7 @@ struct weir_settlement {
   /* What headers of the answer said of the limits per minute; a limit of 0: nothing. Pass on only
    * what is known to be per minute. */
   uint64_t requests_limit, requests_left, tokens_limit, tokens_left;
+  uint64_t estimated_tokens; /* input as it was estimated, before any correction; 0: it was not */
 };
 
 /* weir_settle tells what became of a leased call, so that what was not used comes back. It does not
@@ -451,8 +479,27 @@ struct weir_request {
   weir_data_fn *on_data;  /* NULL: the whole answer is in response.body. Bytes of a 2xx answer go
                              to on_data and are not kept; once it was called, nothing is retried */
   void *on_data_context;
-  const char *tag;    /* for the call log only */
-  const char *tenant; /* on whose behalf, as in struct weir_ask; NULL: nobody in particular */
+  const char *tag;       /* for the call log, and for struct weir_rule */
+  const char *tenant;    /* on whose behalf, as in struct weir_ask; NULL: nobody in particular */
+  uint32_t attempts;     /* of the caller itself: requests of this call that it sent before, such as
+                            "x-stainless-retry-count" of a client that is served. They count like the
+                            library's own; at most 100 */
+  uint32_t is_cacheable; /* 1: a good answer may be kept, if the handle keeps any, and given for the
+                            same request later, when that fails for good */
+  const char *sticky;    /* any text, such as the id of a conversation: of a route, the model that
+                            served it last is preferred. The last 256 texts are remembered, by their
+                            hashes. NULL: no preference */
+  const char *protocol;  /* NULL: the body is in the provider's own. "openai": it is one of OpenAI's
+                            chat completions, and goes to the endpoint for these that each provider
+                            has, so that one body suits all models of a route */
+};
+
+/* Where an answer comes from. */
+enum weir_degraded {
+  WEIR_DEGRADED_NONE = 0,    /* from the provider, now */
+  WEIR_DEGRADED_STALE = 1,   /* from the provider, earlier, for the same request */
+  WEIR_DEGRADED_RULE = 2,    /* of weir_rule_add */
+  WEIR_DEGRADED_CALLBACK = 3 /* of weir_options.degrade */
 };
 
 /* What became of a call. Written on success and on errors, except for WEIR_EINVAL. */
@@ -472,15 +519,30 @@ struct weir_response {
   void *body;              /* the answer, NUL-terminated beyond its end; also an error's body */
   size_t body_size;
   char error[256];           /* one sentence for people, "" on success; no key, no prompt */
-  struct weir_denied denied; /* with WEIR_EDENIED */
+  struct weir_denied denied; /* with WEIR_EDENIED, and when a new attempt was denied */
   uint64_t cached_tokens;    /* the part of input_tokens that was read from the provider's cache */
   uint32_t has_cost;         /* cost_micro is known: all tokens were counted, and have a price */
   uint64_t cost_micro;       /* what these tokens cost, in millionths of a US dollar, rounded up */
+  uint32_t choice;           /* of a route, which of its models this was, from 1; else 0 */
+  enum weir_degraded degraded; /* not NONE: the call failed, and this stands in for its answer:
+                                  |http| is 200, |error| and the rest tell of the failure */
+  uint64_t age_us;             /* of an answer that is STALE */
 };
 
 /* weir_call makes one call to a provider within the quota: lease, HTTP request, settlement, and new
  * attempts (each with a new lease) where the failure may pass and time is left. It never sends
  * twice on one lease.
+ *
+ * After a failure (docs/LIBRARY.md has the table): nothing follows what is wrong with the request.
+ * A rejection by a limit per minute asks for a new lease at once, which comes when the coordinator
+ * lets it. Of a route, another model is tried at once, until all have failed. Whatever else may
+ * pass is tried again after a random time, later than the provider said. Never more often than
+ * retries_max, never beyond max_wait_ms, and not when all instances have made their share of new
+ * attempts. When a new attempt gets no lease, the call ends with the failure before it.
+ *
+ * A route may name models of several providers. One whose own protocol the body cannot be in, or
+ * for which this program has no key, is passed over like one that has failed; where none is left,
+ * WEIR_ECONFIG says so. OpenAI's and Anthropic's bodies look alike: use |protocol| "openai" there.
  *
  * Fails with, and response.error tells more:
  *   WEIR_EUPSTREAM     the provider answered with an error: response.outcome, http and body
@@ -490,21 +552,71 @@ struct weir_response {
  *   WEIR_EEXPIRED      connecting takes longer than a lease is valid, ten times in a row
  *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms
  *   WEIR_ECANCELLED    weir_drain before it was sent, or on_data returned non-zero
- *   WEIR_ECONFIG       the provider is not known, or has no key
+ *   WEIR_ECONFIG       the provider is not known, has no key or no endpoint for |protocol|, or none
+ *                      of a route reads such a body
  *   WEIR_ESYNTAX       the body is not a JSON object, where the model has to be put into it
- *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long, or the
- *                      tenant is too long or not printable
+ *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long, the
+ *                      tenant is too long or not printable, or |protocol| is not known
  *   WEIR_ERANGE        a number or the body is above its bound, or the answer is above 256 MiB
  *   WEIR_EFULL, WEIR_ECLOSED, WEIR_ENOMEM, WEIR_ESYSTEM
- * Blocks: for max_wait_ms at most; with a libcurl before 7.87, a name resolver that hangs may add
- * its own timeout. The caller frees the response with weir_response_free, after errors too. Since
- * 0.1. */
+ * Blocks: for max_wait_ms at most, and 50 ms and what callbacks take; with a libcurl before 7.87, a
+ * name resolver that hangs may add its own timeout. The caller frees the response with
+ * weir_response_free, after errors too. Since 0.1. */
 WEIR_API int weir_call(struct weir *weir, const struct weir_request *request,
                        struct weir_response *ret_response);
 
 /* weir_response_free frees what |response| holds and makes it empty, ready for another call; its
  * size stays. NULL does nothing. Blocks: no. Since 0.1. */
 WEIR_API void weir_response_free(struct weir_response *response);
+
+/* weir_response_set makes |body| (|body_size| bytes, copied) the answer, of |content_type| (NULL:
+ * "application/json"), in place of the one before. For weir_degrade_fn.
+ *
+ * Fails, changing nothing, with WEIR_EINVAL (a pointer is NULL, a size is wrong), WEIR_ENOMEM.
+ * Blocks: no. Since 0.1. */
+WEIR_API int weir_response_set(struct weir_response *response, const char *content_type,
+                               const void *body, size_t body_size);
+
+/* When a call fails for good
+ *
+ * Where a failure is not the request's fault, something may stand in for the answer:
+ *
+ *   1. the last good answer to the same request, if the handle keeps answers and the request is
+ *      cacheable;
+ *   2. the first rule that fits;
+ *   3. what the callback of the options says.
+ *
+ * Requests are the same when model, path, protocol, tenant and the whole body are. Streamed answers
+ * are not kept, nor those that take more than a quarter of cache_bytes_max with their requests; the
+ * one used longest ago makes room. Nothing of them leaves the process, and weir_close overwrites
+ * them with zeros.
+ *
+ * weir_call then returns WEIR_OK, and response.degraded says which it was; the answer is in
+ * response.body also where there is an on_data, which is not called. What counts as the request's
+ * fault: bad_request, request_too_large, context_overflow, model_not_found; the denials too_large
+ * and no_pool; every error that is neither the provider's, the coordinator's nor the deadline's.
+ * Once on_data was called nothing stands in for the answer. */
+
+struct weir_rule {
+  size_t size;
+  const char *model;        /* of the request: the whole name, or its beginning and "*" */
+  const char *tag;          /* of the request; NULL: any */
+  const char *content_type; /* NULL: "application/json" */
+  const void *body;         /* what is answered */
+  size_t body_size;         /* at most 1 MiB */
+};
+
+/* weir_rule_add adds a rule, behind those that are there, or replaces the one of the same model and
+ * tag.
+ *
+ * Fails, changing nothing, with:
+ *   WEIR_EINVAL   a pointer is NULL, a size is wrong, the model is empty or too long, or the tag or
+ *                 the content type is above 127 bytes
+ *   WEIR_ERANGE   the body is above its bound
+ *   WEIR_EFULL    there are 64 rules
+ *   WEIR_ECLOSED, WEIR_ENOMEM
+ * Blocks: no. Everything is copied. Since 0.1. */
+WEIR_API int weir_rule_add(struct weir *weir, const struct weir_rule *rule);
 
 #ifdef __cplusplus
 }

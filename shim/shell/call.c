@@ -22,6 +22,8 @@
 #define OUTPUT_TOKENS_DEFAULT 1024
 #define EXPIRIES_MAX          10 /* leases in a row that end before their request is written */
 
+enum stage { STAGE_LEASE, STAGE_PREPARE, STAGE_TRANSFER };
+
 struct call {
   struct weir *w;
   const struct weir_request *request;
@@ -29,13 +31,20 @@ struct call {
   weir_tstamp started_at, deadline;
   struct weir_request_facts facts;
   bool has_facts; /* the body is a JSON object */
+  bool is_openai; /* the body is in OpenAI's protocol, for whatever provider */
   uint64_t estimated;
   uint64_t input_tokens, output_tokens; /* asked for */
+  char prefer[WEIR_NAME_SIZE];          /* the model that serves what belongs together; "": any */
+  struct weir_retry_track track;
   uint32_t expiries;
   weir_duration queue_us; /* waited for leases, in total */
   weir_tstamp retry_at;   /* of the next attempt */
+  bool has_passed_on;     /* on_data was called */
+  int failure;            /* of the last attempt that failed; 0: none */
+  char failure_text[sizeof(((struct weir_response *)0)->error)];
 
   /* of the current attempt */
+  enum stage stage; /* how far it came */
   struct weir_lease lease;
   struct weir_provider_entry *provider;
   char *body; /* with another model than the request's; NULL: the request's */
@@ -59,29 +68,6 @@ static int fail(struct call *c, int err, const char *format, ...)
   return err;
 }
 
-/* ---- what was learned about estimates ---- */
-
-/* Precondition: the lock is held. */
-static struct weir_ratio *ratio_of(struct weir *w, const char *model)
-{
-  struct weir_ratio_entry *oldest = &w->ratios[0];
-
-  for (int i = 0; i < WEIR_RATIOS_MAX; i++) {
-    struct weir_ratio_entry *entry = &w->ratios[i];
-
-    if (entry->used && strcmp(entry->model, model) == 0) {
-      entry->used = ++w->ratios_used;
-      return &entry->ratio;
-    }
-    if (entry->used < oldest->used)
-      oldest = entry;
-  }
-  snprintf(oldest->model, sizeof(oldest->model), "%s", model);
-  oldest->used = ++w->ratios_used;
-  weir_ratio_init(&oldest->ratio);
-  return &oldest->ratio;
-}
-
 static uint64_t bounded(uint64_t tokens)
 {
   return tokens < WEIR_TOKENS_MAX ? tokens : WEIR_TOKENS_MAX;
@@ -93,11 +79,12 @@ static int check_request(const struct weir_request *request)
 {
   if (!request->model || !*request->model || strlen(request->model) >= WEIR_NAME_SIZE ||
       !weir_is_tenant(request->tenant) || (!request->body && request->body_size > 0) ||
-      (unsigned)request->work_class >= WEIR_CLASS_MAX)
+      (unsigned)request->work_class >= WEIR_CLASS_MAX ||
+      (request->protocol && strcmp(request->protocol, "openai") != 0))
     return WEIR_EINVAL;
   if (request->body_size > BODY_SIZE_MAX || request->max_wait_ms > WEIR_WAIT_MAX_MS ||
       request->timeout_ms > WEIR_WAIT_MAX_MS || request->input_tokens > WEIR_TOKENS_MAX ||
-      request->output_tokens > WEIR_TOKENS_MAX)
+      request->output_tokens > WEIR_TOKENS_MAX || request->attempts > WEIR_ATTEMPTS_MAX)
     return WEIR_ERANGE;
   return WEIR_OK;
 }
@@ -119,12 +106,31 @@ static void estimate(struct call *c, enum weir_provider_kind kind)
                                       request->body_size)
                        .tokens;
     pthread_mutex_lock(&c->w->lock);
-    c->input_tokens = bounded(weir_ratio_apply(ratio_of(c->w, request->model), c->estimated));
+    c->input_tokens =
+        bounded(weir_ratio_apply(weir_memory_ratio(c->w, request->model), c->estimated));
     pthread_mutex_unlock(&c->w->lock);
   }
 }
 
 /* ---- an attempt: lease ---- */
+
+static uint32_t attempts_before(const struct call *c)
+{
+  const uint32_t attempts = c->request->attempts + c->response->attempts;
+
+  return attempts < WEIR_ATTEMPTS_MAX ? attempts : WEIR_ATTEMPTS_MAX;
+}
+
+/* Precondition: the lock is held. */
+static int acquire(struct call *c, const struct weir_ask *ask)
+{
+  const int err = weir_lease_acquire(c->w, ask, &c->lease);
+
+  if (!err && c->estimated > 0)
+    weir_ratio_seed(weir_memory_ratio(c->w, c->request->model), c->lease.ratio_pm,
+                    c->lease.ratio_error_pm);
+  return err;
+}
 
 static int lease(struct call *c)
 {
@@ -139,11 +145,14 @@ static int lease(struct call *c)
   ask.output_tokens = c->output_tokens;
   ask.max_wait_ms = left / WEIR_US_PER_MS;
   ask.tenant = c->request->tenant;
+  ask.attempts = attempts_before(c);
+  ask.avoid = c->track.avoid;
+  ask.prefer = c->track.avoid ? NULL : c->prefer;
   if (ask.max_wait_ms == 0)
     return fail(c, WEIR_ETIMEOUT, "the deadline passed");
   c->lease = (struct weir_lease)WEIR_INIT(struct weir_lease); /* not that of the last attempt */
   pthread_mutex_lock(&c->w->lock);
-  err = weir_lease_acquire(c->w, &ask, &c->lease);
+  err = acquire(c, &ask);
   pthread_mutex_unlock(&c->w->lock);
   c->response->wait_us += c->lease.wait_us;
   c->queue_us += c->lease.wait_us;
@@ -206,17 +215,52 @@ static int find_provider(struct call *c, const char *model)
   return WEIR_OK;
 }
 
+/* Whether the coordinator chose the provider, who may then not read such a body. */
+static bool is_routed(const struct call *c)
+{
+  return c->lease.choice > 0 || strcmp(c->lease.model, c->request->model) != 0;
+}
+
+static int prepare_url(struct call *c, const char *model)
+{
+  const struct weir_request *request = c->request;
+  const struct weir_outgoing how = {.path = request->path,
+                                    .model = model,
+                                    .is_stream =
+                                        request->on_data || (c->has_facts && c->facts.is_stream),
+                                    .is_openai = c->is_openai};
+
+  if (!c->is_openai && !request->path && c->has_facts && is_routed(c) &&
+      !weir_request_suits(&c->facts, c->provider->kind))
+    return fail(c, WEIR_ECONFIG,
+                "%s does not read such a body: write it as OpenAI's chat completions and set "
+                "protocol \"openai\"",
+                c->lease.model);
+  if (weir_outgoing_url(c->provider, &how, c->url, sizeof(c->url)))
+    return WEIR_OK;
+  if (c->is_openai && !request->path && weir_provider_rules_of(c->provider->kind)->openai_root)
+    return fail(
+        c, WEIR_ECONFIG,
+        "the base_url of %s leads to no endpoint for protocol \"openai\": it has to end with "
+        "%s",
+        c->provider->name, weir_provider_rules_of(c->provider->kind)->openai_root);
+  return fail(c, WEIR_ERANGE, "the URL for %s is too long, or its model holds \"..\"",
+              c->lease.model);
+}
+
 static int prepare(struct call *c)
 {
   const struct weir_request *request = c->request;
-  const char *model = strchr(c->lease.model, '/') + 1;
-  const bool is_stream = request->on_data || (c->has_facts && c->facts.is_stream);
+  const char *name = strchr(c->lease.model, '/') + 1;
+  char model[WEIR_NAME_SIZE + 16];
+  int err;
 
-  if (!weir_outgoing_url(c->provider, request->path, model, is_stream, c->url, sizeof(c->url)))
-    return fail(c, WEIR_ERANGE, "the URL for %s is too long, or its model holds \"..\"",
-                c->lease.model);
-  if (weir_provider_rules_of(c->provider->kind)->is_model_in_path)
-    return WEIR_OK;
+  snprintf(model, sizeof(model), "%s", name);
+  if (c->is_openai)
+    (void)weir_provider_openai_model(c->provider->kind, name, model, sizeof(model)); /* it fits */
+  err = prepare_url(c, model);
+  if (err || (weir_provider_rules_of(c->provider->kind)->is_model_in_path && !c->is_openai))
+    return err;
   if (!c->has_facts)
     return fail(c, WEIR_ESYNTAX, "the body is not a JSON object, so no model can be put into it");
   if (c->facts.has_model && strcmp(c->facts.model, model) == 0)
@@ -270,7 +314,7 @@ static void on_written(struct weir_transfer *t, void *context)
 }
 
 /* The input is known as soon as a stream begins; settling it early frees what was asked too much,
- * long before the stream ends. */
+ * long before the stream ends. Of a probe the beginning itself is what matters. */
 static void on_input(struct weir_transfer *t, void *context)
 {
   struct call *c = context;
@@ -279,6 +323,7 @@ static void on_input(struct weir_transfer *t, void *context)
   settlement.is_interim = 1;
   settlement.sent_us = t->sent_at;
   settlement.http = (uint32_t)t->http;
+  settlement.estimated_tokens = bounded(c->estimated);
   fill_usage(c, false, &settlement);
   fill_headroom(c, &settlement);
   settle(c, &settlement);
@@ -293,6 +338,7 @@ static void settle_sent(struct call *c, enum weir_outcome outcome)
   s.http = (uint32_t)(t->http >= 0 && t->http <= 999 ? t->http : 0);
   s.sent_us = t->sent_at;
   s.latency_us = weir_time_sub(t->ended_at, t->sent_at);
+  s.estimated_tokens = bounded(c->estimated);
   /* A closed connection ends whole answers and cut ones alike: the answer itself has to tell. */
   fill_usage(c, t->end == WEIR_TRANSFER_DONE && t->scan.is_complete, &s);
   fill_headroom(c, &s);
@@ -315,7 +361,7 @@ static void learn(struct call *c)
     return;
   pthread_mutex_lock(&c->w->lock);
   /* The whole prompt, also what came from a cache and is not charged: the next call may miss it. */
-  weir_ratio_learn(ratio_of(c->w, c->request->model), c->estimated, usage->input_tokens);
+  weir_ratio_learn(weir_memory_ratio(c->w, c->request->model), c->estimated, usage->input_tokens);
   pthread_mutex_unlock(&c->w->lock);
 }
 
@@ -336,6 +382,7 @@ static void fill_response(struct call *c)
   r->first_us = t->first_at ? weir_time_sub(t->first_at, t->sent_at) : 0;
   snprintf(r->model, sizeof(r->model), "%s", c->lease.model);
   weir_account_fill(c->w, t, r->model, r);
+  r->choice = c->lease.choice;
   r->body = t->body;
   r->body_size = t->body_size;
   t->body = NULL;
@@ -386,6 +433,7 @@ static int on_end(struct call *c)
   enum weir_outcome outcome = WEIR_OUTCOME_NETWORK;
 
   memset(&c->verdict, 0, sizeof(c->verdict));
+  c->has_passed_on = c->has_passed_on || t->has_passed_on;
   c->response->attempts += t->is_sent ? 1 : 0;
   if (t->is_sent)
     fill_response(c);
@@ -393,6 +441,8 @@ static int on_end(struct call *c)
     return on_answer(c);
   if (t->end == WEIR_TRANSFER_REFUSED || t->end == WEIR_TRANSFER_CLOSED)
     outcome = WEIR_OUTCOME_CANCELLED;
+  else if (t->end == WEIR_TRANSFER_TIMED_OUT && t->is_sent)
+    outcome = WEIR_OUTCOME_DEADLINE;
   if (t->is_sent) {
     c->response->outcome = outcome;
     settle_sent(c, outcome);
@@ -400,6 +450,7 @@ static int on_end(struct call *c)
     settle_unsent(c, outcome);
   }
   c->verdict.outcome = outcome;
+  c->verdict.is_retryable = weir_outcome_is_retryable(outcome);
   switch (t->end) {
   case WEIR_TRANSFER_EXPIRED:
     return fail(c, WEIR_EEXPIRED, "connecting to %s takes longer than a lease is valid",
@@ -422,28 +473,42 @@ static int on_end(struct call *c)
   }
 }
 
+/* The earliest of what the caller, the route and the whole call allow. */
+static weir_tstamp transfer_deadline(const struct call *c)
+{
+  const weir_duration timeouts[] = {c->request->timeout_ms * WEIR_US_PER_MS, c->lease.timeout_us};
+  const weir_tstamp now = weir_now();
+  weir_tstamp deadline = c->deadline;
+
+  for (int i = 0; i < 2; i++) {
+    if (timeouts[i] > 0 && weir_time_add(now, timeouts[i]) < deadline)
+      deadline = weir_time_add(now, timeouts[i]);
+  }
+  return deadline;
+}
+
 static int transfer(struct call *c)
 {
-  const weir_duration timeout = c->request->timeout_ms * WEIR_US_PER_MS;
   struct weir_transfer *t = calloc(1, sizeof(*t));
 
   if (!t) {
     settle_unsent(c, WEIR_OUTCOME_CANCELLED);
     return fail(c, WEIR_ENOMEM, "%s", weir_err_text(WEIR_ENOMEM));
   }
+  c->stage = STAGE_TRANSFER;
   c->transfer = t;
   t->w = c->w;
   t->provider = c->provider;
   t->url = c->url;
+  t->is_openai = c->is_openai;
   t->request = c->body ? c->body : c->request->body;
   t->request_size = c->body ? c->body_size : c->request->body_size;
   t->expires_at = c->lease.expires_us;
-  t->deadline = c->deadline;
-  if (timeout && weir_time_add(weir_now(), timeout) < t->deadline)
-    t->deadline = weir_time_add(weir_now(), timeout);
+  t->deadline = transfer_deadline(c);
   t->on_data = c->request->on_data;
   t->on_data_context = c->request->on_data_context;
   t->on_written = on_written;
+  t->on_first = c->lease.is_probe ? on_input : NULL;
   t->on_input = on_input;
   t->told_context = c;
   weir_transfer_run(t);
@@ -452,10 +517,13 @@ static int transfer(struct call *c)
 
 static int attempt(struct call *c)
 {
-  int err = lease(c);
+  int err;
 
+  c->stage = STAGE_LEASE;
+  err = lease(c);
   if (err)
     return err;
+  c->stage = STAGE_PREPARE;
   err = find_provider(c, c->lease.model);
   if (err == WEIR_ENOENT)
     err = WEIR_ECONFIG;
@@ -480,36 +548,49 @@ static void end_attempt(struct call *c)
 
 /* ---- between attempts ---- */
 
-/* Decides on another attempt after |err| and sets its instant. */
-static bool is_again(struct call *c, int err, uint32_t attempt_number)
+static bool is_retry(struct call *c, const struct weir_retry_failure *failure)
 {
   const struct weir_retry_policy defaults = WEIR_RETRY_POLICY_DEFAULT;
   const weir_tstamp now = weir_now();
   struct weir_retry_policy policy = defaults;
   struct weir_retry retry;
 
-  if (!c->transfer || c->transfer->has_passed_on)
+  policy.retries_max = c->w->retries_max;
+  pthread_mutex_lock(&c->w->lock);
+  retry = weir_retry_next(&policy, &c->track, failure, weir_time_sub(c->deadline, now), &c->w->rng);
+  pthread_mutex_unlock(&c->w->lock);
+  c->retry_at = weir_time_add(now, retry.after_us);
+  return retry.what != WEIR_RETRY_STOP;
+}
+
+/* Decides on another attempt after |err| and sets its instant. */
+static bool is_again(struct call *c, int err)
+{
+  struct weir_retry_failure failure = {.choice = c->lease.choice, .choices = c->lease.choices};
+
+  if (c->stage == STAGE_LEASE || c->has_passed_on)
     return false;
+  if (c->stage == STAGE_PREPARE) /* this program cannot use the choice */
+    return err == WEIR_ECONFIG && is_retry(c, &failure);
   if (err == WEIR_EEXPIRED) {
-    c->retry_at = now;
+    c->retry_at = weir_now();
     return ++c->expiries < EXPIRIES_MAX;
   }
   c->expiries = 0;
-  if (err == WEIR_ENETWORK)
-    c->verdict.is_retryable = weir_outcome_is_retryable(WEIR_OUTCOME_NETWORK);
-  else if (err != WEIR_EUPSTREAM)
+  if (err != WEIR_ENETWORK && err != WEIR_EUPSTREAM)
     return false;
-  if (weir_keys_is_again(c->w, c->provider, c->verdict.outcome, attempt_number)) {
-    c->retry_at = now;
+  c->failure = err;
+  memcpy(c->failure_text, c->response->error, sizeof(c->failure_text));
+  if (weir_keys_is_again(c->w, c->provider, c->verdict.outcome, c->track.failures + 1)) {
+    c->track.failures++;
+    c->retry_at = weir_now();
     return true;
   }
-  policy.retries_max = c->w->retries_max;
-  pthread_mutex_lock(&c->w->lock);
-  retry = weir_retry_next(&policy, attempt_number, &c->verdict, weir_time_sub(c->deadline, now),
-                          &c->w->rng);
-  pthread_mutex_unlock(&c->w->lock);
-  c->retry_at = weir_time_add(now, retry.after_us);
-  return retry.is_retry;
+  failure.outcome = c->verdict.outcome;
+  failure.is_retryable = c->verdict.is_retryable;
+  failure.has_wait = c->verdict.has_wait;
+  failure.wait_us = c->verdict.wait_us;
+  return is_retry(c, &failure);
 }
 
 /* Waits for the next attempt's instant; false when the handle was closed or drained meanwhile. */
@@ -539,9 +620,43 @@ static bool wait_for_retry(struct call *c)
   return may_go_on;
 }
 
+/* A new attempt that could not be made ends the call with the failure that it was to mend. */
+static int conclude(struct call *c, int err)
+{
+  struct weir_response *r = c->response;
+  char reason[sizeof(r->error)];
+
+  if (err == WEIR_OK) {
+    r->error[0] = '\0';
+    return err;
+  }
+  if (!c->failure || err == WEIR_ECANCELLED || err == WEIR_ECLOSED ||
+      (c->stage == STAGE_TRANSFER && err != WEIR_EEXPIRED))
+    return err;
+  memcpy(reason, r->error, sizeof(reason));
+  return fail(c, c->failure, "%.120s; then: %.120s", c->failure_text, reason);
+}
+
+static void recall_preference(struct call *c)
+{
+  if (!c->request->sticky)
+    return;
+  pthread_mutex_lock(&c->w->lock);
+  weir_memory_stuck(c->w, c->request->model, c->request->sticky, c->prefer);
+  pthread_mutex_unlock(&c->w->lock);
+}
+
+static void remember_preference(struct call *c)
+{
+  if (!c->request->sticky || c->lease.choice == 0)
+    return;
+  pthread_mutex_lock(&c->w->lock);
+  weir_memory_stick(c->w, c->request->model, c->request->sticky, c->lease.model);
+  pthread_mutex_unlock(&c->w->lock);
+}
+
 static int run(struct call *c)
 {
-  uint32_t attempt_number = 0;
   bool is_next;
   int err = find_provider(c, c->request->model);
 
@@ -550,16 +665,42 @@ static int run(struct call *c)
     end_attempt(c);
     return err;
   }
+  c->is_openai = c->request->protocol != NULL;
+  c->track.failures = c->request->attempts;
   estimate(c, c->provider ? c->provider->kind : 0);
+  recall_preference(c);
   end_attempt(c);
   do {
     err = attempt(c);
-    attempt_number += err == WEIR_EEXPIRED ? 0 : 1;
-    is_next = err && is_again(c, err, attempt_number);
+    is_next = err && is_again(c, err);
     end_attempt(c);
   } while (is_next && wait_for_retry(c));
   if (!err)
-    c->response->error[0] = '\0';
+    remember_preference(c);
+  return conclude(c, err);
+}
+
+/* A call of the host that is inside; |c| has its request and response. */
+static int serve(struct call *c)
+{
+  const struct weir_request *request = c->request;
+  const uint64_t max_wait_ms = request->max_wait_ms ? request->max_wait_ms : c->w->max_wait_ms;
+  struct weir_response failed;
+  struct weir_calllog line = {0};
+  int err;
+
+  c->started_at = weir_now();
+  c->deadline = weir_time_add(c->started_at, max_wait_ms * WEIR_US_PER_MS);
+  err = run(c);
+  line.err = err;
+  line.queue_us = c->queue_us;
+  failed = *c->response; /* its numbers: what stands in for its answer replaces the rest */
+  if (!err)
+    weir_degrade_keep(c->w, request, c->response);
+  else if (!c->has_passed_on)
+    err = weir_degrade(c->w, request, err, c->response);
+  line.is_degraded = c->response->degraded != WEIR_DEGRADED_NONE;
+  weir_account_log(c->w, request, &c->lease, &failed, line);
   return err;
 }
 
@@ -568,22 +709,20 @@ static bool is_response_size(size_t size)
   return size == WEIR_RESPONSE_SIZE_FIRST || size == sizeof(struct weir_response);
 }
 
-/* Moves |own| to the host, whose program may be older. */
-static int give_response(const struct weir_response *own, struct weir_response *ret_response,
-                         int err)
+/* Gives the caller as much of |response| as its program knows. */
+static void response_write(const struct weir_response *response, struct weir_response *ret_response)
 {
   const size_t size = ret_response->size;
 
-  memcpy(ret_response, own, size);
+  memcpy(ret_response, response, size);
   ret_response->size = size;
-  return err;
 }
 
 int weir_call(struct weir *w, const struct weir_request *request,
               struct weir_response *ret_response)
 {
-  struct weir_request own;
   struct weir_response response = WEIR_INIT(struct weir_response);
+  struct weir_request own;
   struct call c = {.w = w, .request = &own, .response = &response};
   int err;
 
@@ -596,32 +735,29 @@ int weir_call(struct weir *w, const struct weir_request *request,
   weir_response_free(ret_response);
   if (!err)
     err = weir_enter(w);
-  if (err)
-    return give_response(&response, ret_response, fail(&c, err, "%s", weir_err_text(err)));
+  if (err) {
+    fail(&c, err, "%s", weir_err_text(err));
+    response_write(&response, ret_response);
+    return err;
+  }
   pthread_mutex_unlock(&w->lock);
-
-  c.started_at = weir_now();
-  c.deadline = weir_time_add(c.started_at,
-                             (own.max_wait_ms ? own.max_wait_ms : w->max_wait_ms) * WEIR_US_PER_MS);
-  err = run(&c);
-  weir_account_log(w, &own, &c.lease, &response,
-                   (struct weir_calllog){.err = err, .queue_us = c.queue_us});
-
+  err = serve(&c);
+  response_write(&response, ret_response);
   pthread_mutex_lock(&w->lock);
   weir_leave(w);
-  return give_response(&response, ret_response, err);
+  return err;
 }
 
+/* A size that nobody set counts as the least there ever was. */
 void weir_response_free(struct weir_response *response)
 {
   size_t size;
 
   if (!response)
     return;
+  size = response->size == sizeof(*response) ? sizeof(*response) : WEIR_RESPONSE_SIZE_FIRST;
   free(response->body);
   free(response->content_type);
-  size = response->size;
-  /* Of a program that is older, or that has set no size, the last members are not there. */
-  memset(response, 0, size == sizeof(*response) ? size : WEIR_RESPONSE_SIZE_FIRST);
+  memset(response, 0, size);
   response->size = size;
 }

@@ -8,6 +8,8 @@
  *   account.c   what calls cost, and the line of the call log
  *   file.c      reads a small file
  *   call.c      weir_call: attempts
+ *   memory.c    what calls have taught: ratios of estimates, who served whom
+ *   degrade.c   what stands in for an answer when a call has failed for good
  *   outgoing.c  the request's URL and body
  *   upstream.c  one HTTP transfer by libcurl
  *   text.c      sentences for people
@@ -19,6 +21,7 @@
 #ifndef WEIR_SHELL_HANDLE_H
 #define WEIR_SHELL_HANDLE_H
 
+#include <weir/cache.h>
 #include <weir/client.h>
 #include <weir/err.h>
 #include <weir/estimate.h>
@@ -39,6 +42,8 @@
 #define WEIR_SETTLEMENTS_MAX 4096
 #define WEIR_PROVIDERS_MAX   32
 #define WEIR_RATIOS_MAX      64
+#define WEIR_STICKY_MAX      256
+#define WEIR_RULES_MAX       64
 #define WEIR_WALLET_DEFAULT  8
 #define WEIR_IDLE_MAX        64 /* HTTP handles kept with their connections */
 
@@ -74,6 +79,21 @@ struct weir_ratio_entry {
   char model[WEIR_NAME_SIZE];
   uint64_t used; /* counter value of its last use */
   struct weir_ratio ratio;
+};
+
+/* The model of a route that served a text last; the oldest makes room. */
+struct weir_sticky_entry {
+  uint64_t hash; /* of the route's name and the text */
+  uint64_t used; /* counter value of its last use; 0: a free place */
+  char model[WEIR_NAME_SIZE];
+};
+
+/* What answers a call that has failed for good. */
+struct weir_rule_entry {
+  char *model; /* a pattern */
+  char *tag, *content_type;
+  void *body;
+  size_t body_size;
 };
 
 struct weir_worker {
@@ -122,10 +142,20 @@ struct weir {
   void *call_log_context;
   struct weir_ratio_entry ratios[WEIR_RATIOS_MAX];
   uint64_t ratios_used;
+  struct weir_sticky_entry sticky[WEIR_STICKY_MAX];
+  uint64_t sticky_used;
   void *idle[WEIR_IDLE_MAX]; /* CURL handles */
   uint32_t idle_count;
   pthread_cond_t woken; /* closed or drained, for those that wait between attempts */
   struct weir_rng rng;  /* of the backoff */
+
+  /* when a call has failed for good */
+  struct weir_cache *cache; /* NULL: none */
+  weir_duration cache_ttl_us;
+  struct weir_rule_entry rules[WEIR_RULES_MAX];
+  uint32_t rules_count;
+  weir_degrade_fn *degrade;
+  void *degrade_context;
 };
 
 /* weir_now reads the clock of all leases, in microseconds: CLOCK_BOOTTIME, which runs on while the
@@ -218,6 +248,31 @@ WEIR_MUSTUSE int weir_providers_find(const struct weir *w, const char *model, bo
 
 /* weir_provider_entry_free frees |entry|; NULL does nothing. */
 void weir_provider_entry_free(struct weir_provider_entry *entry);
+
+/* weir_memory_ratio returns what was learned about estimates for |model|. Precondition: the lock is
+ * held, also for as long as the pointer is used. */
+struct weir_ratio *weir_memory_ratio(struct weir *w, const char *model);
+
+/* weir_memory_stick remembers that |model| of the route |name| served |text|. Precondition: the
+ * lock is held. */
+void weir_memory_stick(struct weir *w, const char *name, const char *text, const char *model);
+
+/* weir_memory_stuck writes the model that is remembered, or "". Precondition: the lock is held. */
+void weir_memory_stuck(struct weir *w, const char *name, const char *text,
+                       char ret_model[WEIR_NAME_SIZE]);
+
+/* weir_degrade_keep keeps the good answer in |response| if |request| wants it. Precondition: the
+ * caller is inside, the lock is not held. */
+void weir_degrade_keep(struct weir *w, const struct weir_request *request,
+                       const struct weir_response *response);
+
+/* weir_degrade looks for something that stands in for the answer of a call that has failed with
+ * |err|. Returns WEIR_OK when it was put into |response|, else |err|. Precondition: as above. */
+int weir_degrade(struct weir *w, const struct weir_request *request, int err,
+                 struct weir_response *response);
+
+/* weir_degrade_free frees the cache, wiped, and the rules. */
+void weir_degrade_free(struct weir *w);
 
 /* weir_upstream_close frees the idle HTTP handles with their connections. */
 void weir_upstream_close(struct weir *w);

@@ -87,6 +87,14 @@ static void fill_lease(struct weir_lease *lease, const struct weir_client_result
     memcpy(lease->pool, result->grant.pool, sizeof(lease->pool));
     memcpy(lease->model, result->grant.model, sizeof(lease->model));
     lease->is_reported = result->grant.is_reported;
+    lease->is_probe = result->grant.is_probe;
+    if (result->grant.choice > 0 && result->grant.choice <= result->grant.choices) {
+      lease->choice = result->grant.choice;
+      lease->choices = result->grant.choices;
+    }
+    lease->timeout_us = result->grant.timeout_us;
+    lease->ratio_pm = result->grant.ratio_pm;
+    lease->ratio_error_pm = result->grant.ratio_error_pm;
     return;
   case WEIR_CLIENT_DENIED:
     lease->err = WEIR_EDENIED;
@@ -143,10 +151,12 @@ void weir_lease_fail(struct weir *w, int err)
 static int check_ask(const struct weir *w, const struct weir_ask *ask)
 {
   if (!ask->model || !weir_is_printable(ask->model, WEIR_NAME_SIZE) ||
-      !weir_is_tenant(ask->tenant) || (unsigned)ask->work_class >= WEIR_CLASS_MAX)
+      !weir_is_tenant(ask->tenant) || (unsigned)ask->work_class >= WEIR_CLASS_MAX ||
+      (ask->prefer && *ask->prefer && !weir_is_printable(ask->prefer, WEIR_NAME_SIZE)))
     return WEIR_EINVAL;
   if (ask->requests > WEIR_REQUESTS_MAX || ask->input_tokens > WEIR_TOKENS_MAX ||
-      ask->output_tokens > WEIR_TOKENS_MAX || ask->max_wait_ms > WEIR_WAIT_MAX_MS)
+      ask->output_tokens > WEIR_TOKENS_MAX || ask->max_wait_ms > WEIR_WAIT_MAX_MS ||
+      ask->attempts > WEIR_ATTEMPTS_MAX || ask->avoid >> WEIR_CHOICES_MAX != 0)
     return WEIR_ERANGE;
   if (w->is_closed)
     return WEIR_ECLOSED;
@@ -161,7 +171,9 @@ static int start(struct weir *w, const struct weir_ask *ask, struct weir_waiter 
       .msg = {.class = ask->work_class ? ask->work_class : WEIR_CLASS_ONLINE,
               .requests = ask->requests ? ask->requests : 1,
               .input_tokens = ask->input_tokens,
-              .output_tokens = ask->output_tokens},
+              .output_tokens = ask->output_tokens,
+              .attempts = ask->attempts,
+              .avoid = ask->avoid},
       .wait_us = wait_ms * WEIR_US_PER_MS,
       .is_immediate = ask->is_immediate != 0};
   struct weir_client_event event = {
@@ -175,6 +187,8 @@ static int start(struct weir *w, const struct weir_ask *ask, struct weir_waiter 
   snprintf(client_ask.msg.model, sizeof(client_ask.msg.model), "%s", ask->model);
   if (ask->tenant)
     snprintf(client_ask.msg.tenant, sizeof(client_ask.msg.tenant), "%s", ask->tenant);
+  if (ask->prefer)
+    snprintf(client_ask.msg.prefer, sizeof(client_ask.msg.prefer), "%s", ask->prefer);
   waiter->lease.id = event.cookie = ++w->id_last;
   /* First into the list: the step may finish it at once. */
   append(&w->waiters, waiter);
@@ -327,7 +341,8 @@ static int check_settlement(const struct weir_settlement *s)
   if ((unsigned)s->outcome >= WEIR_OUTCOME_MAX)
     return WEIR_EINVAL;
   if (s->http > 999 || s->input_tokens > WEIR_TOKENS_MAX || s->output_tokens > WEIR_TOKENS_MAX ||
-      s->retry_after_us > WEIR_DURATION_MAX || s->latency_us > WEIR_DURATION_MAX)
+      s->retry_after_us > WEIR_DURATION_MAX || s->latency_us > WEIR_DURATION_MAX ||
+      s->estimated_tokens > WEIR_TOKENS_MAX)
     return WEIR_ERANGE;
   if (s->stated_limit > WEIR_AMOUNT_MAX || s->stated_used > WEIR_AMOUNT_MAX ||
       s->requests_limit > WEIR_AMOUNT_MAX || s->requests_left > WEIR_AMOUNT_MAX ||
@@ -367,6 +382,7 @@ static void fill_settle(struct weir_client_settle *settle, const struct weir_lea
   settle->msg.requests_left = s->requests_left;
   settle->msg.tokens_limit = s->tokens_limit;
   settle->msg.tokens_left = s->tokens_left;
+  settle->msg.estimated_tokens = s->estimated_tokens;
 }
 
 int weir_lease_settle(struct weir *w, const struct weir_lease *lease,

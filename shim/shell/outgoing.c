@@ -24,14 +24,18 @@ static bool own_path(const char *path, const char *model, char *ret_path, size_t
               size);
 }
 
-bool weir_outgoing_url(const struct weir_provider_entry *provider, const char *path,
-                       const char *model, bool is_stream, char *ret_url, size_t size)
+bool weir_outgoing_url(const struct weir_provider_entry *provider, const struct weir_outgoing *how,
+                       char *ret_url, size_t size)
 {
   char whole[PATH_SIZE];
-  const bool is_good =
-      path ? own_path(path, model, whole, sizeof(whole))
-           : weir_provider_path(provider->kind, model, is_stream, whole, sizeof(whole));
+  bool is_good;
 
+  if (how->is_openai && !how->path)
+    return weir_provider_openai_url(provider->kind, provider->base_url, ret_url, size);
+  if (how->path)
+    is_good = own_path(how->path, how->model, whole, sizeof(whole));
+  else
+    is_good = weir_provider_path(provider->kind, how->model, how->is_stream, whole, sizeof(whole));
   return is_good && fits(snprintf(ret_url, size, "%s%s", provider->base_url, whole), size);
 }
 

@@ -2,11 +2,12 @@
 # Tests link the objects, too, to reach what is hidden.
 add_library(weir_shim OBJECT
   shell/weir.c shell/lease.c shell/worker.c shell/provider.c shell/keys.c shell/file.c
-  shell/account.c shell/call.c shell/outgoing.c shell/upstream.c shell/text.c)
+  shell/account.c shell/call.c shell/memory.c shell/degrade.c shell/outgoing.c shell/upstream.c
+  shell/text.c)
 target_include_directories(weir_shim PUBLIC
   ${CMAKE_CURRENT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/shell)
 target_link_libraries(weir_shim PUBLIC
-  weir_client weir_rules PkgConfig::ZMQ PkgConfig::CURL Threads::Threads PRIVATE weir_flags)
+  weir_client weir_rules weir_cache PkgConfig::ZMQ PkgConfig::CURL Threads::Threads PRIVATE weir_flags)
 
 add_library(weir SHARED $<TARGET_OBJECTS:weir_shim>)
 add_library(weir::weir ALIAS weir)
@@ -14,7 +15,8 @@ target_include_directories(weir
   PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
          $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(weir PRIVATE
-  $<BUILD_INTERFACE:weir_client> $<BUILD_INTERFACE:weir_rules> $<BUILD_INTERFACE:weir_flags>
+  $<BUILD_INTERFACE:weir_client> $<BUILD_INTERFACE:weir_rules>
+  $<BUILD_INTERFACE:weir_cache> $<BUILD_INTERFACE:weir_flags>
   PkgConfig::ZMQ PkgConfig::CURL Threads::Threads)
 # nodelete: the worker's thread may outlive a host's dlclose() of a plugin that uses libweir.
 target_link_options(weir PRIVATE -Wl,-z,nodelete)

@@ -108,11 +108,14 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *context)
 {
   struct weir_transfer *t = context;
   const bool is_good = t->http >= 200 && t->http <= 299;
+  const bool is_first = t->first_at == 0;
 
-  if (t->first_at == 0)
+  if (is_first)
     t->first_at = weir_now();
   if (is_good) {
     weir_usage_feed(&t->scan, bytes, size);
+    if (t->on_first && is_first)
+      t->on_first(t, t->told_context);
     if (t->on_input && !t->is_input_told && t->scan.usage.has_input && t->scan.stream.is_sse) {
       t->is_input_told = true;
       t->on_input(t, t->told_context);
@@ -196,9 +199,11 @@ static bool add_header(struct curl_slist **lines, const char *line)
   return longer != NULL;
 }
 
-static bool add_key(struct curl_slist **lines, const struct weir_provider_entry *provider)
+static bool add_key(struct curl_slist **lines, const struct weir_provider_entry *provider,
+                    bool is_openai)
 {
-  const struct weir_provider_rules *rules = weir_provider_rules_of(provider->kind);
+  const struct weir_provider_rules *rules =
+      weir_provider_rules_of(is_openai ? WEIR_PROVIDER_OPENAI : provider->kind);
   size_t size;
   char *line;
   bool is_added;
@@ -217,12 +222,12 @@ static bool add_key(struct curl_slist **lines, const struct weir_provider_entry 
 
 static bool make_headers(const struct weir_transfer *t, struct curl_slist **ret_lines)
 {
-  const char *fixed = weir_provider_rules_of(t->provider->kind)->fixed_header;
+  const char *fixed = t->is_openai ? NULL : weir_provider_rules_of(t->provider->kind)->fixed_header;
 
   *ret_lines = NULL;
   return add_header(ret_lines, "Content-Type: application/json") &&
          add_header(ret_lines, "Expect:") && /* "100-continue" only costs a round trip */
-         (!fixed || add_header(ret_lines, fixed)) && add_key(ret_lines, t->provider);
+         (!fixed || add_header(ret_lines, fixed)) && add_key(ret_lines, t->provider, t->is_openai);
 }
 
 /* libcurl frees the lines as they are, and one holds the key. */

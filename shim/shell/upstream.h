@@ -31,6 +31,7 @@ struct weir_transfer {
   struct weir *w;
   const struct weir_provider_entry *provider;
   const char *url;
+  bool is_openai; /* speaks OpenAI's protocol, whatever the provider's own is */
   const void *request;
   size_t request_size;
   weir_tstamp expires_at, deadline;
@@ -38,6 +39,8 @@ struct weir_transfer {
   void *on_data_context;
   /* called once when the whole request is written, which |sent_at| then says; may be NULL */
   void (*on_written)(struct weir_transfer *transfer, void *context);
+  /* called once at the first bytes of the body of a 2xx answer; may be NULL */
+  void (*on_first)(struct weir_transfer *transfer, void *context);
   /* called once when the input tokens of a stream that goes on become known; may be NULL */
   void (*on_input)(struct weir_transfer *transfer, void *context);
   void *told_context;

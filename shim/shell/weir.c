@@ -13,9 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_WAIT_MS_DEFAULT 300000
-#define RETRIES_DEFAULT     3
-#define RETRIES_MAX         100
+#define MAX_WAIT_MS_DEFAULT  300000
+#define RETRIES_DEFAULT      3
+#define RETRIES_MAX          100
+#define CACHE_TTL_MS_DEFAULT 3600000
 
 weir_tstamp weir_now(void)
 {
@@ -225,7 +226,10 @@ static int check_options(const struct weir_options *options)
   if (options->name && !weir_is_printable(options->name, WEIR_NAME_SIZE))
     return WEIR_EINVAL;
   if (options->max_wait_ms > WEIR_WAIT_MAX_MS || options->retries_max > RETRIES_MAX ||
-      options->wallet_max > WEIR_CLIENT_WALLET_MAX)
+      options->wallet_max > WEIR_CLIENT_WALLET_MAX || options->cache_ttl_ms > WEIR_WAIT_MAX_MS)
+    return WEIR_ERANGE;
+  if (options->cache_bytes_max > 0 && (options->cache_bytes_max < WEIR_CACHE_SIZE_MIN ||
+                                       options->cache_bytes_max > WEIR_CACHE_SIZE_MAX))
     return WEIR_ERANGE;
   return WEIR_OK;
 }
@@ -238,6 +242,25 @@ static bool is_endpoint(const char *text)
   if (strncmp(text, "ipc://", 6) == 0)
     return text[6] != '\0' && strlen(text + 6) <= ipc_path_max;
   return strncmp(text, "tcp://", 6) == 0 && strchr(text + 6, ':') != NULL;
+}
+
+static int set_degradation(struct weir *w, const struct weir_options *options)
+{
+  const uint64_t ttl_ms = options->cache_ttl_ms ? options->cache_ttl_ms : CACHE_TTL_MS_DEFAULT;
+  uint64_t seed;
+  void *storage;
+
+  w->degrade = options->degrade;
+  w->degrade_context = options->degrade_context;
+  w->cache_ttl_us = ttl_ms * WEIR_US_PER_MS;
+  if (options->cache_bytes_max == 0)
+    return WEIR_OK;
+  storage = malloc((size_t)options->cache_bytes_max);
+  if (!storage)
+    return WEIR_ENOMEM;
+  weir_random(&seed, sizeof(seed));
+  w->cache = weir_cache_init(storage, (size_t)options->cache_bytes_max, seed);
+  return WEIR_OK;
 }
 
 static int set_options(struct weir *w, const struct weir_options *options)
@@ -274,6 +297,8 @@ static int set_options(struct weir *w, const struct weir_options *options)
   w->call_log_context = options->call_log_context;
   seed_rng(w);
   err = weir_account_open(w, options->prices);
+  if (!err)
+    err = set_degradation(w, options);
   return err ? err : weir_providers_init(w);
 }
 
@@ -282,6 +307,7 @@ static void free_handle(struct weir *w)
   weir_upstream_close(w);
   weir_providers_free(w);
   weir_account_close(w);
+  weir_degrade_free(w);
   free_ready(w);
   if (w->ready_fd >= 0)
     close(w->ready_fd);

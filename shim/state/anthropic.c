@@ -93,6 +93,7 @@ const struct weir_provider_rules weir_rules_anthropic = {
     .fixed_header = "anthropic-version: 2023-06-01",
     .path = "/v1/messages",
     .stream_path = "/v1/messages",
+    .openai_path = "/v1/chat/completions",
     .tokenizer = WEIR_TOKENIZER_CLAUDE,
     .is_cache_free = true,
     .classify = classify,

@@ -132,6 +132,13 @@ bool weir_outcome_is_retryable(enum weir_outcome outcome)
   return (unsigned)outcome < WEIR_OUTCOME_MAX && traits[outcome].is_retryable;
 }
 
+bool weir_outcome_is_of_request(enum weir_outcome outcome)
+{
+  return outcome == WEIR_OUTCOME_BAD_REQUEST || outcome == WEIR_OUTCOME_REQUEST_TOO_LARGE ||
+         outcome == WEIR_OUTCOME_CONTEXT_OVERFLOW || outcome == WEIR_OUTCOME_MODEL_NOT_FOUND ||
+         outcome == WEIR_OUTCOME_CANCELLED;
+}
+
 void weir_classify_facts(enum weir_provider_kind kind, const struct weir_facts *facts,
                          uint64_t wall_s, struct weir_verdict *ret_verdict)
 {

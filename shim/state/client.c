@@ -125,6 +125,7 @@ static void on_welcome(struct weir_client *c, const struct weir_msg *msg, weir_t
   c->patience_us = patience < welcome->session_ttl_us ? patience : welcome->session_ttl_us;
   c->ping_at = weir_time_add(now, c->heartbeat_us);
   weir_call_unsend(c);
+  weir_wallet_forget(c);
 }
 
 static void on_refuse(struct weir_client *c, const struct weir_msg *msg, weir_tstamp now)
@@ -176,6 +177,8 @@ static void on_received(struct weir_client *c, const struct weir_client_event *e
     weir_call_queued(c, &msg->queued, event->now);
   else if (msg->type == WEIR_MSG_DENY)
     weir_call_denied(c, &msg->deny, event->now, update);
+  else if (msg->type == WEIR_MSG_STATE)
+    weir_wallet_state(c, &msg->state);
 }
 
 static void on_close(struct weir_client *c)
@@ -391,7 +394,8 @@ uint64_t weir_client_digest(const struct weir_client *c)
                             c->settlements_tail,
                             c->settlements_dropped,
                             c->standing_count,
-                            c->claims};
+                            c->claims,
+                            c->broken_count};
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
   for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)

@@ -448,7 +448,8 @@ void weir_call_denied(struct weir_client *c, const struct weir_msg_deny *deny, w
     return;
   if (call->state == WEIR_CALL_ASKED &&
       (call->ask.is_standing ||
-       (deny->why != WEIR_DENIAL_TOO_LARGE && deny->why != WEIR_DENIAL_FINISHED)))
+       (deny->why != WEIR_DENIAL_TOO_LARGE && deny->why != WEIR_DENIAL_FINISHED &&
+        deny->why != WEIR_DENIAL_RETRIES)))
     weir_wallet_busy(c, call, now);
   if (call->state == WEIR_CALL_ASKED && !call->ask.is_standing) {
     /* The answer to an ask of an earlier session whose grant was lost on the way. */

@@ -26,6 +26,9 @@
  * coordinator do not keep an online ask from getting there. */
 #define WEIR_CLIENT_BATCH_CREDIT(credit) ((credit) - (credit) / 4)
 
+/* So many pools whose breaker is not closed are remembered. */
+#define WEIR_CLIENT_BROKEN_MAX 32
+
 /* Standing asks are sent while less than this share of the credit is used. */
 #define WEIR_CLIENT_STANDING_CREDIT(credit) ((credit) / 2)
 
@@ -88,13 +91,14 @@ struct weir_wallet {
   uint32_t gaps, costs; /* how many each average is made of, up to its weight */
   weir_duration gap_us; /* between calls */
   struct weir_wallet_cost input, output;
-  weir_duration ttl_us;       /* of the last lease; 0: none yet */
-  bool is_reported;           /* as it said */
-  bool is_probing;            /* was quiet: one at a time, until one is granted */
-  weir_tstamp quiet_until;    /* others wait: nothing is leased ahead */
-  weir_duration quiet_us;     /* how long it was quiet last; 0: the last try went well */
-  struct weir_call_list held; /* in order of their grants */
-  uint32_t asked, wanted;     /* standing asks without an answer, and those to be sent */
+  char pool[WEIR_POOL_NAME_SIZE]; /* of the last lease; "": none yet */
+  weir_duration ttl_us;           /* of the last lease; 0: none yet */
+  bool is_reported;               /* as it said */
+  bool is_probing;                /* was quiet: one at a time, until one is granted */
+  weir_tstamp quiet_until;        /* others wait: nothing is leased ahead */
+  weir_duration quiet_us;         /* how long it was quiet last; 0: the last try went well */
+  struct weir_call_list held;     /* in order of their grants */
+  uint32_t asked, wanted;         /* standing asks without an answer, and those to be sent */
 };
 
 struct weir_client {
@@ -127,6 +131,10 @@ struct weir_client {
   uint32_t wallets_count;  /* places from here on were never used */
   uint32_t standing_count; /* of |calls_count|: standing, withdrawn ones included */
   uint64_t claims;
+  /* Pools whose breaker is not closed, as far as this session was told. One too many takes the
+   * place of the first: a pool that is forgotten only has its standing asks denied. */
+  char broken[WEIR_CLIENT_BROKEN_MAX][WEIR_POOL_NAME_SIZE];
+  uint32_t broken_count, broken_next;
 
   /* final settlements: a ring by ever growing positions, head <= cursor <= tail. Others stay with
    * their calls, so that they push none out. */
@@ -193,7 +201,8 @@ bool weir_call_may_fly(const struct weir_client *c, enum weir_class class);
 bool weir_call_is_ready(const struct weir_client *c);
 
 /* weir_wallet_observe takes note of a caller's |ask| and returns the wallet for it, or NULL when
- * such calls have none. A wallet that was used longest ago makes room, and returns what it holds.
+ * such calls have none: new attempts have none either, because the coordinator counts them. A
+ * wallet that was used longest ago makes room, and returns what it holds.
  */
 struct weir_wallet *weir_wallet_observe(struct weir_client *c, const struct weir_msg_ask *ask,
                                         weir_tstamp now);
@@ -214,6 +223,13 @@ void weir_wallet_busy(struct weir_client *c, const struct weir_call *call, weir_
 /* weir_wallet_rejected hears that upstream rejected |call|: what is held for such calls goes back.
  */
 void weir_wallet_rejected(struct weir_client *c, const struct weir_call *call, weir_tstamp now);
+
+/* weir_wallet_state hears of the breaker of a pool: unless it is closed, what is held of the pool
+ * goes back, and nothing of it is leased ahead. */
+void weir_wallet_state(struct weir_client *c, const struct weir_msg_state *state);
+
+/* weir_wallet_forget forgets all breakers: a new session is told of those that are not closed. */
+void weir_wallet_forget(struct weir_client *c);
 
 /* weir_wallet_due decides what becomes of a standing |call| whose timer is due. */
 void weir_wallet_due(struct weir_client *c, struct weir_call *call, weir_tstamp now);

@@ -19,6 +19,7 @@ const struct weir_provider_rules weir_rules_compatible = {
     .key_envs = {"OPENAI_API_KEY"},
     .path = "/v1/chat/completions",
     .stream_path = "/v1/chat/completions",
+    .openai_path = "/v1/chat/completions",
     .tokenizer = WEIR_TOKENIZER_O200K,
     .are_failures_charged = true,
     .classify = classify,

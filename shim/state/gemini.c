@@ -125,6 +125,7 @@ const struct weir_provider_rules weir_rules_gemini = {
     .is_model_in_path = true,
     .path = "/v1beta/{model}:generateContent",
     .stream_path = "/v1beta/{model}:streamGenerateContent?alt=sse",
+    .openai_path = "/v1beta/openai/chat/completions",
     .tokenizer = WEIR_TOKENIZER_GEMMA,
     .classify = classify,
 };
@@ -138,6 +139,9 @@ const struct weir_provider_rules weir_rules_vertex = {
     .is_model_in_path = true,
     .path = "/{model}:generateContent",
     .stream_path = "/{model}:streamGenerateContent?alt=sse",
+    .openai_path = "/endpoints/openapi/chat/completions",
+    .openai_root = "/publishers/google",
+    .openai_model = "google/",
     .tokenizer = WEIR_TOKENIZER_GEMMA,
     .classify = classify,
 };

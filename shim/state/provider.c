@@ -80,6 +80,40 @@ static void path_add_model(struct path *p, const char *model)
   }
 }
 
+bool weir_provider_openai_url(enum weir_provider_kind kind, const char *base_url, char *ret_url,
+                              size_t size)
+{
+  const struct weir_provider_rules *rules = weir_provider_rules_of(kind);
+  const size_t end_size = rules->openai_root ? strlen(rules->openai_root) : 0;
+  const size_t path_size = strlen(rules->openai_path) + 1;
+  size_t root_size = strlen(base_url);
+
+  if (root_size < end_size ||
+      (end_size > 0 && strcmp(base_url + root_size - end_size, rules->openai_root) != 0))
+    return false;
+  root_size -= end_size;
+  if (root_size + path_size > size)
+    return false;
+  memcpy(ret_url, base_url, root_size);
+  memcpy(ret_url + root_size, rules->openai_path, path_size);
+  return true;
+}
+
+bool weir_provider_openai_model(enum weir_provider_kind kind, const char *model, char *ret_model,
+                                size_t size)
+{
+  const char *prefix = weir_provider_rules_of(kind)->openai_model;
+  const size_t prefix_size = prefix && !strchr(model, '/') ? strlen(prefix) : 0;
+  const size_t model_size = strlen(model) + 1;
+
+  if (prefix_size + model_size > size)
+    return false;
+  if (prefix_size > 0)
+    memcpy(ret_model, prefix, prefix_size);
+  memcpy(ret_model + prefix_size, model, model_size);
+  return true;
+}
+
 bool weir_provider_path(enum weir_provider_kind kind, const char *model, bool is_stream,
                         char *ret_path, size_t size)
 {

@@ -36,6 +36,22 @@ void weir_ratio_init(struct weir_ratio *r)
 {
   r->estimated = r->actual = PRIOR * SCALE;
   r->deviation = r->estimated / 4;
+  r->calls = 0;
+}
+
+void weir_ratio_seed(struct weir_ratio *r, uint64_t ratio_pm, uint64_t error_pm)
+{
+  const uint64_t most = MEAN_MAX * 1000;
+
+  if (ratio_pm == 0 || r->calls >= WEIR_RATIO_FEW)
+    return;
+  ratio_pm = smaller(ratio_pm, most);
+  /* The mean deviation of what is spread evenly around a mean is four fifths of its standard
+   * deviation. */
+  error_pm = error_pm > 0 ? smaller(error_pm, most) * 4 / 5 : ratio_pm / 4;
+  r->estimated = PRIOR * SCALE;
+  r->actual = r->estimated * ratio_pm / 1000;
+  r->deviation = r->estimated * error_pm / 1000;
 }
 
 void weir_ratio_learn(struct weir_ratio *r, uint64_t estimated, uint64_t actual)
@@ -46,6 +62,7 @@ void weir_ratio_learn(struct weir_ratio *r, uint64_t estimated, uint64_t actual)
     return;
   estimated = smaller(estimated, TOKENS_MAX);
   actual = smaller(actual, TOKENS_MAX);
+  r->calls += r->calls < WEIR_RATIO_FEW;
   expected = weir_ratio_expect(r, estimated);
   forget_and_add(&r->estimated, estimated);
   forget_and_add(&r->actual, actual);

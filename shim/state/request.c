@@ -64,9 +64,21 @@ static void string_take(struct reading *r, const struct weir_json_token *token)
   r->facts.model_end = (size_t)token->offset_end;
 }
 
+static void prompt_take(struct reading *r, const char *key)
+{
+  static const char *const others[] = {"messages", "input", "prompt"};
+
+  if (strcmp(key, "contents") == 0)
+    r->facts.has_contents = true;
+  else if (is_any_of(key, others, sizeof(others) / sizeof(others[0])))
+    r->facts.has_messages = true;
+}
+
 static void token_take(struct reading *r, const struct weir_json_token *token)
 {
   r->roots += token->depth == 0 && token->type != WEIR_JSON_OBJECT;
+  if (token->depth == 1)
+    prompt_take(r, token->path);
   if (token->type == WEIR_JSON_NUMBER)
     number_take(r, token);
   else if (token->type == WEIR_JSON_STRING)
@@ -97,4 +109,13 @@ enum weir_err weir_request_scan(const void *body, size_t size, struct weir_reque
   r.facts.output_tokens_max *= r.candidates;
   *ret_facts = r.facts;
   return WEIR_OK;
+}
+
+bool weir_request_suits(const struct weir_request_facts *facts, enum weir_provider_kind kind)
+{
+  const bool is_google = kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX;
+
+  if (facts->has_contents == facts->has_messages)
+    return true;
+  return facts->has_contents == is_google;
 }

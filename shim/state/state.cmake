@@ -15,4 +15,10 @@ weir_pure_library(weir_rules
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/state/include
   USES weir_core)
 
+# Answers to fall back on.
+weir_pure_library(weir_cache
+  SOURCES state/cache.c
+  INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/state/include
+  USES weir_core)
+
 include(state/client.cmake OPTIONAL)

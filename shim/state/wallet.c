@@ -143,7 +143,8 @@ struct weir_wallet *weir_wallet_observe(struct weir_client *c, const struct weir
 {
   struct weir_wallet *w;
 
-  if (c->config.wallet_max == 0 || ask->class != WEIR_CLASS_ONLINE || ask->requests != 1)
+  if (c->config.wallet_max == 0 || ask->class != WEIR_CLASS_ONLINE || ask->requests != 1 ||
+      ask->attempts > 0)
     return NULL;
   w = find(c, ask);
   if (w)
@@ -157,6 +158,14 @@ struct weir_wallet *weir_wallet_observe(struct weir_client *c, const struct weir
   return w;
 }
 
+/* Whether |ask| takes the model of a route that |grant| is for. */
+static bool is_choice_for(const struct weir_msg_grant *grant, const struct weir_msg_ask *ask)
+{
+  if (grant->choice > 0 && (ask->avoid >> (grant->choice - 1) & 1))
+    return false;
+  return ask->prefer[0] == '\0' || strcmp(ask->prefer, grant->model) == 0;
+}
+
 struct weir_call *weir_wallet_pick(struct weir_client *c, const struct weir_wallet *wallet,
                                    const struct weir_msg_ask *ask, weir_tstamp now)
 {
@@ -165,10 +174,78 @@ struct weir_call *weir_wallet_pick(struct weir_client *c, const struct weir_wall
 
     if (call->start_at <= now && now < call->deadline &&
         ask->input_tokens <= call->ask.input_tokens &&
-        ask->output_tokens <= call->ask.output_tokens)
+        ask->output_tokens <= call->ask.output_tokens && is_choice_for(&call->grant, ask))
       return call;
   }
   return NULL;
+}
+
+/* ---- breakers ---- */
+
+static uint32_t broken_find(const struct weir_client *c, const char *pool)
+{
+  uint32_t i = 0;
+
+  while (i < c->broken_count && strcmp(c->broken[i], pool) != 0)
+    i++;
+  return i;
+}
+
+static bool is_broken(const struct weir_client *c, const char *pool)
+{
+  return broken_find(c, pool) < c->broken_count;
+}
+
+static void broken_add(struct weir_client *c, const char *pool)
+{
+  uint32_t place = c->broken_count;
+
+  if (place < WEIR_CLIENT_BROKEN_MAX)
+    c->broken_count++;
+  else
+    place = c->broken_next++ % WEIR_CLIENT_BROKEN_MAX;
+  memcpy(c->broken[place], pool, WEIR_POOL_NAME_SIZE);
+}
+
+void weir_wallet_forget(struct weir_client *c)
+{
+  c->broken_count = c->broken_next = 0;
+}
+
+/* A route's wallet may hold leases of several pools. */
+static void return_of(struct weir_client *c, struct weir_wallet *w, const char *pool)
+{
+  uint32_t next;
+
+  for (uint32_t i = w->held.first; i != WEIR_CLIENT_NONE; i = next) {
+    next = c->calls[i].next;
+    if (strcmp(c->calls[i].grant.pool, pool) == 0)
+      weir_call_return(c, &c->calls[i]);
+  }
+}
+
+void weir_wallet_state(struct weir_client *c, const struct weir_msg_state *state)
+{
+  const uint32_t place = broken_find(c, state->pool);
+
+  if (state->pool[0] == '\0' || state->breaker == 0)
+    return;
+  if (state->breaker == WEIR_BREAKER_CLOSED) {
+    if (place < c->broken_count)
+      memmove(c->broken[place], c->broken[--c->broken_count], WEIR_POOL_NAME_SIZE);
+    return;
+  }
+  if (place == c->broken_count)
+    broken_add(c, state->pool);
+  for (uint32_t i = 0; i < c->wallets_count; i++) {
+    struct weir_wallet *w = &c->wallets[i];
+
+    return_of(c, w, state->pool);
+    if (strcmp(w->pool, state->pool) != 0)
+      continue;
+    w->wanted = 0;
+    withdraw_asked(c, w);
+  }
 }
 
 /* ---- how many ---- */
@@ -179,7 +256,7 @@ static uint32_t target(const struct weir_client *c, const struct weir_wallet *w,
   uint64_t count = c->config.wallet_max;
 
   if (c->state != WEIR_CLIENT_OPEN || now < w->quiet_until || w->gaps < VALUES_MIN ||
-      w->gap_us > hold)
+      w->gap_us > hold || is_broken(c, w->pool))
     return 0;
   /* Rounded down: the last one would often go back unused. */
   if (w->gap_us > 0 && hold / w->gap_us < count)
@@ -238,7 +315,7 @@ static void keep(struct weir_client *c, struct weir_call *call, const struct wei
 {
   const weir_tstamp idle = idle_at(w);
 
-  if (now >= call->deadline || now >= idle)
+  if (now >= call->deadline || now >= idle || is_broken(c, call->grant.pool))
     weir_call_return(c, call);
   else
     weir_call_keep(c, call, call->deadline < idle ? call->deadline : idle);
@@ -250,6 +327,7 @@ void weir_wallet_granted(struct weir_client *c, struct weir_call *call, weir_tst
 
   if (!w)
     return;
+  memcpy(w->pool, call->grant.pool, sizeof(w->pool));
   w->ttl_us = call->grant.ttl_us;
   w->is_reported = call->grant.is_reported;
   if (!call->ask.is_standing)
@@ -314,6 +392,7 @@ static uint32_t check_held(const struct weir_client *c, uint32_t wallet)
 
     assert(call->state == WEIR_CALL_STANDING && call->ask.is_standing && call->wallet == wallet);
     assert(call->prev == prev && call->deadline < call->expires_at);
+    assert(!is_broken(c, call->grant.pool));
     prev = i;
     count++;
   }

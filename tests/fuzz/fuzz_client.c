@@ -96,6 +96,13 @@ static void receive(struct world *w)
     msg.grant.start_in_us = take_number(&w->in);
     msg.grant.since_us = take_number(&w->in);
     msg.grant.ttl_us = take_number(&w->in);
+    msg.grant.choice = take(&w->in) % (WEIR_CHOICES_MAX + 1);
+    msg.grant.pool[0] = (char)('a' + take(&w->in) % 4);
+    break;
+  case WEIR_MSG_STATE:
+    /* More pools than are remembered. */
+    msg.state.pool[0] = (char)('a' + take(&w->in) % 40);
+    msg.state.breaker = (enum weir_breaker_state)(take(&w->in) % WEIR_BREAKER_MAX);
     break;
   case WEIR_MSG_QUEUED:
     msg.queued.seq = seq;
@@ -124,6 +131,11 @@ static void ask(struct world *w)
   ask.is_immediate = take(&w->in) % 8 == 0;
   ask.msg.model[0] = (char)('a' + take(&w->in) % 20); /* more than there are wallets */
   ask.msg.input_tokens = take(&w->in);
+  if (take(&w->in) % 8 == 0) {
+    ask.msg.attempts = take(&w->in) % 2;
+    ask.msg.avoid = take(&w->in);
+    ask.msg.prefer[0] = take(&w->in) % 2 ? 'm' : '\0';
+  }
   event.cookie = ++w->cookie;
   step(w, &event);
 }

@@ -65,30 +65,72 @@ static struct weir_msg answer_to_hello(struct fake_coordinator *f, const struct 
   return out;
 }
 
+/* Returns the choice that |ask| gets, counted from 1, or 0 when it avoids all. */
+static uint32_t choose(const struct fake_coordinator *f, const struct weir_msg_ask *ask)
+{
+  uint32_t chosen = 0;
+
+  for (uint32_t i = f->choices_count; i > 0; i--) {
+    if (ask->avoid >> (i - 1) & 1)
+      continue;
+    if (strcmp(ask->prefer, f->choices[i - 1]) == 0)
+      return i;
+    chosen = i;
+  }
+  return chosen;
+}
+
+static struct weir_msg denial_of(const struct weir_msg *msg, enum weir_denial why)
+{
+  struct weir_msg out = {.type = WEIR_MSG_DENY, .session = msg->session, .mark = msg->mark};
+
+  out.deny =
+      (struct weir_msg_deny){.seq = msg->ask.seq, .why = why, .retry_in_us = WEIR_DURATION_MAX};
+  if (why == WEIR_DENIAL_TOO_LARGE) {
+    out.deny.dimension = WEIR_DIMENSION_INPUT_TOKENS;
+    out.deny.window_us = WEIR_US_PER_MIN;
+    out.deny.cost = 1310720;
+    out.deny.amount = 1000000;
+  }
+  strcpy(out.deny.pool, "pool");
+  return out;
+}
+
+static struct weir_msg grant_for(const struct fake_coordinator *f, const struct weir_msg *msg,
+                                 uint32_t choice)
+{
+  struct weir_msg out = {.type = WEIR_MSG_GRANT, .session = msg->session, .mark = msg->mark};
+  const char *model = f->model[0] ? f->model : msg->ask.model;
+
+  out.grant = (struct weir_msg_grant){.seq = msg->ask.seq,
+                                      .ttl_us = f->ttl_us,
+                                      .pool = "pool",
+                                      .is_reported = f->wants_reports,
+                                      .choice = choice,
+                                      .choices = f->choices_count,
+                                      .timeout_us = f->timeout_us,
+                                      .is_probe = f->is_probe,
+                                      .ratio_pm = f->ratio_pm,
+                                      .ratio_error_pm = f->ratio_error_pm};
+  strcpy(out.grant.model, choice ? f->choices[choice - 1] : model);
+  return out;
+}
+
 static struct weir_msg answer_to_ask(const struct fake_coordinator *f, const struct weir_msg *msg)
 {
-  const char *model = f->model[0] ? f->model : msg->ask.model;
   struct weir_msg out = {.session = msg->session, .mark = msg->mark};
+  const uint32_t choice = choose(f, &msg->ask);
 
-  if (f->answer == FAKE_GRANT) {
-    out.type = WEIR_MSG_GRANT;
-    out.grant = (struct weir_msg_grant){
-        .seq = msg->ask.seq, .ttl_us = f->ttl_us, .pool = "pool", .is_reported = f->wants_reports};
-    strcpy(out.grant.model, model);
-  } else if (f->answer == FAKE_QUEUE) {
-    out.type = WEIR_MSG_QUEUED;
-    out.queued = (struct weir_msg_queued){.seq = msg->ask.seq, .eta_us = WEIR_US_PER_S};
-  } else {
-    out.type = WEIR_MSG_DENY;
-    out.deny = (struct weir_msg_deny){.seq = msg->ask.seq,
-                                      .why = WEIR_DENIAL_TOO_LARGE,
-                                      .retry_in_us = WEIR_DURATION_MAX,
-                                      .dimension = WEIR_DIMENSION_INPUT_TOKENS,
-                                      .window_us = WEIR_US_PER_MIN,
-                                      .cost = 1310720,
-                                      .amount = 1000000,
-                                      .pool = "pool"};
-  }
+  if (f->retry_denial && msg->ask.attempts > 0)
+    return denial_of(msg, f->retry_denial);
+  if (f->answer == FAKE_GRANT && f->choices_count > 0 && choice == 0)
+    return denial_of(msg, WEIR_DENIAL_NO_POOL);
+  if (f->answer == FAKE_GRANT)
+    return grant_for(f, msg, choice);
+  if (f->answer != FAKE_QUEUE)
+    return denial_of(msg, f->denial ? f->denial : WEIR_DENIAL_TOO_LARGE);
+  out.type = WEIR_MSG_QUEUED;
+  out.queued = (struct weir_msg_queued){.seq = msg->ask.seq, .eta_us = WEIR_US_PER_S};
   return out;
 }
 

@@ -21,7 +21,7 @@
 enum fake_answer {
   FAKE_GRANT = 1,
   FAKE_QUEUE,  /* QUEUED, and no grant */
-  FAKE_DENY,   /* too large: 1,310,720 input tokens of 1,000,000 a minute */
+  FAKE_DENY,   /* |denial|, or too large: 1,310,720 input tokens of 1,000,000 a minute */
   FAKE_SILENT, /* reads, says nothing */
   FAKE_VERSION /* refuses every HELLO: no common version */
 };
@@ -44,9 +44,18 @@ struct fake_coordinator {
   bool is_stopping;
   enum fake_answer answer;
   weir_duration ttl_us;
-  char model[WEIR_NAME_SIZE];               /* in grants; "": that of the ask */
-  bool talks_garbage;                       /* before each answer */
-  bool wants_reports;                       /* grants say is_reported */
+  char model[WEIR_NAME_SIZE]; /* in grants; "": that of the ask */
+  bool talks_garbage;         /* before each answer */
+  bool wants_reports;         /* grants say is_reported */
+  bool is_probe;              /* grants say so */
+  weir_duration timeout_us;   /* in grants, as the next two */
+  uint64_t ratio_pm, ratio_error_pm;
+  enum weir_denial denial;       /* 0: too large */
+  enum weir_denial retry_denial; /* of new attempts; 0: they are answered like others */
+  /* The route that every ask names, if there are any: the first choice that the ask does not avoid,
+   * or the one it prefers. */
+  const char *choices[WEIR_CHOICES_MAX];
+  uint32_t choices_count;
   struct weir_msg_row totals, pool, budget; /* the rows of its views: one of each; a budget without
                                                a name is none */
 

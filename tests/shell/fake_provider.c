@@ -10,6 +10,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +104,18 @@ static void stream(int fd, const char *body)
   send_text(fd, "0\r\n\r\n", 5);
 }
 
+/* Until the client has gone, which is all that there is to read. */
+static void trickle(int fd)
+{
+  const char *head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                     "Content-Length: 1000000000\r\n\r\n";
+  struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+  send_text(fd, head, strlen(head));
+  while (poll(&wait, 1, 1) == 0 && send(fd, " ", 1, MSG_NOSIGNAL) == 1)
+    continue;
+}
+
 static void *serve(void *argument)
 {
   struct connection *c = argument;
@@ -119,6 +133,11 @@ static void *serve(void *argument)
       p->status_once = 0;
     } else if (p->habit == PROVIDER_STREAMS) {
       stream(c->fd, p->body);
+    } else if (p->habit == PROVIDER_TRICKLES) {
+      pthread_mutex_unlock(&p->lock);
+      trickle(c->fd);
+      pthread_mutex_lock(&p->lock);
+      goes_on = false;
     } else if (p->habit == PROVIDER_CUTS) {
       answer(c->fd, p->status, "", p->body, strlen(p->body) + 100);
       goes_on = false;
@@ -142,7 +161,10 @@ static void *accept_all(void *argument)
 
   while ((fd = accept(p->listen_fd, NULL, NULL)) >= 0) {
     struct connection *c = calloc(1, sizeof(*c));
+    const int is_on = 1;
 
+    /* Or else a body waits for the acknowledgement of its head, 40 ms. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &is_on, sizeof(is_on));
     if (!c || p->connections == PROVIDER_CONNECTIONS_MAX)
       abort();
     c->provider = p;

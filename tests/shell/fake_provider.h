@@ -18,7 +18,8 @@ enum provider_habit {
   PROVIDER_CLOSES_REUSED, /* answers the first request of a connection, reads the second, closes */
   PROVIDER_STREAMS,       /* |body| as server-sent events, a chunk for each part up to '|' */
   PROVIDER_CUTS,          /* announces more of |body| than it sends */
-  PROVIDER_HANGS          /* reads, says nothing */
+  PROVIDER_HANGS,         /* reads, says nothing */
+  PROVIDER_TRICKLES       /* announces more of |body| than it ever sends, a byte now and then */
 };
 
 struct provider {

@@ -7,6 +7,21 @@ weir_test(shell.libweir_call LABEL shell
           SOURCES shell/test_libweir_call.c shell/fake_coordinator.c shell/fake_provider.c
                   $<TARGET_OBJECTS:weir_shim>
           USES weir_shim weir_proto PkgConfig::ZMQ Threads::Threads)
+weir_test(shell.libweir_call_routes LABEL shell
+          SOURCES shell/test_libweir_call_routes.c shell/fake_coordinator.c shell/fake_provider.c
+                  shell/run.c
+          USES weir weir_proto PkgConfig::ZMQ Threads::Threads
+          ENV WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
+add_dependencies(test_shell_libweir_call_routes weir-upstream)
+weir_test(shell.libweir_call_degrade LABEL shell
+          SOURCES shell/test_libweir_call_degrade.c shell/fake_coordinator.c shell/fake_provider.c
+          USES weir weir_proto PkgConfig::ZMQ Threads::Threads)
+weir_test(shell.libweir_call_real LABEL shell
+          SOURCES shell/test_libweir_call_real.c shell/daemon.c shell/run.c
+          USES weir weir_proto weir_core PkgConfig::ZMQ Threads::Threads
+          ENV WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>
+              WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>)
+add_dependencies(test_shell_libweir_call_real weir-upstream weir-coordinator)
 weir_test(shell.libweir_edges LABEL shell
           SOURCES shell/test_libweir_edges.c shell/fake_coordinator.c shell/fake_provider.c
                   $<TARGET_OBJECTS:weir_shim>

@@ -330,6 +330,22 @@ static void every_status_has_an_outcome(void **state)
 }
 
 /* Where the error lies in a good stream, the numbers of the whole stay true at any cut. */
+static void the_requests_own_faults_are_told_from_the_others(void **state)
+{
+  static const enum weir_outcome own[] = {WEIR_OUTCOME_BAD_REQUEST, WEIR_OUTCOME_REQUEST_TOO_LARGE,
+                                          WEIR_OUTCOME_CONTEXT_OVERFLOW,
+                                          WEIR_OUTCOME_MODEL_NOT_FOUND, WEIR_OUTCOME_CANCELLED};
+  (void)state;
+
+  for (int i = 0; i < WEIR_OUTCOME_MAX; i++) {
+    bool is_own = false;
+
+    for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++)
+      is_own = is_own || (int)own[k] == i;
+    assert_int_equal(weir_outcome_is_of_request((enum weir_outcome)i), is_own);
+  }
+}
+
 static void a_cut_body_is_judged_by_what_is_left(void **state)
 {
   const char *body = "{\"error\":{\"code\":429,\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[{"
@@ -549,6 +565,7 @@ int main(void)
       cmocka_unit_test(learns_anthropic_limits_from_headers_first),
       cmocka_unit_test(reads_waits_from_headers),
       cmocka_unit_test(every_status_has_an_outcome),
+      cmocka_unit_test(the_requests_own_faults_are_told_from_the_others),
       cmocka_unit_test(a_cut_body_is_judged_by_what_is_left),
       cmocka_unit_test(survives_damaged_bodies),
       cmocka_unit_test(the_command_goes_on_behind_bad_lines),

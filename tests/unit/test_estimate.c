@@ -337,6 +337,42 @@ static void a_body_that_is_no_json_counts_as_text(void **state)
   assert_int_equal(weir_estimate_body(WEIR_PROVIDER_GEMINI, "", 0).tokens, 3);
 }
 
+static void a_ratio_of_few_calls_begins_with_what_others_learned(void **state)
+{
+  struct weir_ratio r;
+
+  (void)state;
+  weir_ratio_init(&r);
+  weir_ratio_seed(&r, 1500, 0);
+  assert_int_equal(weir_ratio_expect(&r, 1000), 1500);
+  assert_int_equal(weir_ratio_apply(&r, 1000), 2250);
+  weir_ratio_seed(&r, 1200, 50); /* a mean deviation of 40, twice */
+  assert_int_equal(weir_ratio_expect(&r, 1000), 1200);
+  assert_in_range(weir_ratio_apply(&r, 1000), 1279, 1281);
+  weir_ratio_seed(&r, 0, 900); /* nothing is known */
+  assert_int_equal(weir_ratio_expect(&r, 1000), 1200);
+  weir_ratio_seed(&r, 1000000, 1000000); /* nonsense is bounded */
+  assert_int_equal(weir_ratio_expect(&r, 1000), 8000);
+}
+
+static void own_experience_outweighs_what_others_learned(void **state)
+{
+  struct weir_ratio r;
+  uint64_t own;
+
+  (void)state;
+  weir_ratio_init(&r);
+  for (int i = 0; i < WEIR_RATIO_FEW - 1; i++)
+    weir_ratio_learn(&r, 1000, 700);
+  weir_ratio_seed(&r, 2000, 100);
+  assert_int_equal(weir_ratio_expect(&r, 1000), 2000);
+  weir_ratio_learn(&r, 1000, 700);
+  own = weir_ratio_expect(&r, 1000);
+  assert_in_range(own, 1700, 1800);
+  weir_ratio_seed(&r, 2000, 100);
+  assert_int_equal(weir_ratio_expect(&r, 1000), own);
+}
+
 static void a_new_ratio_asks_for_a_margin(void **state)
 {
   struct weir_ratio r;
@@ -431,6 +467,8 @@ int main(void)
       cmocka_unit_test(texts_count_as_texts_whatever_their_keys_are),
       cmocka_unit_test(tools_count_with_their_keys),
       cmocka_unit_test(a_body_that_is_no_json_counts_as_text),
+      cmocka_unit_test(a_ratio_of_few_calls_begins_with_what_others_learned),
+      cmocka_unit_test(own_experience_outweighs_what_others_learned),
       cmocka_unit_test(a_new_ratio_asks_for_a_margin),
       cmocka_unit_test(a_steady_bias_is_learned_and_the_margin_shrinks),
       cmocka_unit_test(a_spread_keeps_the_margin),

@@ -57,6 +57,39 @@ static void paths_hold_the_model_where_the_provider_wants_it(void **state)
   }
 }
 
+static void one_body_has_an_endpoint_at_every_provider(void **state)
+{
+  static const struct {
+    enum weir_provider_kind kind;
+    const char *base_url, *url, *model;
+  } rows[] = {
+      {WEIR_PROVIDER_GEMINI, "http://a", "http://a/v1beta/openai/chat/completions", "m"},
+      {WEIR_PROVIDER_OPENAI, "http://a", "http://a/v1/chat/completions", "m"},
+      {WEIR_PROVIDER_ANTHROPIC, "http://a", "http://a/v1/chat/completions", "m"},
+      {WEIR_PROVIDER_COMPATIBLE, "http://a/relay", "http://a/relay/v1/chat/completions", "m"},
+      {WEIR_PROVIDER_VERTEX, "http://a/v1/projects/p/locations/l/publishers/google",
+       "http://a/v1/projects/p/locations/l/endpoints/openapi/chat/completions", "google/m"},
+  };
+  char text[128];
+  (void)state;
+
+  assert_int_equal(sizeof(rows) / sizeof(rows[0]), WEIR_PROVIDER_MAX - 1);
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    const size_t size = strlen(rows[i].url) + 1;
+
+    assert_true(weir_provider_openai_url(rows[i].kind, rows[i].base_url, text, size));
+    assert_string_equal(text, rows[i].url);
+    assert_false(weir_provider_openai_url(rows[i].kind, rows[i].base_url, text, size - 1));
+    assert_true(weir_provider_openai_model(rows[i].kind, "m", text, sizeof(text)));
+    assert_string_equal(text, rows[i].model);
+    assert_false(weir_provider_openai_model(rows[i].kind, "m", text, strlen(rows[i].model)));
+  }
+  assert_true(weir_provider_openai_model(WEIR_PROVIDER_VERTEX, "meta/llama", text, sizeof(text)));
+  assert_string_equal(text, "meta/llama");
+  assert_false(weir_provider_openai_url(WEIR_PROVIDER_VERTEX, "http://a/v1", text, sizeof(text)));
+  assert_false(weir_provider_openai_url(WEIR_PROVIDER_VERTEX, "http", text, sizeof(text)));
+}
+
 static void refuses_models_that_would_leave_the_path(void **state)
 {
   char path[600] = "unchanged", model[600];
@@ -77,6 +110,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(names_and_kinds_agree),
       cmocka_unit_test(paths_hold_the_model_where_the_provider_wants_it),
+      cmocka_unit_test(one_body_has_an_endpoint_at_every_provider),
       cmocka_unit_test(refuses_models_that_would_leave_the_path),
   };
 

@@ -71,6 +71,33 @@ static void tells_a_stream(void **state)
   assert_false(read_body("{\"stream\":\"true\",\"x\":{\"stream\":true}}").is_stream);
 }
 
+static void tells_whose_prompt_it_is(void **state)
+{
+  static const struct {
+    const char *body;
+    bool suits_google, suits_others;
+  } rows[] = {
+      {"{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}", true, false},
+      {"{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", false, true},
+      {"{\"input\":\"x\"}", false, true},
+      {"{\"prompt\":\"x\"}", false, true},
+      {"{\"contents\":[],\"messages\":[]}", true, true},
+      {"{}", true, true},
+      {"{\"a\":{\"contents\":[],\"messages\":1}}", true, true},
+  };
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    const struct weir_request_facts facts = read_body(rows[i].body);
+
+    assert_int_equal(weir_request_suits(&facts, WEIR_PROVIDER_GEMINI), rows[i].suits_google);
+    assert_int_equal(weir_request_suits(&facts, WEIR_PROVIDER_VERTEX), rows[i].suits_google);
+    assert_int_equal(weir_request_suits(&facts, WEIR_PROVIDER_OPENAI), rows[i].suits_others);
+    assert_int_equal(weir_request_suits(&facts, WEIR_PROVIDER_ANTHROPIC), rows[i].suits_others);
+    assert_int_equal(weir_request_suits(&facts, WEIR_PROVIDER_COMPATIBLE), rows[i].suits_others);
+  }
+}
+
 static void refuses_what_is_not_one_object(void **state)
 {
   static const char *const bodies[] = {"",     "[]",   "7",          "\"x\"",   "{",
@@ -107,6 +134,7 @@ int main(void)
       cmocka_unit_test(the_last_of_two_models_counts),
       cmocka_unit_test(finds_the_bound_of_the_output),
       cmocka_unit_test(tells_a_stream),
+      cmocka_unit_test(tells_whose_prompt_it_is),
       cmocka_unit_test(refuses_what_is_not_one_object),
       cmocka_unit_test(refuses_a_model_that_does_not_fit),
   };

@@ -520,6 +520,22 @@ static void wraps_compatible_errors_in_an_array(void **state)
                       "check quota).\",\"status\":\"RESOURCE_EXHAUSTED\"}}]");
 }
 
+static void answers_for_anthropic_at_openais_path(void **state)
+{
+  struct fixture *f = *state;
+  const char *body =
+      "{\"model\":\"claude-x\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}";
+  const struct heard *h = ask(f, CHAT, BEARER, body);
+
+  assert_int_equal(h->status, 200);
+  assert_has(h->body, "\"object\":\"chat.completion\"");
+  h = ask_with_fault(f, "overloaded_529", CHAT, BEARER, body);
+  assert_int_equal(h->status, 529);
+  assert_string_equal(h->body,
+                      "{\"error\":{\"code\":\"overloaded_error\",\"message\":\"Overloaded\","
+                      "\"type\":\"overloaded_error\",\"param\":null}}");
+}
+
 static void breaks_streams_on_request(void **state)
 {
   struct fixture *f = *state;
@@ -669,6 +685,7 @@ int main(void)
       TEST(keeps_a_log_of_calls_when_asked),
       TEST(gives_errors_on_request),
       TEST(wraps_compatible_errors_in_an_array),
+      TEST(answers_for_anthropic_at_openais_path),
       TEST(breaks_streams_on_request),
       TEST(blocks_a_prompt_with_status_200),
       TEST(a_reused_connection_may_close_unanswered),

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include <weir/rng.h>
 
 #include "client_fixture.h"
@@ -731,6 +733,295 @@ static void without_a_wallet_nothing_is_leased_ahead(void **state)
   talk_free(&t);
 }
 
+/* ---- routes and new attempts ---- */
+
+/* What is asked is granted as choice 2 of 3. */
+static void grant_second(struct talk *t)
+{
+  while (t->heard < t->f->sent_count) {
+    const struct weir_msg *ask = &t->f->sent[t->heard++];
+    struct weir_msg msg;
+
+    if (ask->type != WEIR_MSG_ASK)
+      continue;
+    t->f->mark = ask->mark;
+    msg = fixture_say(t->f, WEIR_MSG_GRANT);
+    msg.grant = (struct weir_msg_grant){.seq = ask->ask.seq,
+                                        .ttl_us = TTL,
+                                        .pool = "gpt",
+                                        .model = "openai/gpt",
+                                        .choice = 2,
+                                        .choices = 3};
+    fixture_receive(t->f, &msg);
+  }
+}
+
+static const struct weir_msg_ask routed = {
+    .model = "fast", .class = WEIR_CLASS_ONLINE, .requests = 1, .input_tokens = 100};
+
+/* Holds leases of the route "fast", all of them for its second choice. */
+static struct talk talk_routed(void)
+{
+  struct talk t = talk_open();
+
+  for (uint32_t i = 0; i < WARM_UP; i++) {
+    call_as(&t, &routed);
+    fixture_run_to(t.f, t.f->now + RTT);
+    grant_second(&t);
+    settle_last(&t);
+    fixture_run_to(t.f, t.f->now + GAP - RTT);
+  }
+  assert_in_range(fixture_status(t.f).standing, 2, WALLET);
+  return t;
+}
+
+static bool is_claimed(struct talk *t, const struct weir_msg_ask *ask)
+{
+  const uint64_t claims = fixture_status(t->f).claims;
+
+  call_as(t, ask);
+  return fixture_status(t->f).claims > claims;
+}
+
+static void a_lease_of_a_choice_that_has_failed_a_call_is_not_for_it(void **state)
+{
+  struct talk t = talk_routed();
+  struct weir_msg_ask ask = routed;
+
+  (void)state;
+  ask.avoid = 2;
+  assert_false(is_claimed(&t, &ask));
+  assert_int_equal(fixture_last(t.f, WEIR_MSG_ASK)->ask.avoid, 2);
+  ask.avoid = 5; /* the first and the third */
+  assert_true(is_claimed(&t, &ask));
+  talk_free(&t);
+}
+
+static void a_lease_of_another_model_than_the_preferred_one_is_not_for_the_call(void **state)
+{
+  struct talk t = talk_routed();
+  struct weir_msg_ask ask = routed;
+
+  (void)state;
+  strcpy(ask.prefer, "gemini/flash");
+  assert_false(is_claimed(&t, &ask));
+  assert_string_equal(fixture_last(t.f, WEIR_MSG_ASK)->ask.prefer, "gemini/flash");
+  strcpy(ask.prefer, "openai/gpt");
+  assert_true(is_claimed(&t, &ask));
+  talk_free(&t);
+}
+
+static void a_new_attempt_is_asked_for_where_it_is_counted(void **state)
+{
+  struct talk t = talk_routed();
+  struct weir_msg_ask ask = routed;
+
+  (void)state;
+  ask.attempts = 1;
+  assert_false(is_claimed(&t, &ask));
+  assert_int_equal(fixture_last(t.f, WEIR_MSG_ASK)->ask.attempts, 1);
+  assert_true(is_claimed(&t, &routed));
+  talk_free(&t);
+}
+
+static void new_attempts_alone_lease_nothing_ahead(void **state)
+{
+  struct talk t = talk_open();
+  struct weir_msg_ask ask = routed;
+
+  (void)state;
+  ask.attempts = 1;
+  for (int i = 0; i < 20; i++) {
+    call_as(&t, &ask);
+    fixture_run_to(t.f, t.f->now + GAP);
+    grant_second(&t);
+    settle_last(&t);
+  }
+  assert_int_equal(standing_asks(t.f), 0);
+  talk_free(&t);
+}
+
+static void standing_asks_avoid_and_prefer_nothing(void **state)
+{
+  struct talk t = talk_open();
+  struct weir_msg_ask ask = routed;
+
+  (void)state;
+  ask.avoid = 1;
+  strcpy(ask.prefer, "openai/gpt");
+  for (int i = 0; i < 20; i++) {
+    call_as(&t, &ask);
+    fixture_run_to(t.f, t.f->now + GAP);
+    grant_second(&t);
+    settle_last(&t);
+  }
+  assert_true(standing_asks(t.f) > 0);
+  for (uint32_t i = 0; i < t.f->sent_count; i++) {
+    const struct weir_msg_ask *sent = &t.f->sent[i].ask;
+
+    if (t.f->sent[i].type == WEIR_MSG_ASK && sent->is_standing)
+      assert_true(sent->attempts == 0 && sent->avoid == 0 && sent->prefer[0] == '\0');
+  }
+  talk_free(&t);
+}
+
+static void a_new_attempt_too_many_is_no_contention(void **state)
+{
+  struct talk t = talk_routed();
+  struct weir_msg_ask ask = routed;
+
+  (void)state;
+  ask.attempts = 1;
+  call_as(&t, &ask);
+  fixture_deny(t.f, fixture_last(t.f, WEIR_MSG_ASK)->ask.seq, WEIR_DENIAL_RETRIES);
+  t.f->sent_count = t.heard = 0;
+  for (int i = 0; i < WALLET; i++)
+    call_as(&t, &routed);
+  assert_true(standing_asks(t.f) > 0);
+  talk_free(&t);
+}
+
+/* ---- breakers ---- */
+
+static void tell(struct fixture *f, const char *pool, enum weir_breaker_state breaker)
+{
+  struct weir_msg msg;
+
+  fixture_hear(f);
+  msg = fixture_say(f, WEIR_MSG_STATE);
+  strcpy(msg.state.pool, pool);
+  msg.state.breaker = breaker;
+  fixture_receive(f, &msg);
+}
+
+static void a_breaker_that_is_not_closed_returns_what_is_held_until_it_is(void **state)
+{
+  static const enum weir_breaker_state states[] = {WEIR_BREAKER_OPEN, WEIR_BREAKER_HALF_OPEN,
+                                                   WEIR_BREAKER_RAMP};
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+    struct talk t = talk_warm();
+    const uint32_t held = fixture_status(t.f).standing;
+
+    t.f->sent_count = t.heard = 0;
+    tell(t.f, "flash", states[i]);
+    assert_int_equal(fixture_status(t.f).standing, 0);
+    assert_int_equal(returned(t.f), held);
+    call_steadily(&t, 20);
+    assert_int_equal(standing_asks(t.f), 0);
+    tell(t.f, "flash", WEIR_BREAKER_CLOSED);
+    call_steadily(&t, 20);
+    assert_true(fixture_status(t.f).standing > 0);
+    talk_free(&t);
+  }
+}
+
+static void the_breaker_of_another_pool_changes_nothing(void **state)
+{
+  struct talk t = talk_warm();
+  const uint32_t held = fixture_status(t.f).standing;
+
+  (void)state;
+  tell(t.f, "pro", WEIR_BREAKER_OPEN);
+  tell(t.f, "", WEIR_BREAKER_OPEN);
+  assert_int_equal(fixture_status(t.f).standing, held);
+  assert_int_equal(returned(t.f), 0);
+  talk_free(&t);
+}
+
+static void standing_asks_without_an_answer_are_withdrawn_and_late_grants_go_back(void **state)
+{
+  struct talk t = talk_warm();
+  const uint64_t seq = ask_ahead(&t);
+  const struct weir_msg ask = *fixture_last(t.f, WEIR_MSG_ASK);
+
+  (void)state;
+  tell(t.f, "flash", WEIR_BREAKER_OPEN);
+  assert_int_equal(fixture_last(t.f, WEIR_MSG_CANCEL)->cancel.seq, seq);
+  grant_for(t.f, &ask, TTL, false);
+  assert_int_equal(fixture_last(t.f, WEIR_MSG_SETTLE)->settle.seq, seq);
+  assert_false(fixture_last(t.f, WEIR_MSG_SETTLE)->settle.is_sent);
+  assert_int_equal(fixture_status(t.f).standing, 0);
+  talk_free(&t);
+}
+
+/* A route asks ahead while its last grant came from a pool that works. */
+static void a_standing_grant_of_a_pool_that_is_out_of_order_goes_back(void **state)
+{
+  struct talk t = talk_warm();
+  const struct weir_msg *ask;
+  struct weir_msg msg;
+
+  (void)state;
+  tell(t.f, "gpt", WEIR_BREAKER_OPEN);
+  ask_ahead(&t);
+  ask = fixture_last(t.f, WEIR_MSG_ASK);
+  msg = fixture_say(t.f, WEIR_MSG_GRANT);
+  msg.mark = ask->mark;
+  msg.grant = (struct weir_msg_grant){
+      .seq = ask->ask.seq, .ttl_us = TTL, .pool = "gpt", .model = "openai/gpt"};
+  fixture_receive(t.f, &msg);
+  assert_int_equal(fixture_last(t.f, WEIR_MSG_SETTLE)->settle.seq, msg.grant.seq);
+  assert_false(fixture_last(t.f, WEIR_MSG_SETTLE)->settle.is_sent);
+  talk_free(&t);
+}
+
+static void a_call_that_was_granted_and_has_not_begun_goes_on(void **state)
+{
+  struct talk t = talk_open();
+
+  (void)state;
+  call(&t, 100);
+  fixture_hear(t.f);
+  fixture_grant_after(t.f, fixture_last(t.f, WEIR_MSG_ASK)->ask.seq, SECOND, 0);
+  tell(t.f, "flash", WEIR_BREAKER_OPEN);
+  fixture_run_to(t.f, t.f->now + SECOND);
+  assert_int_equal(t.f->results_count, 1);
+  assert_int_equal(t.f->results[0].type, WEIR_CLIENT_GRANTED);
+  talk_free(&t);
+}
+
+static void a_new_session_is_told_of_breakers_anew(void **state)
+{
+  struct talk t = talk_warm();
+
+  (void)state;
+  tell(t.f, "flash", WEIR_BREAKER_OPEN);
+  fixture_link(t.f, false);
+  fixture_link(t.f, true);
+  fixture_welcome(t.f, TOKEN + 1, 16);
+  t.heard = t.f->sent_count;
+  call_steadily(&t, 20);
+  assert_true(fixture_status(t.f).standing > 0);
+  talk_free(&t);
+}
+
+static void more_breakers_than_are_remembered_forget_the_first(void **state)
+{
+  struct talk t = talk_warm();
+  char pool[WEIR_POOL_NAME_SIZE];
+
+  (void)state;
+  tell(t.f, "flash", WEIR_BREAKER_OPEN);
+  for (int i = 1; i < 32; i++) {
+    snprintf(pool, sizeof(pool), "pool-%d", i);
+    tell(t.f, pool, WEIR_BREAKER_OPEN);
+  }
+  call_steadily(&t, 20);
+  assert_int_equal(fixture_status(t.f).standing, 0);
+  tell(t.f, "one-more", WEIR_BREAKER_OPEN);
+  call_steadily(&t, 20);
+  assert_true(fixture_status(t.f).standing > 0);
+  for (int i = 1; i < 32; i++) {
+    snprintf(pool, sizeof(pool), "pool-%d", i);
+    tell(t.f, pool, WEIR_BREAKER_CLOSED);
+  }
+  tell(t.f, "flash", WEIR_BREAKER_OPEN);
+  assert_int_equal(fixture_status(t.f).standing, 0);
+  talk_free(&t);
+}
+
 /* ---- at random ---- */
 
 static void random_answer(struct talk *t, struct weir_rng *rng)
@@ -756,6 +1047,12 @@ static void random_answer(struct talk *t, struct weir_rng *rng)
   }
 }
 
+static void random_breaker(struct talk *t, struct weir_rng *rng)
+{
+  tell(t->f, weir_rng_below(rng, 2) ? "flash" : "gpt",
+       (enum weir_breaker_state)(1 + weir_rng_below(rng, WEIR_BREAKER_MAX - 1)));
+}
+
 static uint64_t random_run(uint64_t seed, uint64_t *ret_claims)
 {
   struct weir_client_config own = config;
@@ -775,11 +1072,15 @@ static uint64_t random_run(uint64_t seed, uint64_t *ret_claims)
     if (i % 400 < 40)
       ask.model[0] = (char)('a' + (int)weir_rng_below(&rng, 20));
     ask.input_tokens = weir_rng_below(&rng, 1000);
+    ask.attempts = weir_rng_below(&rng, 10) == 0;
+    ask.avoid = weir_rng_below(&rng, 10) ? 0 : weir_rng_below(&rng, 4);
     if (fixture_status(t.f).calls < config.calls_max)
       call_as(&t, &ask);
     fixture_run_to(t.f, t.f->now + weir_rng_below(&rng, 30 * MS));
     random_answer(&t, &rng);
     (void)!fixture_settle(t.f, t.cookie - weir_rng_below(&rng, 4), weir_rng_below(&rng, 2) != 0);
+    if (weir_rng_below(&rng, 50) == 0)
+      random_breaker(&t, &rng);
     if (weir_rng_below(&rng, 200) == 0) {
       fixture_link(t.f, weir_rng_below(&rng, 2) != 0);
       fixture_link(t.f, true);
@@ -844,6 +1145,19 @@ int main(void)
       cmocka_unit_test(a_machine_made_anew_has_none_of_the_leases),
       cmocka_unit_test(callers_have_their_places_whatever_is_held),
       cmocka_unit_test(without_a_wallet_nothing_is_leased_ahead),
+      cmocka_unit_test(a_lease_of_a_choice_that_has_failed_a_call_is_not_for_it),
+      cmocka_unit_test(a_lease_of_another_model_than_the_preferred_one_is_not_for_the_call),
+      cmocka_unit_test(a_new_attempt_is_asked_for_where_it_is_counted),
+      cmocka_unit_test(new_attempts_alone_lease_nothing_ahead),
+      cmocka_unit_test(standing_asks_avoid_and_prefer_nothing),
+      cmocka_unit_test(a_new_attempt_too_many_is_no_contention),
+      cmocka_unit_test(a_breaker_that_is_not_closed_returns_what_is_held_until_it_is),
+      cmocka_unit_test(the_breaker_of_another_pool_changes_nothing),
+      cmocka_unit_test(standing_asks_without_an_answer_are_withdrawn_and_late_grants_go_back),
+      cmocka_unit_test(a_standing_grant_of_a_pool_that_is_out_of_order_goes_back),
+      cmocka_unit_test(a_call_that_was_granted_and_has_not_begun_goes_on),
+      cmocka_unit_test(a_new_session_is_told_of_breakers_anew),
+      cmocka_unit_test(more_breakers_than_are_remembered_forget_the_first),
       cmocka_unit_test(any_conversation_keeps_the_books_in_order_and_repeats_exactly),
   };
 

@@ -38,7 +38,7 @@ static enum weir_up_error check(const struct weir_up_call *call)
 }
 
 /* Output is charged as it is produced. Nothing here is cached, so all input counts. */
-static struct weir_up_cost cost(const struct weir_up_call *call)
+struct weir_up_cost weir_up_anthropic_cost(const struct weir_up_call *call)
 {
   struct weir_up_cost cost = {0};
   cost.units[WEIR_UP_REQUESTS] = 1;
@@ -56,6 +56,12 @@ static void put_error(const struct weir_up_call *call, uint32_t status, const ch
 {
   struct weir_up_buffer *b = &answer->body;
   answer->status = status;
+  if (call->is_compatible) {
+    weir_up_add(b, "{\"error\":{\"code\":\"%s\",\"message\":", type);
+    weir_up_add_json(b, message);
+    weir_up_add(b, ",\"type\":\"%s\",\"param\":null}}", type);
+    return;
+  }
   weir_up_add(b, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
   weir_up_add_json(b, message);
   if (code != NULL)
@@ -90,8 +96,8 @@ static void error_with_numbers(const struct weir_up_call *call, enum weir_up_err
   }
 }
 
-static void error(const struct weir_up_call *call, enum weir_up_error error,
-                  struct weir_up_answer *answer)
+void weir_up_anthropic_error(const struct weir_up_call *call, enum weir_up_error error,
+                             struct weir_up_answer *answer)
 {
   static const char auth[] = "authentication_error", overloaded[] = "overloaded_error";
   switch (error) {
@@ -145,8 +151,8 @@ static void error(const struct weir_up_call *call, enum weir_up_error error,
   }
 }
 
-static void quota(const struct weir_up_call *call, const struct weir_up_cost *cost,
-                  uint32_t rejected, struct weir_up_answer *answer)
+void weir_up_anthropic_quota(const struct weir_up_call *call, const struct weir_up_cost *cost,
+                             uint32_t rejected, struct weir_up_answer *answer)
 {
   uint64_t wait_us = 0;
   bool is_requests = false;
@@ -202,7 +208,7 @@ static void limit_headers(const struct weir_up_call *call, int i, const struct n
   weir_up_answer_header(answer, names->reset, "%s", reset);
 }
 
-static void headers(const struct weir_up_call *call, struct weir_up_answer *answer)
+void weir_up_anthropic_headers(const struct weir_up_call *call, struct weir_up_answer *answer)
 {
   static const struct names requests = NAMES("requests"), tokens = NAMES("tokens"),
                             input = NAMES("input-tokens"), output = NAMES("output-tokens");
@@ -301,12 +307,12 @@ const struct weir_up_provider weir_up_anthropic = {
     .route = route,
     .key = key,
     .check = check,
-    .cost = cost,
+    .cost = weir_up_anthropic_cost,
     .token_dimension = WEIR_UP_INPUT,
-    .error = error,
-    .quota = quota,
+    .error = weir_up_anthropic_error,
+    .quota = weir_up_anthropic_quota,
     .whole = whole,
-    .headers = headers,
+    .headers = weir_up_anthropic_headers,
     .begin = begin,
     .piece = piece,
     .end = end,

@@ -1,4 +1,5 @@
-/* The OpenAI API: chat completions, responses, embeddings; and Gemini behind the same paths. */
+/* The OpenAI API: chat completions, responses, embeddings; and Gemini and Anthropic behind the same
+ * paths. */
 #include <stdio.h>
 #include <string.h>
 
@@ -533,6 +534,23 @@ const struct weir_up_provider weir_up_compatible = {
     .quota = weir_up_gemini_quota,
     .whole = whole,
     .headers = headers,
+    .begin = begin,
+    .piece = piece,
+    .end = end,
+    .fail = fail,
+};
+
+const struct weir_up_provider weir_up_claude = {
+    .name = "anthropic",
+    .route = route,
+    .key = key,
+    .check = check,
+    .cost = weir_up_anthropic_cost,
+    .token_dimension = WEIR_UP_INPUT,
+    .error = weir_up_anthropic_error,
+    .quota = weir_up_anthropic_quota,
+    .whole = whole,
+    .headers = weir_up_anthropic_headers,
     .begin = begin,
     .piece = piece,
     .end = end,

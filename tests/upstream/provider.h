@@ -57,7 +57,8 @@ struct weir_up_answer {
 struct weir_up_call {
   enum weir_up_operation operation;
   char version[16];   /* Gemini: of the path, "v1beta" */
-  bool is_compatible; /* Gemini in OpenAI's words: errors stand in an array */
+  bool is_compatible; /* in OpenAI's words: Gemini's errors stand in an array, Anthropic's in
+                         OpenAI's envelope */
   bool is_responses;  /* OpenAI: the Responses API */
   struct weir_up_request request;
   const char *project;
@@ -116,9 +117,10 @@ struct weir_up_provider {
   void (*fail)(struct weir_up_call *call, struct weir_up_buffer *out);
 };
 
-/* weir_up_compatible is Gemini behind OpenAI's paths, below /v1beta/openai/. */
+/* weir_up_compatible is Gemini behind OpenAI's paths, below /v1beta/openai/; weir_up_claude is
+ * Anthropic at OpenAI's own path, which is taken for models called "claude...". */
 extern const struct weir_up_provider weir_up_gemini, weir_up_openai, weir_up_anthropic,
-    weir_up_compatible;
+    weir_up_compatible, weir_up_claude;
 
 /* Gemini's, shared with weir_up_compatible. */
 struct weir_up_cost weir_up_gemini_cost(const struct weir_up_call *call);
@@ -126,6 +128,14 @@ void weir_up_gemini_error(const struct weir_up_call *call, enum weir_up_error er
                           struct weir_up_answer *answer);
 void weir_up_gemini_quota(const struct weir_up_call *call, const struct weir_up_cost *cost,
                           uint32_t rejected, struct weir_up_answer *answer);
+
+/* Anthropic's, shared with weir_up_claude. */
+struct weir_up_cost weir_up_anthropic_cost(const struct weir_up_call *call);
+void weir_up_anthropic_error(const struct weir_up_call *call, enum weir_up_error error,
+                             struct weir_up_answer *answer);
+void weir_up_anthropic_quota(const struct weir_up_call *call, const struct weir_up_cost *cost,
+                             uint32_t rejected, struct weir_up_answer *answer);
+void weir_up_anthropic_headers(const struct weir_up_call *call, struct weir_up_answer *answer);
 
 /* weir_up_bearer returns the key of "Authorization: Bearer KEY", "" without one. */
 const char *weir_up_bearer(const struct weir_http_request *request);

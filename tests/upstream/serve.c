@@ -412,6 +412,10 @@ static void serve_call(struct weir_up_server *server, struct weir_http_exchange 
   }
   if (!read_request(x, provider, call))
     return;
+  if (provider == &weir_up_openai && strncmp(call->request.model, "claude", 6) == 0) {
+    provider = &weir_up_claude;
+    call->is_compatible = true;
+  }
   if (call->operation == WEIR_UP_LIST_MODELS) {
     struct weir_up_answer answer = {0};
     provider->whole(call, "", &answer);

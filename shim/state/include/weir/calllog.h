@@ -22,10 +22,10 @@ struct weir_calllog {
   const char *called; /* "provider/model" of the last attempt */
   const char *pool, *tag, *tenant;
   enum weir_class work_class;
-  int err;                   /* what weir_call returned */
+  int err;                   /* what weir_call returned, or would have without what stood in */
   enum weir_outcome outcome; /* of the last attempt; 0: nothing was sent */
   enum weir_denial denial;   /* with WEIR_EDENIED */
-  bool is_degraded;          /* answered by less than what was asked for */
+  bool is_degraded;          /* it failed, and something else stood in for the answer */
   uint32_t http, attempts;
   uint64_t wait_us;  /* all waiting */
   uint64_t queue_us; /* the part of it that was for leases */

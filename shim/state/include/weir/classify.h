@@ -56,4 +56,8 @@ void weir_classify_facts(enum weir_provider_kind kind, const struct weir_facts *
  * answer gave (network, cancelled). */
 bool weir_outcome_is_retryable(enum weir_outcome outcome);
 
+/* weir_outcome_is_of_request tells whether |outcome| is the fault of the request itself: it would
+ * fail in the same way whatever the state of the provider and of the account. */
+bool weir_outcome_is_of_request(enum weir_outcome outcome);
+
 #endif

@@ -34,7 +34,8 @@
  * There is a wallet for each model and tenant of the online calls for one request, immediate ones
  * included. It wants as many leases as calls come in half a ttl, a second at most (docs of the
  * constants below), and none when that is less than one, when the coordinator said that others
- * wait, or where grants are reported.
+ * wait, while the breaker of the pool is not closed, or where grants are reported. New attempts ask
+ * as if there were no wallets, because the coordinator counts them.
  *
  * Owner: the caller owns storage, events and updates; the machine keeps no pointer into them.
  * One thread at a time. Cost of a step: O(log n) plus what it sends and reports; no allocation.

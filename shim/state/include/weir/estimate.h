@@ -63,10 +63,20 @@ struct weir_estimate weir_estimate_body(enum weir_provider_kind kind, const void
  * and the spread are weighted by tokens. The fields are private. */
 struct weir_ratio {
   uint64_t estimated, actual, deviation;
+  uint32_t calls; /* learned from, up to WEIR_RATIO_FEW */
 };
+
+/* So many calls are experience enough; fewer give way to what others have learned. */
+#define WEIR_RATIO_FEW 8
 
 /* weir_ratio_init starts with a mean of 1 and a spread of a quarter, worth a few calls. */
 void weir_ratio_init(struct weir_ratio *r);
+
+/* weir_ratio_seed begins anew from what others have learned of the same workload, worth as much as
+ * the first guess: the mean of actual by estimated tokens and its standard deviation, both in
+ * thousandths (|error_pm| 0: not known, a quarter). Does nothing when |ratio_pm| is 0 or
+ * WEIR_RATIO_FEW calls were learned from. */
+void weir_ratio_seed(struct weir_ratio *r, uint64_t ratio_pm, uint64_t error_pm);
 
 /* weir_ratio_learn takes in one call. A call of 0 estimated or actual tokens teaches nothing. */
 void weir_ratio_learn(struct weir_ratio *r, uint64_t estimated, uint64_t actual);

@@ -43,6 +43,10 @@ struct weir_provider_rules {
   bool is_model_in_path;    /* else it is the body's value "model" */
   const char *path;         /* of a generation; "{model}" is replaced */
   const char *stream_path;  /* the same for a streamed answer */
+  const char *openai_path;  /* of chat completions in OpenAI's protocol */
+  const char *openai_root;  /* how the base URL ends, where openai_path takes the place of that;
+                               NULL: openai_path follows the base URL */
+  const char *openai_model; /* stands before a model without a slash there, or NULL */
   enum weir_tokenizer tokenizer;
   bool are_failures_charged; /* a rejected request counts in the request limit */
   bool is_cache_free;        /* cached input does not count in the input limit */
@@ -62,6 +66,16 @@ enum weir_provider_kind weir_provider_kind_parse(const char *text);
 /* weir_provider_rules_of returns the rules of |kind|, never NULL: a number outside the list has
  * those of WEIR_PROVIDER_COMPATIBLE. Static storage. */
 const struct weir_provider_rules *weir_provider_rules_of(enum weir_provider_kind kind);
+
+/* weir_provider_openai_url writes the URL of chat completions in OpenAI's protocol at a provider
+ * whose base URL is |base_url|. False, writing nothing, when it does not fit into |size| bytes or
+ * |base_url| does not end as |kind| needs it to. */
+bool weir_provider_openai_url(enum weir_provider_kind kind, const char *base_url, char *ret_url,
+                              size_t size);
+
+/* weir_provider_openai_model writes what |model| is called there. False when it does not fit. */
+bool weir_provider_openai_model(enum weir_provider_kind kind, const char *model, char *ret_model,
+                                size_t size);
 
 /* weir_provider_path writes the path (and query) of a generation call with |model| to |ret_path|,
  * NUL-terminated. Gemini's "models/x" and "tunedModels/x" keep their own collection. Bytes

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <weir/err.h>
+#include <weir/provider.h>
 
 #define WEIR_REQUEST_MODEL_MAX 127
 
@@ -17,6 +18,8 @@ struct weir_request_facts {
   bool has_output_max;
   uint64_t output_tokens_max; /* for all candidates together */
   bool is_stream;             /* "stream": true; Gemini says it in the path instead */
+  bool has_contents;          /* "contents", Gemini's prompt */
+  bool has_messages;          /* "messages", "input" or "prompt": that of OpenAI or Anthropic */
 };
 
 /* weir_request_scan reads |body|. Fails, writing nothing, with:
@@ -25,5 +28,10 @@ struct weir_request_facts {
  * Keys that stand twice: the last one counts, as in most JSON readers. */
 WEIR_MUSTUSE enum weir_err weir_request_scan(const void *body, size_t size,
                                              struct weir_request_facts *ret_facts);
+
+/* weir_request_suits tells whether a body of |facts| may be one that |kind| reads in its own
+ * protocol. Gemini's prompt is "contents", that of the others "messages" or the like; a body with
+ * both or neither suits all. OpenAI's and Anthropic's look alike. */
+bool weir_request_suits(const struct weir_request_facts *facts, enum weir_provider_kind kind);
 
 #endif
