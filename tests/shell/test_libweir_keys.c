@@ -699,6 +699,8 @@ static _Thread_local const char
 static volatile size_t frees_with_it;
 
 extern void __libc_free(void *block);
+extern void *__libc_malloc(size_t size);
+extern void *__libc_realloc(void *block, size_t size);
 extern const char __executable_start, etext;
 
 __attribute__((noinline)) void free(void *block)
@@ -709,6 +711,26 @@ __attribute__((noinline)) void free(void *block)
       memmem(block, malloc_usable_size(block), text, strlen(text)))
     frees_with_it++;
   __libc_free(block);
+}
+
+/* What libcurl left in its blocks must not be found in those that get their memory next. */
+void *malloc(size_t size)
+{
+  void *block = __libc_malloc(size);
+
+  if (block && looks_for)
+    memset(block, 0, malloc_usable_size(block));
+  return block;
+}
+
+void *realloc(void *block, size_t size)
+{
+  const size_t before = block ? malloc_usable_size(block) : 0;
+  char *moved = __libc_realloc(block, size);
+
+  if (moved && looks_for && malloc_usable_size(moved) > before)
+    memset(moved + before, 0, malloc_usable_size(moved) - before);
+  return moved;
 }
 
 static void what_held_a_key_is_wiped_before_it_is_freed(void **state)
