@@ -172,6 +172,21 @@ static void a_route_goes_on_with_its_next_model_and_then_begins_with_it(void **s
   teardown(weir, &response);
 }
 
+static void going_round_a_dead_model_takes_no_share_of_new_attempts(void **state)
+{
+  struct weir *weir = setup("breaker: {enabled: false}, retries: 0%",
+                            "kind=overloaded_503,probability=1,model=x", 0);
+  const struct weir_request request = request_of("fast");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  for (int i = 0; i < 15; i++) { /* the second model has a share for ten */
+    assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+    assert_int_equal(response.attempts, 2);
+  }
+  teardown(weir, &response);
+}
+
 static void one_rejection_by_the_day_moves_a_route(void **state)
 {
   struct weir *weir = setup("retries: 10%", "kind=day_short_hint,next=1,model=x", 0);
@@ -212,6 +227,7 @@ int main(void)
       cmocka_unit_test(a_new_attempt_mends_what_passes),
       cmocka_unit_test(a_day_that_is_used_up_is_told_to_those_that_follow),
       cmocka_unit_test(a_route_goes_on_with_its_next_model_and_then_begins_with_it),
+      cmocka_unit_test(going_round_a_dead_model_takes_no_share_of_new_attempts),
       cmocka_unit_test(one_rejection_by_the_day_moves_a_route),
       cmocka_unit_test(what_belongs_together_stays_where_it_went),
   };
