@@ -12,6 +12,7 @@
 #include <weir/client.h>
 #include <weir/coord.h>
 #include <weir/retry.h>
+#include <weir/took.h>
 
 #include "draw.h"
 #include "engine.h"
@@ -41,6 +42,7 @@ enum {
 struct link {
   struct weir_client *client; /* NULL while the instance is down */
   void *storage;
+  struct weir_took took;                 /* of its calls */
   weir_tstamp wake_at;                   /* the earliest wake that is scheduled */
   weir_tstamp to_coord_at, to_client_at; /* latest deliveries: nothing overtakes */
 };
@@ -261,10 +263,12 @@ static void weir_begin(struct weir_sim *sim, uint32_t call)
   struct network *n = sim->own;
   const struct weir_sim_call *it = &sim->calls[call];
   const struct weir_scenario_stream *stream = &sim->workload->streams[it->stream];
-  const weir_duration left = weir_time_sub(weir_sim_deadline(sim, call), sim->now);
+  weir_duration left = weir_time_sub(weir_sim_deadline(sim, call), sim->now);
   struct weir_client_ask ask = {.wait_us = sim->scenario->ask_wait_us};
   struct weir_client_event event = {.type = WEIR_CLIENT_ASK, .context = call, .ask = &ask};
 
+  if (weir_sim_deadline(sim, call) != WEIR_NEVER)
+    left -= weir_took_leave(&n->links[it->instance].took, left);
   if (left < ask.wait_us)
     ask.wait_us = left;
   strcpy(ask.msg.model, n->pools_count > 1 ? ROUTE : MODEL);
@@ -369,6 +373,8 @@ static void weir_answered(struct weir_sim *sim, uint32_t call, enum weir_sim_ans
 
   end.msg.latency_us = sim->now - it->sent_at;
   end.msg.outcome = outcome_of(sim, call, answer);
+  if (answer == WEIR_SIM_OK)
+    weir_took_learn(&n->links[it->instance].took, end.msg.latency_us);
   if (answer == WEIR_SIM_OK || answer == WEIR_SIM_BROKEN) {
     end.msg.has_usage = true;
     end.msg.input_tokens = it->tokens;
