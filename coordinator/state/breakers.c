@@ -150,6 +150,15 @@ void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
   weir_breakers_note(c, pool, now);
 }
 
+bool weir_ask_is_retry(const struct weir_msg_ask *ask, bool is_routed)
+{
+  uint32_t elsewhere = 0;
+
+  for (uint64_t avoid = is_routed ? ask->avoid : 0; avoid != 0; avoid &= avoid - 1)
+    elsewhere++;
+  return ask->attempts > elsewhere;
+}
+
 bool weir_retry_take(struct weir_pool *pool, weir_tstamp now, weir_tstamp *ret_at)
 {
   *ret_at = WEIR_NEVER;

@@ -223,7 +223,7 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   waiting->name_born = c->names[name].born;
   waiting->seq = ask->seq;
   waiting->is_standing = ask->is_standing;
-  waiting->is_retry = ask->attempts > 0;
+  waiting->is_retry = weir_ask_is_retry(ask, wish->name != WEIR_NONE);
   waiting->wish = *wish;
   waiting->wish.is_nameless =
       wish->name != WEIR_NONE && strcmp(c->fair.records[tenant].name, ask->tenant) != 0;
@@ -399,6 +399,7 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
   weir_tstamp retry_at;
   struct weir_pool *pool;
   uint32_t tenant, ahead;
+  bool is_retry;
 
   if (replay(c, turn, s, ask))
     return;
@@ -421,13 +422,14 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
     weir_fair_drop(&c->fair, tenant);
     return;
   }
-  if (ask->attempts > 0 && !weir_retry_take(pool, turn->now, &retry_at)) {
+  is_retry = weir_ask_is_retry(ask, pick.wish.name != WEIR_NONE);
+  if (is_retry && !weir_retry_take(pool, turn->now, &retry_at)) {
     deny(c, turn, s, ask->seq, WEIR_DENIAL_RETRIES, retry_at, pool, NULL);
     weir_fair_drop(&c->fair, tenant);
     return;
   }
   if (!admit(c, turn, s, ask, &pick, tenant, &ahead)) {
-    if (ask->attempts > 0)
+    if (is_retry)
       weir_retries_give(&pool->retries, turn->now);
     weir_fair_drop(&c->fair, tenant);
     return;
