@@ -499,6 +499,68 @@ static void says_where_a_file_is_wrong_about_outages(void **state)
   }
 }
 
+/* ---- the gallery ---- */
+
+struct verdict {
+  const struct weir_scenario *scenario;
+  char text[512]; /* what did not hold, one after the other */
+};
+
+static void judge_all(const struct weir_simulation_row *row, void *context)
+{
+  struct verdict *v = context;
+  char text[256];
+
+  for (uint32_t i = 0; i < v->scenario->expects_count; i++) {
+    const size_t used = strlen(v->text);
+
+    if (!weir_simulation_judge(v->scenario, i, row, text, sizeof(text)))
+      snprintf(v->text + used, sizeof(v->text) - used, "%s\n", text);
+  }
+}
+
+/* Runs a scenario of the gallery from |seeds| seeds, and weir's schemes of it only. */
+static void keeps_its_promises(const char *name, uint64_t seeds)
+{
+  char path[512];
+
+  snprintf(path, sizeof(path), "%s/tests/sim/scenarios/%s.yaml", getenv("WEIR_SOURCE_DIR"), name);
+  for (uint64_t seed = 1; seed <= seeds; seed++) {
+    struct weir_scenario *s = NULL;
+    struct weir_conf_issues issues;
+    struct verdict v = {0};
+
+    assert_int_equal(weir_scenario_load(path, &s, &issues), WEIR_OK);
+    assert_true(s->expects_count > 0);
+    s->schemes_count = 2;
+    assert_true(weir_scheme_is_weir(s->schemes[0]) && weir_scheme_is_weir(s->schemes[1]));
+    s->seed = seed;
+    v.scenario = s;
+    assert_int_equal(weir_simulation_run(s, judge_all, &v), WEIR_OK);
+    if (v.text[0])
+      fail_msg("%s, seed %u: %s", name, (unsigned)seed, v.text);
+    weir_scenario_free(s);
+  }
+}
+
+static void a_fleet_acts_as_one_in_an_outage(void **state)
+{
+  (void)state;
+  keeps_its_promises("outage", 2);
+}
+
+static void a_fleet_acts_as_one_when_connections_break_twice(void **state)
+{
+  (void)state;
+  keeps_its_promises("outage_network", 2);
+}
+
+static void a_used_up_day_moves_the_fleet_at_once(void **state)
+{
+  (void)state;
+  keeps_its_promises("exhausted", 5);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -519,6 +581,9 @@ int main(void)
       cmocka_unit_test(says_what_an_outage_was_not_like),
       cmocka_unit_test(judges_probes_deadlines_and_moves_by_their_figures),
       cmocka_unit_test(says_where_a_file_is_wrong_about_outages),
+      cmocka_unit_test(a_fleet_acts_as_one_in_an_outage),
+      cmocka_unit_test(a_fleet_acts_as_one_when_connections_break_twice),
+      cmocka_unit_test(a_used_up_day_moves_the_fleet_at_once),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
