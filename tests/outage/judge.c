@@ -54,9 +54,9 @@ static void bins_find(const struct outage_records *r, const struct outage_times 
   }
 }
 
-/* While the breaker is open nobody comes; who comes after such a silence is a probe, and until the
- * first of them can have been answered well there is nobody else. After the last silence the others
- * follow, as soon as it was. */
+/* While the breaker is open nobody comes; who comes after such a silence (openings are up to a
+ * tenth shorter than configured) is a probe, and until the first of them can have been answered
+ * well there is nobody else. After the last silence the others follow, as soon as that is so. */
 static void periods_find(const struct outage_records *r, const struct outage_times *t,
                          struct outage_figures *f)
 {
@@ -67,7 +67,7 @@ static void periods_find(const struct outage_records *r, const struct outage_tim
 
     if (at < t->from_us)
       continue;
-    if (at - r->requests[i - 1].at_us >= t->open_us / 2 && f->periods < OUTAGE_PERIODS_MAX) {
+    if (at - r->requests[i - 1].at_us >= t->open_us * 4 / 5 && f->periods < OUTAGE_PERIODS_MAX) {
       begun_us = at;
       f->periods++;
     }

@@ -38,7 +38,7 @@ static void on_coordinator_line(void *context, const char *line, size_t size)
   (void)size;
   if (strstr(line, "event=ready"))
     stand->is_coordinator_ready = true;
-  if (strstr(line, "level=error") || !stand->is_coordinator_ready)
+  if (strstr(line, "level=error") || strstr(line, "event=breaker"))
     fprintf(stderr, "weir-coordinator: %s\n", line);
 }
 
@@ -116,6 +116,7 @@ void outage_stand_stop(struct outage_stand *stand)
   static const char *const files[] = {"weir.yaml", "weir.sock", "weir.state"};
   char path[128];
 
+  demo_child_read(&stand->coordinator, on_coordinator_line, stand);
   demo_child_end(&stand->coordinator, SIGTERM);
   demo_child_end(&stand->upstream, SIGTERM);
   if (!stand->folder[0])

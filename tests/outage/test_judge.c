@@ -40,7 +40,8 @@ static int begin(void **state)
 static void came(uint64_t at_us, bool is_admitted)
 {
   assert_true(entries.count < REQUESTS_MAX);
-  entries.requests[entries.count++] = (struct outage_request){.at_us = at_us, .is_admitted = is_admitted};
+  entries.requests[entries.count++] =
+      (struct outage_request){.at_us = at_us, .is_admitted = is_admitted};
 }
 
 /* One each |gap_us|. */
