@@ -95,7 +95,7 @@ static void call_plain(struct outage_fleet *fleet, struct outage_plain *plain, s
 /* Until the next call of a thread, so that all of them together make |rate| a second. */
 static uint64_t pause_us(const struct outage_fleet *fleet, struct weir_rng *rng)
 {
-  const double all = OUTAGE_INSTANCES * OUTAGE_THREADS * 1e6 / (double)fleet->rate;
+  const double all = (double)(OUTAGE_INSTANCES * OUTAGE_THREADS) * 1e6 / (double)fleet->rate;
   const double mean = all - (double)fleet->answer_us;
   const double unit = (double)(weir_rng_next(rng) >> 11) * (1.0 / 9007199254740992.0);
 
@@ -142,6 +142,7 @@ static bool handle_open(struct outage_fleet *fleet, size_t number)
   snprintf(name, sizeof(name), "instance-%zu", number + 1);
   options.coordinator = fleet->endpoint;
   options.name = name;
+  options.is_without_wallet = fleet->has_no_wallet;
   provider.name = "gemini";
   provider.base_url = fleet->base_url;
   provider.key = OUTAGE_KEY;

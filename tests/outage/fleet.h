@@ -16,11 +16,11 @@
 
 #include "judge.h"
 
-#define OUTAGE_INSTANCES 100
-#define OUTAGE_THREADS   6 /* of an instance */
+#define OUTAGE_INSTANCES ((size_t)100)
+#define OUTAGE_THREADS   ((size_t)6) /* of an instance */
 
 struct outage_fleet {
-  bool is_weir;
+  bool is_weir, has_no_wallet; /* weir without leases ahead of need */
   const char *base_url, *endpoint;
   const char *model;    /* what weir is asked for: "gemini/…" or a route */
   uint64_t rate;        /* calls in a second, of all */
