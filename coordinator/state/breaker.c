@@ -93,6 +93,11 @@ static void enter(struct weir_breaker *b, enum weir_breaker_state state)
   b->state = state;
 }
 
+static weir_tstamp max_of(weir_tstamp a, weir_tstamp b)
+{
+  return a > b ? a : b;
+}
+
 static weir_duration open_length(const struct weir_breaker *b, struct weir_rng *rng)
 {
   weir_duration length = b->config.open_us;
@@ -194,7 +199,10 @@ weir_tstamp weir_breaker_wake(const struct weir_breaker *b)
     return b->held == WEIR_STEER_OPEN ? WEIR_NEVER : b->open_until;
   if (b->state == WEIR_BREAKER_HALF_OPEN)
     return first_lost(b);
-  return b->state == WEIR_BREAKER_RAMP ? weir_time_add(b->ramp_at, b->config.ramp_us) : WEIR_NEVER;
+  if (b->state != WEIR_BREAKER_RAMP)
+    return WEIR_NEVER;
+  /* Starts that it gave out ahead are not to meet those that need none. */
+  return max_of(weir_time_add(b->ramp_at, b->config.ramp_us), b->ramp_next);
 }
 
 void weir_breaker_advance(struct weir_breaker *b, bool is_drained, weir_tstamp now,
@@ -239,12 +247,10 @@ bool weir_breaker_is_shut(const struct weir_breaker *b)
 /* The share of the sustained rate that a ramp has reached at |at|. */
 static uint64_t ramp_pm(const struct weir_breaker *b, weir_tstamp at)
 {
-  const weir_duration since = min_of(weir_time_sub(at, b->ramp_at), 2 * b->config.ramp_us);
-  const uint64_t reached =
-      WEIR_BREAKER_RAMP_FIRST_PM +
-      (WEIR_BREAKER_RAMP_FULL_PM - WEIR_BREAKER_RAMP_FIRST_PM) * since / b->config.ramp_us;
+  const weir_duration since = min_of(weir_time_sub(at, b->ramp_at), b->config.ramp_us);
 
-  return reached < WEIR_BREAKER_RAMP_MOST_PM ? reached : WEIR_BREAKER_RAMP_MOST_PM;
+  return WEIR_BREAKER_RAMP_FIRST_PM +
+         (WEIR_BREAKER_RAMP_FULL_PM - WEIR_BREAKER_RAMP_FIRST_PM) * since / b->config.ramp_us;
 }
 
 struct weir_breaker_pass weir_breaker_take(struct weir_breaker *b, weir_tstamp start,

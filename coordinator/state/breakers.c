@@ -7,6 +7,12 @@
 #include <stddef.h>
 #include <string.h>
 
+/* How long good calls take, when so many are known: a probe needs as long as most, and who hangs up
+ * later than nearly all take has waited long enough to tell. */
+#define MOST_PM       950
+#define NEARLY_ALL_PM 990
+#define KNOWN_CALLS   32
+
 void weir_breakers_begin(struct weir_pool *pool, const struct weir_pool_config *config,
                          weir_tstamp now)
 {
@@ -44,6 +50,15 @@ static void hasten(struct weir_coord *c, const struct weir_pool *pool, weir_tsta
   }
 }
 
+/* A probe decides on everybody: it is not given to those whose time would be over before its
+ * answer. Of them there are many after an opening, and they come first, because they have waited
+ * longest. */
+static void probe_prepare(struct weir_coord *c, const struct weir_pool *pool, weir_tstamp now)
+{
+  if (pool->breaker.state == WEIR_BREAKER_HALF_OPEN && pool->latency.count >= KNOWN_CALLS)
+    hasten(c, pool, weir_time_add(now, weir_latency_quantile_us(&pool->latency, MOST_PM)), now);
+}
+
 void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
 {
   const struct weir_breaker *b = &pool->breaker;
@@ -63,6 +78,7 @@ void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstam
     }
     hasten(c, pool, weir_breaker_starts_at(b), now);
   }
+  probe_prepare(c, pool, now);
   pool->changes_noted = b->changes;
   pool->noted = b->state;
   weir_tell_change(c, pool, now);
@@ -105,10 +121,20 @@ void weir_breakers_take(struct weir_coord *c, struct weir_held *lease, const str
   weir_breakers_note(c, pool, now);
 }
 
+/* Whether a caller's own time ran out before an answer could be expected: that says nothing of
+ * upstream. Until it is known how long calls take, it counts as any deadline. */
+static bool is_hang_up(const struct weir_pool *pool, const struct weir_msg_settle *settle)
+{
+  return settle->outcome == WEIR_OUTCOME_DEADLINE && settle->http == 0 &&
+         pool->latency.count >= KNOWN_CALLS &&
+         settle->latency_us < weir_latency_quantile_us(&pool->latency, NEARLY_ALL_PM);
+}
+
 void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
                         const struct weir_msg_settle *settle, weir_tstamp now)
 {
   struct weir_pool *pool = &c->pools[lease->pool];
+  struct weir_msg_settle said = *settle;
 
   if (!settle->is_sent && lease->is_retry)
     weir_retries_give(&pool->retries, now);
@@ -116,8 +142,21 @@ void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
     weir_retries_lose(&pool->retries, pool->config.retries_pm, now);
   else if (settle->is_final && settle->outcome < WEIR_OUTCOME_MAX)
     pool->outcomes[settle->outcome]++;
-  weir_breaker_hear(&pool->breaker, &lease->pass, settle, now, &c->rng);
+  if (is_hang_up(pool, settle))
+    said.outcome = WEIR_OUTCOME_CANCELLED;
+  weir_breaker_hear(&pool->breaker, &lease->pass, &said, now, &c->rng);
+  if (lease->pass.probe > 0 && (settle->is_final || !settle->is_sent))
+    probe_prepare(c, pool, now); /* another may go in its place */
   weir_breakers_note(c, pool, now);
+}
+
+bool weir_ask_is_retry(const struct weir_msg_ask *ask, bool is_routed)
+{
+  uint32_t elsewhere = 0;
+
+  for (uint64_t avoid = is_routed ? ask->avoid : 0; avoid != 0; avoid &= avoid - 1)
+    elsewhere++;
+  return ask->attempts > elsewhere;
 }
 
 bool weir_retry_take(struct weir_pool *pool, weir_tstamp now, weir_tstamp *ret_at)

@@ -517,6 +517,10 @@ void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
 void weir_breakers_state(const struct weir_pool *pool, weir_tstamp now,
                          struct weir_msg_state *state);
 void weir_breakers_steer(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);
+/* weir_ask_is_retry tells whether |ask| is a new attempt where it goes; |is_routed|: its name is a
+ * route. A call that failed only on choices that it avoids has not been sent to any of the others:
+ * they owe it no token, or a fleet could not leave a model that fails. */
+bool weir_ask_is_retry(const struct weir_msg_ask *ask, bool is_routed);
 /* weir_retry_take takes the token of a new attempt in |pool|; false, with when there will be one,
  * when there is none. Whoever takes it gives it back, or marks with it an ask (|is_retry|), which
  * keeps it until it is dropped, or a lease, which has used it. */

@@ -223,7 +223,7 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   waiting->name_born = c->names[name].born;
   waiting->seq = ask->seq;
   waiting->is_standing = ask->is_standing;
-  waiting->is_retry = ask->attempts > 0;
+  waiting->is_retry = weir_ask_is_retry(ask, wish->name != WEIR_NONE);
   waiting->wish = *wish;
   waiting->wish.is_nameless =
       wish->name != WEIR_NONE && strcmp(c->fair.records[tenant].name, ask->tenant) != 0;
@@ -399,6 +399,7 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
   weir_tstamp retry_at;
   struct weir_pool *pool;
   uint32_t tenant, ahead;
+  bool is_retry;
 
   if (replay(c, turn, s, ask))
     return;
@@ -421,13 +422,14 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
     weir_fair_drop(&c->fair, tenant);
     return;
   }
-  if (ask->attempts > 0 && !weir_retry_take(pool, turn->now, &retry_at)) {
+  is_retry = weir_ask_is_retry(ask, pick.wish.name != WEIR_NONE);
+  if (is_retry && !weir_retry_take(pool, turn->now, &retry_at)) {
     deny(c, turn, s, ask->seq, WEIR_DENIAL_RETRIES, retry_at, pool, NULL);
     weir_fair_drop(&c->fair, tenant);
     return;
   }
   if (!admit(c, turn, s, ask, &pick, tenant, &ahead)) {
-    if (ask->attempts > 0)
+    if (is_retry)
       weir_retries_give(&pool->retries, turn->now);
     weir_fair_drop(&c->fair, tenant);
     return;
@@ -460,6 +462,12 @@ void weir_queue_cancel(struct weir_coord *c, struct weir_turn *turn, struct weir
   weir_queue_drop(c, &c->asks[call], turn->now);
 }
 
+/* Who has no time left is no probe. */
+static bool is_probing(const struct weir_pool *pool)
+{
+  return pool->breaker.state == WEIR_BREAKER_HALF_OPEN;
+}
+
 /* The last moment: the ask may just have come here, or another model has room at once, also for one
  * that is no head. Returns the ask if it still waits, or NULL. */
 static struct weir_waiting *serve_last(struct weir_coord *c, struct weir_turn *turn,
@@ -470,7 +478,8 @@ static struct weir_waiting *serve_last(struct weir_coord *c, struct weir_turn *t
 
   if (ask->wish.name == WEIR_NONE)
     return ask;
-  ask = serve_ask(c, turn, s, seq, &c->pools[weir_tenant_pool(c, ask->tenant)]);
+  if (!is_probing(&c->pools[weir_tenant_pool(c, ask->tenant)]))
+    ask = serve_ask(c, turn, s, seq, &c->pools[weir_tenant_pool(c, ask->tenant)]);
   if (!ask || weir_route_move(c, turn, ask, WEIR_NEVER) == WEIR_MOVED_NOT)
     return ask;
   return serve_ask(c, turn, s, seq, &c->pools[weir_tenant_pool(c, ask->tenant)]);
@@ -491,7 +500,7 @@ void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct we
   weir_plan_open(c, pool, c->tenants[ask->tenant].budget, &cost, &plan);
   at = weir_plan_eta(c, turn, ask->tenant, ask, &plan);
   weir_timer_set(&c->pool_timers, &pool->timer, turn->now);
-  if (weir_breaker_is_shut(&pool->breaker))
+  if (is_probing(pool) || weir_breaker_is_shut(&pool->breaker))
     weir_queue_deny(c, turn, ask, WEIR_DENIAL_OPEN, later_of(at, opens_at(pool, turn->now)), NULL);
   else
     weir_queue_deny(c, turn, ask, WEIR_DENIAL_DEADLINE, at, &plan);

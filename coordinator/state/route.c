@@ -299,7 +299,7 @@ void weir_route_pick(struct weir_coord *c, struct weir_turn *turn, uint32_t name
                                        .input_tokens = ask->input_tokens,
                                        .output_tokens = ask->output_tokens},
                               .without = (uint32_t)ask->avoid,
-                              .is_retry = ask->attempts > 0};
+                              .is_retry = weir_ask_is_retry(ask, true)};
   struct weir_option options[WEIR_CHOICES_MAX];
   struct weir_choose choose;
   uint32_t k;

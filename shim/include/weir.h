@@ -472,7 +472,8 @@ struct weir_request {
                         body, a "model" there is replaced and a missing one added */
   size_t body_size;  /* at most 64 MiB */
   enum weir_class work_class; /* 0: online */
-  uint64_t max_wait_ms;   /* bounds everything: waiting, transfers and retries; 0: the option's */
+  uint64_t max_wait_ms;   /* bounds everything: waiting, transfers and retries; 0: the option's. A
+                             lease is waited for as long as there is time for an answer, too */
   uint64_t timeout_ms;    /* of one transfer; 0: what is left of max_wait_ms */
   uint64_t input_tokens;  /* 0: estimated from the body, corrected by what was learned */
   uint64_t output_tokens; /* 0: the maximum that the body states, or else 1,024 */

@@ -132,9 +132,20 @@ static int acquire(struct call *c, const struct weir_ask *ask)
   return err;
 }
 
-static int lease(struct call *c)
+/* How long to wait for a lease: so that there is time for an answer before the deadline. */
+static weir_duration patience_of(struct call *c)
 {
   const weir_duration left = weir_time_sub(c->deadline, weir_now());
+  weir_duration leave;
+
+  pthread_mutex_lock(&c->w->lock);
+  leave = weir_took_leave(weir_memory_took(c->w, c->request->model), left);
+  pthread_mutex_unlock(&c->w->lock);
+  return left - leave;
+}
+
+static int lease(struct call *c)
+{
   struct weir_ask ask = WEIR_INIT(struct weir_ask);
   char text[200];
   int err;
@@ -143,7 +154,7 @@ static int lease(struct call *c)
   ask.work_class = c->request->work_class;
   ask.input_tokens = c->input_tokens;
   ask.output_tokens = c->output_tokens;
-  ask.max_wait_ms = left / WEIR_US_PER_MS;
+  ask.max_wait_ms = patience_of(c) / WEIR_US_PER_MS;
   ask.tenant = c->request->tenant;
   ask.attempts = attempts_before(c);
   ask.avoid = c->track.avoid;
@@ -355,13 +366,15 @@ static void settle_sent(struct call *c, enum weir_outcome outcome)
 
 static void learn(struct call *c)
 {
-  const struct weir_usage *usage = &c->transfer->scan.usage;
+  const struct weir_transfer *t = c->transfer;
+  const struct weir_usage *usage = &t->scan.usage;
 
-  if (!usage->has_input || c->estimated == 0)
-    return;
   pthread_mutex_lock(&c->w->lock);
+  weir_took_learn(weir_memory_took(c->w, c->request->model),
+                  weir_time_sub(t->ended_at, t->sent_at));
   /* The whole prompt, also what came from a cache and is not charged: the next call may miss it. */
-  weir_ratio_learn(weir_memory_ratio(c->w, c->request->model), c->estimated, usage->input_tokens);
+  if (usage->has_input && c->estimated > 0)
+    weir_ratio_learn(weir_memory_ratio(c->w, c->request->model), c->estimated, usage->input_tokens);
   pthread_mutex_unlock(&c->w->lock);
 }
 

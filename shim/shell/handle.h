@@ -8,7 +8,7 @@
  *   account.c   what calls cost, and the line of the call log
  *   file.c      reads a small file
  *   call.c      weir_call: attempts
- *   memory.c    what calls have taught: ratios of estimates, who served whom
+ *   memory.c    what calls have taught: ratios of estimates, how long they take, who served whom
  *   degrade.c   what stands in for an answer when a call has failed for good
  *   outgoing.c  the request's URL and body
  *   upstream.c  one HTTP transfer by libcurl
@@ -28,6 +28,7 @@
 #include <weir/price.h>
 #include <weir/provider.h>
 #include <weir/rng.h>
+#include <weir/took.h>
 #include <weir/vocab.h>
 
 #include <pthread.h>
@@ -74,11 +75,12 @@ struct weir_provider_entry {
   char *key;              /* of a copy that is to be sent: the key whose turn it is; NULL: none */
 };
 
-/* What was learned about the estimates of a model; the oldest makes room. */
+/* What was learned about the calls of a model; the oldest makes room. */
 struct weir_ratio_entry {
   char model[WEIR_NAME_SIZE];
-  uint64_t used; /* counter value of its last use */
-  struct weir_ratio ratio;
+  uint64_t used;           /* counter value of its last use */
+  struct weir_ratio ratio; /* of what they use to what was estimated */
+  struct weir_took took;   /* until their answers end */
 };
 
 /* The model of a route that served a text last; the oldest makes room. */
@@ -252,6 +254,9 @@ void weir_provider_entry_free(struct weir_provider_entry *entry);
 /* weir_memory_ratio returns what was learned about estimates for |model|. Precondition: the lock is
  * held, also for as long as the pointer is used. */
 struct weir_ratio *weir_memory_ratio(struct weir *w, const char *model);
+
+/* weir_memory_took returns how long calls of |model| take. Precondition as there. */
+struct weir_took *weir_memory_took(struct weir *w, const char *model);
 
 /* weir_memory_stick remembers that |model| of the route |name| served |text|. Precondition: the
  * lock is held. */

@@ -1,11 +1,11 @@
-/* memory.c - what calls have taught this handle: how wrong estimates are, and who served whom. Both
- * tables are bounded; what was used longest ago makes room. */
+/* memory.c - what calls have taught this handle: how wrong estimates are, how long answers take,
+ * and who served whom. All tables are bounded; what was used longest ago makes room. */
 #include "handle.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct weir_ratio *weir_memory_ratio(struct weir *w, const char *model)
+static struct weir_ratio_entry *entry_of(struct weir *w, const char *model)
 {
   struct weir_ratio_entry *oldest = &w->ratios[0];
 
@@ -14,7 +14,7 @@ struct weir_ratio *weir_memory_ratio(struct weir *w, const char *model)
 
     if (entry->used && strcmp(entry->model, model) == 0) {
       entry->used = ++w->ratios_used;
-      return &entry->ratio;
+      return entry;
     }
     if (entry->used < oldest->used)
       oldest = entry;
@@ -22,7 +22,18 @@ struct weir_ratio *weir_memory_ratio(struct weir *w, const char *model)
   snprintf(oldest->model, sizeof(oldest->model), "%s", model);
   oldest->used = ++w->ratios_used;
   weir_ratio_init(&oldest->ratio);
-  return &oldest->ratio;
+  oldest->took = (struct weir_took){0};
+  return oldest;
+}
+
+struct weir_ratio *weir_memory_ratio(struct weir *w, const char *model)
+{
+  return &entry_of(w, model)->ratio;
+}
+
+struct weir_took *weir_memory_took(struct weir *w, const char *model)
+{
+  return &entry_of(w, model)->took;
 }
 
 /* FNV-1a over both texts with their ends. Two texts of one hash would share a preference, no more.

@@ -10,7 +10,7 @@ weir_pure_library(weir_rules
   SOURCES state/text.c state/stream.c state/facts.c state/classify.c state/rules.c state/provider.c
           state/gemini.c state/openai.c state/anthropic.c state/compatible.c
           state/headroom.c state/usage.c state/estimate.c state/weights.c state/estimate_body.c state/media.c
-          state/ratio.c state/request.c state/retry.c state/civil.c state/price.c state/scrub.c state/calllog.c
+          state/ratio.c state/took.c state/request.c state/retry.c state/civil.c state/price.c state/scrub.c state/calllog.c
           state/keyring.c ${PROJECT_BINARY_DIR}/price_table.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/state/include
   USES weir_core)

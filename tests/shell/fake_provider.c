@@ -141,6 +141,13 @@ static void *serve(void *argument)
     } else if (p->habit == PROVIDER_CUTS) {
       answer(c->fd, p->status, "", p->body, strlen(p->body) + 100);
       goes_on = false;
+    } else if (p->habit == PROVIDER_PONDERS) {
+      struct pollfd wait = {.fd = c->fd, .events = POLLIN};
+
+      pthread_mutex_unlock(&p->lock);
+      (void)poll(&wait, 1, PROVIDER_PONDER_MS);
+      pthread_mutex_lock(&p->lock);
+      answer(c->fd, p->status, "", p->body, strlen(p->body));
     } else if (p->habit == PROVIDER_ANSWERS || (p->habit == PROVIDER_CLOSES_REUSED && count == 0)) {
       answer(c->fd, p->status, "", p->body, strlen(p->body));
     } else if (p->habit == PROVIDER_CLOSES_REUSED) {

@@ -12,9 +12,11 @@
 
 #define PROVIDER_CONNECTIONS_MAX 64
 #define PROVIDER_REQUEST_MAX     65536
+#define PROVIDER_PONDER_MS       30
 
 enum provider_habit {
   PROVIDER_ANSWERS = 1,   /* |status|, |body| */
+  PROVIDER_PONDERS,       /* the same, PROVIDER_PONDER_MS later */
   PROVIDER_CLOSES_REUSED, /* answers the first request of a connection, reads the second, closes */
   PROVIDER_STREAMS,       /* |body| as server-sent events, a chunk for each part up to '|' */
   PROVIDER_CUTS,          /* announces more of |body| than it sends */

@@ -376,6 +376,23 @@ static void nothing_takes_longer_than_the_deadline(void **state)
   teardown(weir, &response);
 }
 
+/* Who starts at the last moment is not answered: the lease is asked for in time. */
+static void waits_for_a_lease_as_long_as_there_is_time_for_an_answer(void **state)
+{
+  struct weir *weir = setup(PROVIDER_PONDERS, 200, GEMINI_ANSWER);
+  struct weir_request request = request_of("gemini/flash", GEMINI_BODY);
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  request.max_wait_ms = 20000;
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  fake_wait(&f, WEIR_MSG_ASK, 2);
+  assert_true(fake_get(&f, WEIR_MSG_ASK, 1).ask.deadline_us <=
+              (20000 - 2 * PROVIDER_PONDER_MS) * WEIR_US_PER_MS);
+  teardown(weir, &response);
+}
+
 static void an_answer_that_never_ends_is_cut_at_the_deadline(void **state)
 {
   struct weir *weir = setup(PROVIDER_TRICKLES, 200, "");
@@ -825,6 +842,7 @@ int main(void)
       cmocka_unit_test(a_broken_connection_never_sends_twice_on_one_lease),
       cmocka_unit_test(half_an_answer_is_no_answer),
       cmocka_unit_test(nothing_takes_longer_than_the_deadline),
+      cmocka_unit_test(waits_for_a_lease_as_long_as_there_is_time_for_an_answer),
       cmocka_unit_test(an_answer_that_never_ends_is_cut_at_the_deadline),
       cmocka_unit_test(who_never_speaks_tls_costs_no_more_than_the_deadline),
       cmocka_unit_test(a_stream_is_passed_on_and_its_input_settled_early),

@@ -16,11 +16,6 @@
 
 #define FOREIGN_RATE 100.0 /* calls in a second that fill a quota without a limit of requests */
 
-#define HTTP_OK       200
-#define HTTP_REJECTED 429
-#define HTTP_ERROR    500 /* counted */
-#define HTTP_BUSY     503 /* not counted */
-
 void *weir_sim_alloc(size_t count, size_t size)
 {
   void *memory = calloc(count ? count : 1, size);
@@ -79,7 +74,7 @@ double weir_sim_rate(const struct weir_sim *sim, bool is_tokens)
   for (uint32_t i = 0; i < sim->set->limits_count; i++) {
     const struct weir_scenario_limit *limit = &sim->set->limits[i];
 
-    if (limit->is_tokens == is_tokens)
+    if (limit->is_tokens == is_tokens && !limit->is_day)
       rate = fmin(rate, (double)limit->amount / ((double)limit->window_us / 1e6));
   }
   return rate;
@@ -90,6 +85,18 @@ double weir_sim_foreign_rate(const struct weir_sim *sim)
   const double rate = weir_sim_rate(sim, false);
 
   return isinf(rate) ? FOREIGN_RATE : rate;
+}
+
+weir_tstamp weir_sim_deadline(const struct weir_sim *sim, uint32_t call)
+{
+  const weir_duration within = sim->workload->streams[sim->calls[call].stream].deadline_us;
+
+  return within ? sim->calls[call].at + within : WEIR_NEVER;
+}
+
+weir_tstamp weir_sim_since(const struct weir_sim *sim)
+{
+  return sim->now - WEIR_SIM_BEGIN;
 }
 
 /* ---- queues ---- */
@@ -177,7 +184,10 @@ static void submit(struct weir_sim *sim, uint32_t call, uint32_t wanted)
 static void over(struct weir_sim *sim, uint32_t call, enum weir_sim_call_state state)
 {
   struct weir_sim_call *it = &sim->calls[call];
+  const weir_tstamp deadline = weir_sim_deadline(sim, call);
 
+  if (sim->now >= deadline)
+    weir_outage_expired(&sim->outage, sim->now - deadline);
   move(it, state);
   sim->settled++;
   sim->last_at = sim->now;
@@ -234,6 +244,18 @@ static void boot(struct weir_sim *sim, uint32_t instance)
 
 /* ---- the provider ---- */
 
+/* The fault that lasts now; NULL for none. Faults are those of the first provider. */
+static const struct weir_scenario_fault *fault_now(const struct weir_sim *sim)
+{
+  const struct weir_scenario *s = sim->scenario;
+  const weir_tstamp since = weir_sim_since(sim);
+
+  for (uint32_t i = 0; i < s->faults_count; i++)
+    if (since >= s->faults[i].from_us && since < s->faults[i].to_us)
+      return &s->faults[i];
+  return NULL;
+}
+
 void weir_sim_send(struct weir_sim *sim, uint32_t call)
 {
   const struct weir_scenario *s = sim->scenario;
@@ -242,6 +264,12 @@ void weir_sim_send(struct weir_sim *sim, uint32_t call)
       weir_draw_between(&sim->provider_rng, s->delay_min_us, s->delay_min_us + s->delay_spread_us);
 
   assert(it->state == WEIR_SIM_BEGUN);
+  if (sim->now >= weir_sim_deadline(sim, call)) {
+    over(sim, call, WEIR_SIM_FAILED);
+    return;
+  }
+  weir_outage_wrote(&sim->outage, weir_sim_since(sim), it->attempts, it->provider == 0,
+                    fault_now(sim) != NULL);
   move(it, WEIR_SIM_SENT);
   it->attempts++;
   it->sent_at = sim->now;
@@ -249,9 +277,9 @@ void weir_sim_send(struct weir_sim *sim, uint32_t call)
 }
 
 static void answer(struct weir_sim *sim, const struct weir_sim_event *event, weir_duration in,
-                   uint32_t status)
+                   enum weir_sim_answer what)
 {
-  weir_sim_at(sim, sim->now + in, WEIR_SIM_ANSWER, event->instance, event->a, event->b, status);
+  weir_sim_at(sim, sim->now + in, WEIR_SIM_ANSWER, event->instance, event->a, event->b, what);
 }
 
 static void note_use(struct weir_sim *sim, const struct weir_sim_call *call)
@@ -268,38 +296,63 @@ static void note_use(struct weir_sim *sim, const struct weir_sim_call *call)
   }
 }
 
+/* What a fault makes of a request that has come; 0 when it lets it pass. */
+static enum weir_sim_answer fault_answer(struct weir_sim *sim,
+                                         const struct weir_scenario_fault *fault)
+{
+  static const enum weir_sim_answer answers[] = {
+      [WEIR_FAULT_OVERLOADED] = WEIR_SIM_BUSY,
+      [WEIR_FAULT_SERVER_ERROR] = WEIR_SIM_BROKEN,
+      [WEIR_FAULT_NETWORK] = WEIR_SIM_CUT,
+      [WEIR_FAULT_CAPACITY] = WEIR_SIM_CAPACITY,
+  };
+
+  if (!fault || weir_rng_below(&sim->fault_rng, 1000) >= fault->share_pm)
+    return (enum weir_sim_answer)0;
+  return answers[fault->answer];
+}
+
 /* Also of an instance that has died since: what is on its way arrives. */
 static void on_count(struct weir_sim *sim, const struct weir_sim_event *event)
 {
   const struct weir_scenario *s = sim->scenario;
   const struct weir_sim_call *call = &sim->calls[event->a];
   struct weir_up_cost cost = {.units = {[WEIR_UP_REQUESTS] = 1, [WEIR_UP_TOTAL] = call->tokens}};
+  const bool is_first = call->provider == 0;
+  const struct weir_scenario_fault *fault = is_first ? fault_now(sim) : NULL;
   const uint64_t fate = weir_rng_below(&sim->provider_rng, 1000);
   const weir_duration fail_in = weir_draw_between(&sim->provider_rng, FAIL_MIN_US, FAIL_MAX_US);
   const double latency = weir_draw_lognormal(&sim->provider_rng, (double)s->latency_median_us,
                                              (double)s->latency_sigma_pm / 1000);
   const weir_duration latency_us =
       latency < (double)s->latency_max_us ? (weir_duration)latency : s->latency_max_us;
-  uint32_t rejected;
+  enum weir_sim_answer failure = fault_answer(sim, fault);
+  uint32_t rejected = 0;
 
   sim->counted++;
-  if (fate < s->failing_uncharged_pm) {
-    answer(sim, event, fail_in, HTTP_BUSY);
+  if (!failure && fate < s->failing_uncharged_pm)
+    failure = WEIR_SIM_BUSY;
+  if (!failure || failure == WEIR_SIM_BROKEN)
+    rejected = weir_up_meter_admit(sim->meters[call->provider], sim->now, &cost);
+  if (is_first)
+    weir_outage_came(&sim->outage, weir_sim_since(sim), !failure && !rejected);
+  if (failure && !rejected) {
+    answer(sim, event, fault && fault->latency_us ? fault->latency_us : fail_in, failure);
     return;
   }
-  rejected = weir_up_meter_admit(sim->meter, sim->now, &cost);
   if (rejected) {
     sim->rejected++;
     sim->rejected_by = rejected;
     answer(sim, event,
            REJECT_US + weir_draw_between(&sim->provider_rng, s->delay_min_us,
                                          s->delay_min_us + s->delay_spread_us),
-           HTTP_REJECTED);
+           WEIR_SIM_REJECTED);
     return;
   }
-  note_use(sim, call);
+  if (is_first)
+    note_use(sim, call);
   answer(sim, event, latency_us,
-         fate < s->failing_uncharged_pm + s->failing_charged_pm ? HTTP_ERROR : HTTP_OK);
+         fate < s->failing_uncharged_pm + s->failing_charged_pm ? WEIR_SIM_BROKEN : WEIR_SIM_OK);
 }
 
 static weir_duration backoff(struct weir_sim *sim, uint32_t attempts)
@@ -309,26 +362,56 @@ static weir_duration backoff(struct weir_sim *sim, uint32_t attempts)
   return base + weir_rng_below(&sim->scheme_rng, BACKOFF_SPREAD_US);
 }
 
-static void on_answer(struct weir_sim *sim, const struct weir_sim_event *event)
+/* Whether a failed call is tried again, and after what. */
+static bool is_again(struct weir_sim *sim, uint32_t call, enum weir_sim_answer what,
+                     weir_duration *ret_after_us)
 {
-  const uint32_t call = event->a;
-  struct weir_sim_call *it = &sim->calls[call];
+  const uint32_t attempts = sim->calls[call].attempts;
 
-  if (it->serial != event->b || it->state != WEIR_SIM_SENT)
-    return;
+  if ((what != WEIR_SIM_REJECTED && !sim->scenario->is_errors_retried) ||
+      what == WEIR_SIM_EXPIRED || attempts > sim->scenario->retries)
+    return false;
+  if (sim->scheme->again)
+    return sim->scheme->again(sim, call, what, ret_after_us);
+  *ret_after_us = backoff(sim, attempts);
+  return weir_time_add(sim->now, *ret_after_us) < weir_sim_deadline(sim, call);
+}
+
+static void answered(struct weir_sim *sim, uint32_t call, enum weir_sim_answer what)
+{
+  struct weir_sim_call *it = &sim->calls[call];
+  weir_duration after_us = 0;
+
+  if (what == WEIR_SIM_REJECTED && it->provider == 0)
+    weir_outage_rejected(&sim->outage, weir_sim_since(sim));
   if (sim->scheme->answered)
-    sim->scheme->answered(sim, call, event->c);
-  if (event->c != HTTP_REJECTED) {
-    over(sim, call, event->c == HTTP_OK ? WEIR_SIM_DONE : WEIR_SIM_ERROR);
-  } else if (it->attempts > sim->scenario->retries) {
-    over(sim, call, WEIR_SIM_FAILED);
-  } else if (sim->scheme->is_patient) {
+    sim->scheme->answered(sim, call, what);
+  if (what == WEIR_SIM_OK) {
+    over(sim, call, WEIR_SIM_DONE);
+  } else if (!is_again(sim, call, what, &after_us)) {
+    over(sim, call,
+         what == WEIR_SIM_REJECTED || what == WEIR_SIM_EXPIRED ? WEIR_SIM_FAILED : WEIR_SIM_ERROR);
+  } else if (after_us == 0) {
     begin(sim, call);
   } else {
     move(it, WEIR_SIM_BEGUN);
-    weir_sim_at(sim, sim->now + backoff(sim, it->attempts), WEIR_SIM_AGAIN, it->instance, call,
-                it->serial, 0);
+    weir_sim_at(sim, sim->now + after_us, WEIR_SIM_AGAIN, it->instance, call, it->serial, 0);
   }
+}
+
+static void on_answer(struct weir_sim *sim, const struct weir_sim_event *event)
+{
+  const struct weir_sim_call *call = &sim->calls[event->a];
+
+  if (call->serial == event->b && call->state == WEIR_SIM_SENT)
+    answered(sim, event->a, (enum weir_sim_answer)event->c);
+}
+
+/* A request that is under way is given up; what waits is up to the scheme. */
+static void on_deadline(struct weir_sim *sim, uint32_t call)
+{
+  if (sim->calls[call].state == WEIR_SIM_SENT)
+    answered(sim, call, WEIR_SIM_EXPIRED);
 }
 
 /* ---- somebody else ---- */
@@ -355,7 +438,7 @@ static void on_foreign(struct weir_sim *sim)
   if (!isinf(tokens))
     cost.units[WEIR_UP_TOTAL] = (uint64_t)(tokens / weir_sim_foreign_rate(sim));
   sim->foreign_counted++;
-  if (weir_up_meter_admit(sim->meter, sim->now, &cost))
+  if (weir_up_meter_admit(sim->meters[0], sim->now, &cost))
     sim->foreign_rejected++;
   else if (second < sim->use_seconds)
     sim->foreign_use[second]++;
@@ -402,6 +485,9 @@ static void on_call(struct weir_sim *sim)
     call->tokens = a->tokens;
     call->estimate = a->estimate;
     call->stream = a->stream;
+    if (weir_sim_deadline(sim, sim->arrived) != WEIR_NEVER)
+      weir_sim_at(sim, weir_sim_deadline(sim, sim->arrived), WEIR_SIM_DEADLINE, 0, sim->arrived, 0,
+                  0);
     submit(sim, sim->arrived++, a->instance);
   } while (sim->arrived < sim->load->count &&
            WEIR_SIM_BEGIN + sim->load->arrivals[sim->arrived].at <= sim->now);
@@ -419,6 +505,9 @@ static void happen(struct weir_sim *sim, const struct weir_sim_event *event)
     break;
   case WEIR_SIM_ANSWER:
     on_answer(sim, event);
+    break;
+  case WEIR_SIM_DEADLINE:
+    on_deadline(sim, event->a);
     break;
   case WEIR_SIM_AGAIN:
     if (weir_sim_is_begun(sim, event->a, event->b))
@@ -438,16 +527,19 @@ static void happen(struct weir_sim *sim, const struct weir_sim_event *event)
   }
 }
 
-static void meter_open(struct weir_sim *sim, struct weir_rng *rng)
+static struct weir_up_meter *meter_make(const struct weir_sim *sim,
+                                        const struct weir_scenario_set *set, struct weir_rng *rng)
 {
   struct weir_up_limit limits[WEIR_SCENARIO_LIMITS_MAX];
+  struct weir_up_meter *meter;
 
-  for (uint32_t i = 0; i < sim->set->limits_count; i++) {
-    const struct weir_scenario_limit *from = &sim->set->limits[i];
+  for (uint32_t i = 0; i < set->limits_count; i++) {
+    const struct weir_scenario_limit *from = &set->limits[i];
 
     limits[i] = (struct weir_up_limit){
         .dimension = from->is_tokens ? WEIR_UP_TOTAL : WEIR_UP_REQUESTS,
-        .method = sim->method,
+        .method = from->is_day ? WEIR_UP_FIXED : sim->method,
+        .is_day = from->is_day,
         .amount = from->amount,
         .window_us = from->window_us,
         .burst = from->amount * sim->scenario->burst_pm / 1000,
@@ -457,12 +549,14 @@ static void meter_open(struct weir_sim *sim, struct weir_rng *rng)
       limits[i].method = WEIR_UP_LOG;
     if (limits[i].burst == 0)
       limits[i].burst = 1;
-    limits[i].phase_us = weir_rng_below(rng, from->window_us);
+    /* The run begins in the middle of a day. */
+    limits[i].phase_us = from->is_day ? from->window_us / 2 : weir_rng_below(rng, from->window_us);
   }
-  sim->meter = weir_up_meter_new(limits, sim->set->limits_count, sim->scenario->is_rejected_counted,
-                                 sim->now);
-  if (!sim->meter)
+  meter =
+      weir_up_meter_new(limits, set->limits_count, sim->scenario->is_rejected_counted, sim->now);
+  if (!meter)
     abort();
+  return meter;
 }
 
 static void workers_share(struct weir_sim *sim)
@@ -489,7 +583,11 @@ static void open(struct weir_sim *sim, uint64_t seed, weir_tstamp end)
   weir_rng_init(&sim->scheme_rng, weir_rng_split(&rng));
   weir_rng_init(&sim->foreign_rng, weir_rng_split(&rng));
   sim->now = WEIR_SIM_BEGIN;
-  meter_open(sim, &rng);
+  sim->meters[0] = meter_make(sim, sim->set, &rng);
+  weir_rng_init(&sim->fault_rng, weir_rng_split(&rng));
+  if (sim->scenario->fallback.limits_count > 0)
+    sim->meters[1] = meter_make(sim, &sim->scenario->fallback, &rng);
+  weir_outage_open(&sim->outage, end - WEIR_SIM_BEGIN);
   sim->calls = weir_sim_alloc(sim->load->count, sizeof(*sim->calls));
   sim->instances = weir_sim_alloc(sim->instances_count, sizeof(*sim->instances));
   sim->use_seconds = (uint32_t)((end - WEIR_SIM_BEGIN) / WEIR_US_PER_S) + 1;
@@ -539,7 +637,9 @@ void weir_sim_fini(struct weir_sim *sim)
 {
   if (sim->scheme && sim->scheme->close)
     sim->scheme->close(sim);
-  weir_up_meter_free(sim->meter);
+  weir_up_meter_free(sim->meters[0]);
+  weir_up_meter_free(sim->meters[1]);
+  weir_outage_fini(&sim->outage);
   weir_events_fini(&sim->events);
   free(sim->foreign_use);
   free(sim->use);

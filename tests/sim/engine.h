@@ -19,6 +19,7 @@
 #include "events.h"
 #include "limits.h"
 #include "load.h"
+#include "outage.h"
 #include "scenario.h"
 
 #define WEIR_SIM_NO_CALL UINT32_MAX
@@ -29,12 +30,24 @@
 enum weir_sim_event_type {
   WEIR_SIM_CALL = 1, /* the next arrival of the load */
   WEIR_SIM_COUNT,    /* call |a| of serial |b| reaches the provider */
-  WEIR_SIM_ANSWER,   /* its answer |c| (HTTP status) is back */
+  WEIR_SIM_ANSWER,   /* its answer |c| (enum weir_sim_answer) is back */
+  WEIR_SIM_DEADLINE, /* of call |a| */
   WEIR_SIM_AGAIN,    /* a rejected call has waited long enough */
   WEIR_SIM_CRASH,    /* |a|: index of the crash */
   WEIR_SIM_BOOT,     /* |instance| is there again */
   WEIR_SIM_FOREIGN,  /* somebody else's call reaches the provider */
   WEIR_SIM_SCHEME    /* from here on: the scheme's own */
+};
+
+/* What became of a request. */
+enum weir_sim_answer {
+  WEIR_SIM_OK = 1,
+  WEIR_SIM_REJECTED, /* 429: a limit, of those in |rejected_by|, is full */
+  WEIR_SIM_BROKEN,   /* 500, counted */
+  WEIR_SIM_BUSY,     /* 503, not counted */
+  WEIR_SIM_CAPACITY, /* 429 that names no limit, not counted */
+  WEIR_SIM_CUT,      /* no answer: the connection broke; not counted */
+  WEIR_SIM_EXPIRED   /* none by the deadline: the caller hangs up */
 };
 
 enum weir_sim_call_state {
@@ -43,8 +56,8 @@ enum weir_sim_call_state {
   WEIR_SIM_BEGUN,  /* the scheme has it */
   WEIR_SIM_SENT,
   WEIR_SIM_DONE,   /* answered */
-  WEIR_SIM_FAILED, /* given up: too many rejections, or the scheme refused it */
-  WEIR_SIM_ERROR,  /* the provider failed */
+  WEIR_SIM_FAILED, /* given up: too many rejections, too late, or the scheme refused it */
+  WEIR_SIM_ERROR,  /* the provider failed, the last time if it was tried again */
   WEIR_SIM_LOST    /* its instance died with the answer under way */
 };
 
@@ -55,6 +68,7 @@ struct weir_sim_call {
   uint32_t
       serial; /* grows with each step of its life: what is scheduled for an earlier one is void */
   uint32_t attempts;
+  uint32_t provider; /* that it is sent to: 0, or 1 for the fallback; the scheme sets it */
   enum weir_sim_call_state state;
 };
 
@@ -84,10 +98,12 @@ struct weir_sim_scheme {
   void (*arrived)(struct weir_sim *sim, uint32_t call); /* at its instance, before it is queued */
   void (*begin)(struct weir_sim *sim, uint32_t call);   /* get it sent: weir_sim_send */
   void (*event)(struct weir_sim *sim, const struct weir_sim_event *event); /* its own */
-  void (*answered)(struct weir_sim *sim, uint32_t call, uint32_t status);
+  void (*answered)(struct weir_sim *sim, uint32_t call, enum weir_sim_answer answer);
+  /* Whether to try a failed call again, and in |ret_after_us|; as `naive` does without it. */
+  bool (*again)(struct weir_sim *sim, uint32_t call, enum weir_sim_answer answer,
+                weir_duration *ret_after_us);
   void (*crash)(struct weir_sim *sim, uint32_t instance);
   void (*boot)(struct weir_sim *sim, uint32_t instance); /* also at the begin */
-  bool is_patient; /* after a 429 it begins again at once: the scheme knows when to go on */
 };
 
 struct weir_sim {
@@ -102,7 +118,7 @@ struct weir_sim {
 
   weir_tstamp now;
   struct weir_events events;
-  struct weir_rng net_rng, provider_rng, host_rng, scheme_rng, foreign_rng;
+  struct weir_rng net_rng, provider_rng, host_rng, scheme_rng, foreign_rng, fault_rng;
 
   struct weir_sim_call *calls;
   uint32_t arrived, settled;
@@ -110,7 +126,7 @@ struct weir_sim {
   uint32_t instances_count, workers_max[WEIR_SCENARIO_STREAMS_MAX]; /* of one instance */
 
   /* the provider */
-  struct weir_up_meter *meter;
+  struct weir_up_meter *meters[2]; /* the second: of the fallback, NULL without */
   uint64_t counted, rejected, foreign_counted, foreign_rejected;
   uint32_t
       rejected_by; /* bit i: limit i of the set was among those without room, at the last 429 */
@@ -120,6 +136,7 @@ struct weir_sim {
   struct weir_sim_use stream_use[WEIR_SCENARIO_STREAMS_MAX]; /* while all streams had work */
   bool is_contended;
 
+  struct weir_outage outage;
   uint64_t messages, events_count;
   weir_tstamp last_at; /* a call was over */
 };
@@ -154,12 +171,18 @@ weir_tstamp weir_sim_hop(struct weir_sim *sim);
 /* weir_sim_is_begun tells whether |call| still waits in the step |serial| of its life. */
 bool weir_sim_is_begun(const struct weir_sim *sim, uint32_t call, uint32_t serial);
 
+/* weir_sim_deadline returns the instant by which |call| has to be over, WEIR_NEVER without one. */
+weir_tstamp weir_sim_deadline(const struct weir_sim *sim, uint32_t call);
+
+/* weir_sim_since returns how long the run has lasted. */
+weir_tstamp weir_sim_since(const struct weir_sim *sim);
+
 /* weir_sim_queue_add, _take handle queues of calls; _take returns WEIR_SIM_NO_CALL when empty. */
 void weir_sim_queue_add(struct weir_sim *sim, struct weir_sim_queue *queue, uint32_t call);
 uint32_t weir_sim_queue_take(struct weir_sim *sim, struct weir_sim_queue *queue);
 
 /* weir_sim_rate returns requests (or tokens, with |is_tokens|) in a second that the set of limits
- * allows in the long run; HUGE_VAL without such a limit. */
+ * allows in the long run; HUGE_VAL without such a limit. Limits of a day are no rates. */
 double weir_sim_rate(const struct weir_sim *sim, bool is_tokens);
 
 /* weir_sim_foreign_rate returns how many of somebody else's calls in a second would fill every

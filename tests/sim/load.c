@@ -105,7 +105,8 @@ static double rate_of(const struct maker *m)
     const struct weir_scenario_limit *limit = &m->set->limits[i];
     const double cost = limit->is_tokens ? tokens_mean(m->stream) : 1;
 
-    rate = fmin(rate, (double)limit->amount / cost / ((double)limit->window_us / 1e6));
+    if (!limit->is_day)
+      rate = fmin(rate, (double)limit->amount / cost / ((double)limit->window_us / 1e6));
   }
   return rate * (double)m->stream->load_pm / 1000;
 }
@@ -182,7 +183,7 @@ static uint32_t bound_of(const struct weir_load *load, const struct weir_scenari
     const double time = (limit->is_tokens ? tokens : load->count) / (double)limit->amount *
                         (double)limit->window_us;
 
-    if (time > longest) {
+    if (!limit->is_day && time > longest) {
       longest = time;
       bound = i;
     }

@@ -20,6 +20,33 @@ static void json_begin(FILE *file, const char *type, const struct weir_simulatio
           row->workload->name, row->set->name, bound_name(row), row->seed);
 }
 
+static void json_outage(FILE *file, const struct weir_outage_figures *f)
+{
+  fprintf(file,
+          ",\"retries\":%" PRIu64 ",\"retry_share\":%.4f,\"expired\":%" PRIu64
+          ",\"overrun_ms\":%.3f",
+          f->retries, f->retry_share, f->expired, f->overrun_ms);
+  if (f->has_moved)
+    fprintf(file, ",\"moved_ms\":%.3f,\"asked_after\":%" PRIu64, f->moved_ms, f->asked_after);
+  if (!f->has_faults)
+    return;
+  fprintf(file,
+          ",\"fault_arrivals\":%" PRIu64 ",\"fault_retries\":%" PRIu64 ",\"openings\":%" PRIu32
+          ",\"half_open\":%" PRIu32 ",\"probes_min\":%" PRIu32 ",\"probes_max\":%" PRIu32
+          ",\"probes_void\":%" PRIu64,
+          f->during, f->retries_during, f->openings, f->periods, f->probes_min, f->probes_max,
+          f->probes_void);
+  if (f->has_steady)
+    fprintf(file,
+            ",\"bin_mean\":%.3f,\"bin_max\":%.0f,\"bin_max_after\":%.0f,\"bin_ratio\":%.4f,"
+            "\"bin_ratio_max\":%.4f",
+            f->steady_mean, f->steady_max, f->after_max, f->bin_ratio, f->bin_ratio_max);
+  if (f->has_recovered)
+    fprintf(file, ",\"recovery_s\":%.1f", f->recovery_s);
+  else
+    fputs(",\"recovery_s\":null", file);
+}
+
 static void json_stream(FILE *file, const struct weir_simulation_row *row,
                         const struct weir_simulation_stream *s)
 {
@@ -54,9 +81,11 @@ void weir_simulation_json(FILE *file, const struct weir_simulation_row *row)
   fprintf(file,
           ",\"goodput_per_min\":%.1f,\"wait_p50_ms\":%.3f,\"wait_p99_ms\":%.3f,"
           "\"makespan_s\":%.3f,\"messages_per_call\":%.3f,\"jitter_ms\":%.3f,"
-          "\"virtual_hours\":%.5f,\"events\":%" PRIu64 "}\n",
+          "\"virtual_hours\":%.5f,\"events\":%" PRIu64,
           row->goodput_per_min, row->wait_p50_ms, row->wait_p99_ms, row->makespan_s,
           row->messages_per_call, row->jitter_ms, row->virtual_hours, row->events);
+  json_outage(file, &row->outage);
+  fputs("}\n", file);
   for (uint32_t i = 0; i < row->streams_count; i++)
     json_stream(file, row, &row->streams[i]);
 }
@@ -69,6 +98,38 @@ void weir_simulation_head(FILE *file, const struct weir_simulation_row *row)
           row->set->name, bound_name(row), row->instances, row->instances == 1 ? "" : "s");
   fprintf(file, "%-14s %-7s %8s %6s %6s %7s %9s %8s %8s %8s %6s\n", "scheme", "method", "429s",
           "of all", "lost", "used", "done/min", "p50 s", "p99 s", "all s", "msgs");
+}
+
+static void text_outage(FILE *file, const struct weir_simulation_row *row)
+{
+  const struct weir_outage_figures *f = &row->outage;
+
+  if (f->has_moved && f->asked_after > 0)
+    fprintf(file, "  first 429 heard of: %" PRIu64 " more requests there, the last %.1f ms later\n",
+            f->asked_after, f->moved_ms);
+  if (!f->has_faults)
+    return;
+  fprintf(file,
+          "  outage: %" PRIu64 " requests came meanwhile, %" PRIu64 " of them new attempts (%.1f%% "
+          "of all calls)\n",
+          f->during, f->retries_during, f->retry_share * 100);
+  if (f->openings > 0)
+    fprintf(file,
+            "  breaker: opened %" PRIu32 " times, %" PRIu32 " half-open periods of %" PRIu32
+            " to %" PRIu32 " probes (and %" PRIu64 " that were hung up)\n",
+            f->openings, f->periods, f->probes_min, f->probes_max, f->probes_void);
+  if (f->has_steady)
+    fprintf(
+        file,
+        "  requests in 100 ms: %.1f before (%.0f at most), %.0f at most after: %.2f of the mean, "
+        "%.2f of the most\n",
+        f->steady_mean, f->steady_max, f->after_max, f->bin_ratio, f->bin_ratio_max);
+  if (f->has_recovered)
+    fprintf(file, "  90%% of the rate before came back %.1f s after it\n", f->recovery_s);
+  fprintf(file,
+          "  %" PRIu64 " of %" PRIu64 " calls were answered; %" PRIu64
+          " missed their deadline, by %.1f ms at most\n",
+          row->done, row->calls, f->expired, f->overrun_ms);
 }
 
 void weir_simulation_text(FILE *file, const struct weir_simulation_row *row)
@@ -98,6 +159,7 @@ void weir_simulation_text(FILE *file, const struct weir_simulation_row *row)
   if (row->foreign_arrivals)
     fprintf(file, "  somebody else: %" PRIu64 " requests, %" PRIu64 " of them rejected\n",
             row->foreign_arrivals, row->foreign_rejected);
+  text_outage(file, row);
   if (row->has_left)
     fprintf(file, "  he left %.1f%% of the quota, and %.1f%% of that was used\n", row->left * 100,
             row->goodput_of_left * 100);
@@ -203,6 +265,53 @@ static void judge_shares(const struct weir_scenario_expect *e,
   }
 }
 
+/* What is promised for an outage. */
+static void judge_breaker(const struct weir_scenario_expect *e, const struct weir_outage_figures *f,
+                          char *ret_what, size_t size)
+{
+  if (e->has_probes && f->periods == 0)
+    snprintf(ret_what, size, "the breaker was never half open");
+  else if (e->has_probes && (f->probes_min != e->probes || f->probes_max != e->probes))
+    snprintf(ret_what, size,
+             "half-open periods had %" PRIu32 " to %" PRIu32 " probes, not %" PRIu64, f->probes_min,
+             f->probes_max, e->probes);
+  else if (e->has_bin_ratio && f->bin_ratio * 1000 > (double)e->bin_ratio_max_pm)
+    snprintf(ret_what, size,
+             "100 ms after the outage had %.0f%% of the mean before, more than %.1f%%",
+             f->bin_ratio * 100, (double)e->bin_ratio_max_pm / 10);
+  else if (e->has_recovery && !f->has_recovered)
+    snprintf(ret_what, size, "what was admitted did not reach 90%% of before");
+  else if (e->has_recovery && f->recovery_s * 1e6 > (double)e->recovery_max_us)
+    snprintf(ret_what, size, "it took %.1f s to 90%% of before, more than %.1f s", f->recovery_s,
+             (double)e->recovery_max_us / 1e6);
+}
+
+static void judge_outage(const struct weir_scenario_expect *e,
+                         const struct weir_simulation_row *row, char *ret_what, size_t size)
+{
+  const struct weir_outage_figures *f = &row->outage;
+  const double done = row->calls ? (double)row->done / (double)row->calls : 1;
+
+  if (e->has_retry_share && f->retry_share * 1000 > (double)e->retry_share_max_pm)
+    snprintf(ret_what, size, "new attempts are %.2f%% of the calls sent, more than %.1f%%",
+             f->retry_share * 100, (double)e->retry_share_max_pm / 10);
+  else if (e->has_overrun && f->overrun_ms * 1000 > (double)e->overrun_max_us)
+    snprintf(ret_what, size, "a call went on for %.1f ms after its deadline, more than %.1f ms",
+             f->overrun_ms, (double)e->overrun_max_us / 1000);
+  else if (e->has_moved && !f->has_moved)
+    snprintf(ret_what, size, "the first provider rejected nothing");
+  else if (e->has_moved && f->moved_ms * 1000 > (double)e->moved_max_us)
+    snprintf(ret_what, size,
+             "a request was written %.1f ms after the first rejection, more than "
+             "%.1f ms",
+             f->moved_ms, (double)e->moved_max_us / 1000);
+  else if (e->has_done_share && done * 1000 < (double)e->done_share_min_pm)
+    snprintf(ret_what, size, "%.2f%% of the calls were answered, less than %.1f%%", done * 100,
+             (double)e->done_share_min_pm / 10);
+  else
+    judge_breaker(e, f, ret_what, size);
+}
+
 bool weir_simulation_judge(const struct weir_scenario *s, uint32_t index,
                            const struct weir_simulation_row *row, char *ret_text, size_t size)
 {
@@ -217,6 +326,8 @@ bool weir_simulation_judge(const struct weir_scenario *s, uint32_t index,
     judge_shares(e, row, stream, what, sizeof(what));
   if (what[0] == '\0')
     judge_waits(e, row, what, sizeof(what));
+  if (what[0] == '\0')
+    judge_outage(e, row, what, sizeof(what));
   if (what[0] == '\0')
     return true;
   snprintf(ret_text, size, "%s on %s, %" PRIu32 " instances, %s%s%s, limits %s: %s",

@@ -24,6 +24,7 @@
 #define WEIR_SCENARIO_WORKLOADS_MAX 16
 #define WEIR_SCENARIO_STREAMS_MAX   8 /* of one workload */
 #define WEIR_SCENARIO_CRASHES_MAX   64
+#define WEIR_SCENARIO_FAULTS_MAX    16
 #define WEIR_SCENARIO_EXPECTS_MAX   64
 #define WEIR_SCENARIO_LIMITS_MAX    4 /* of one set */
 #define WEIR_SCENARIO_NAME_SIZE     24
@@ -47,6 +48,7 @@ enum weir_scheme { WEIR_SCHEME_NONE = 0, WEIR_SCHEME_LIST(X) WEIR_SCHEME_MAX };
 
 struct weir_scenario_limit {
   bool is_tokens; /* else requests */
+  bool is_day;    /* no rate: what a day holds */
   uint64_t amount;
   weir_duration window_us;
 };
@@ -78,6 +80,7 @@ struct weir_scenario_stream {
   enum weir_stream_kind kind;
   uint64_t calls, workers;       /* backlog; workers over all instances */
   weir_duration start_us;        /* of the stream */
+  weir_duration deadline_us;     /* of a call, from when it is wanted; 0: none */
   weir_duration duration_us;     /* poisson, bursty */
   uint64_t load_pm;              /* of the quota, on average */
   uint64_t bursts, burst_pm;     /* how many, and their share of the calls */
@@ -103,6 +106,21 @@ struct weir_scenario_crash {
   weir_duration at_us, down_us;
 };
 
+enum weir_fault_answer {
+  WEIR_FAULT_OVERLOADED,   /* 503 */
+  WEIR_FAULT_SERVER_ERROR, /* 500; the call is counted */
+  WEIR_FAULT_NETWORK,      /* the connection breaks */
+  WEIR_FAULT_CAPACITY      /* 429 that names no quota */
+};
+
+/* The first provider fails for a time. */
+struct weir_scenario_fault {
+  weir_duration from_us, to_us;
+  enum weir_fault_answer answer;
+  uint64_t share_pm;        /* of the requests that come meanwhile */
+  weir_duration latency_us; /* of the answer; 0: as of other failures */
+};
+
 /* What every row that fits the filter has to hold. */
 struct weir_scenario_expect {
   uint32_t line;                                                           /* in the file */
@@ -114,24 +132,31 @@ struct weir_scenario_expect {
   char against[WEIR_SCENARIO_NAME_SIZE]; /* the workload that wait_p99_ratio is judged against */
   bool has_rejected, has_rejected_min, has_rejected_share, has_failed, has_utilisation;
   bool has_wait_p99, has_wait_ratio, has_share, has_fairness, has_left;
+  bool has_probes, has_bin_ratio, has_retry_share, has_overrun, has_recovery, has_moved;
+  bool has_done_share;
   uint64_t rejected_max, rejected_min, rejected_share_max_pm, failed_max, utilisation_min_pm;
   uint64_t wait_ratio_max_pm, share_min_pm, fairness_min_pm, left_min_pm;
-  weir_duration wait_p99_max_us;
+  uint64_t probes, bin_ratio_max_pm, retry_share_max_pm, done_share_min_pm;
+  weir_duration wait_p99_max_us, overrun_max_us, recovery_max_us, moved_max_us;
 };
 
 struct weir_scenario {
   uint64_t seed;
   uint32_t schemes_count, methods_count, fleets_count, sets_count, workloads_count;
-  uint32_t crashes_count, expects_count;
+  uint32_t crashes_count, faults_count, expects_count;
   enum weir_scheme schemes[WEIR_SCHEME_MAX];
   enum weir_up_method methods[WEIR_UP_METHOD_MAX];
   uint32_t fleets[WEIR_SCENARIO_FLEETS_MAX]; /* numbers of instances */
   struct weir_scenario_set sets[WEIR_SCENARIO_SETS_MAX];
   struct weir_scenario_workload workloads[WEIR_SCENARIO_WORKLOADS_MAX];
   struct weir_scenario_crash crashes[WEIR_SCENARIO_CRASHES_MAX];
+  struct weir_scenario_fault faults[WEIR_SCENARIO_FAULTS_MAX];
   struct weir_scenario_expect expects[WEIR_SCENARIO_EXPECTS_MAX];
-  uint64_t retries;       /* after a 429, of every scheme */
-  weir_duration drain_us; /* a run ends so long after the last call was made */
+  struct weir_scenario_set fallback; /* of a second provider; without limits there is none */
+  uint64_t retries;                  /* after a 429, of every scheme */
+  bool is_errors_retried;            /* and after every other failure */
+  weir_duration retry_first_us, retry_most_us; /* weir: bounds of its backoff */
+  weir_duration drain_us;                      /* a run ends so long after the last call was made */
 
   /* the provider */
   uint64_t burst_pm; /* of the amount: what a bucket holds */
@@ -149,6 +174,8 @@ struct weir_scenario {
   weir_duration write_delay_us; /* a granted call is written within this */
   uint64_t estimate_error_pm, reserve_pm, batch_floor_pm, assumed_burst_pm;
   weir_duration heartbeat_us, session_ttl_us, ask_wait_us;
+  struct weir_breaker_config breaker;
+  uint64_t breaker_retries_pm;
 
   /* somebody else's traffic: a share of every limit */
   uint64_t foreign_pm;

@@ -171,29 +171,40 @@ static void read_fleets(const struct weir_conf_section *top, struct weir_scenari
     s->fleets[s->fleets_count++] = 100;
 }
 
-static void read_set(const struct weir_conf_section *section, struct weir_scenario_set *set)
+/* Limits by their short keys; those of a day beside another only, since they are no rates. */
+static void read_limits(const struct weir_conf_section *section, bool is_first,
+                        struct weir_scenario_set *set)
 {
   static const struct {
     const char *key;
-    bool is_tokens;
+    bool is_tokens, is_day, is_firsts;
     weir_duration window_us;
-  } kinds[] = {{"rpm", false, WEIR_US_PER_MIN},
-               {"tpm", true, WEIR_US_PER_MIN},
-               {"rph", false, WEIR_US_PER_HOUR},
-               {"tph", true, WEIR_US_PER_HOUR}};
-  bool has_any = false;
+  } kinds[] = {{"rpm", false, false, false, WEIR_US_PER_MIN},
+               {"tpm", true, false, false, WEIR_US_PER_MIN},
+               {"rph", false, false, true, WEIR_US_PER_HOUR},
+               {"tph", true, false, true, WEIR_US_PER_HOUR},
+               {"rpd", false, true, true, 24 * WEIR_US_PER_HOUR}};
+  bool has_rate = false;
 
-  read_name(section, "name", set->name, sizeof(set->name));
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-    const uint64_t amount = weir_conf_number(section, kinds[i].key);
+    uint64_t amount;
 
-    has_any = has_any || has(section, kinds[i].key);
+    if (kinds[i].is_firsts && !is_first)
+      continue;
+    amount = weir_conf_number(section, kinds[i].key);
+    has_rate = has_rate || (!kinds[i].is_day && has(section, kinds[i].key));
     if (amount > 0)
-      set->limits[set->limits_count++] =
-          (struct weir_scenario_limit){kinds[i].is_tokens, amount, kinds[i].window_us};
+      set->limits[set->limits_count++] = (struct weir_scenario_limit){
+          kinds[i].is_tokens, kinds[i].is_day, amount, kinds[i].window_us};
   }
-  if (!has_any)
+  if (!has_rate)
     COMPLAIN(section, "name", "a set of limits without a limit; add rpm, tpm, rph or tph");
+}
+
+static void read_set(const struct weir_conf_section *section, struct weir_scenario_set *set)
+{
+  read_name(section, "name", set->name, sizeof(set->name));
+  read_limits(section, true, set);
 }
 
 static void read_sets(const struct weir_conf_section *top, struct weir_scenario *s)
@@ -234,6 +245,7 @@ static void read_stream(const struct weir_conf_section *section, struct weir_sce
   st->calls = weir_conf_number(section, "calls");
   st->workers = weir_conf_number(section, "workers");
   st->start_us = weir_conf_number(section, "start");
+  st->deadline_us = weir_conf_number(section, "deadline");
   st->duration_us = weir_conf_number(section, "duration");
   st->load_pm = weir_conf_number(section, "load");
   st->bursts = weir_conf_number(section, "bursts");
@@ -341,6 +353,27 @@ static void read_weir(const struct weir_conf_section *top, struct weir_scenario 
              "would expire before they are used; make it longer");
 }
 
+static void read_breaker(const struct weir_conf_section *top, struct weir_scenario *s)
+{
+  struct weir_breaker_config *b = &s->breaker;
+  struct weir_conf_section section;
+
+  if (!weir_conf_section_open(top->reader, weir_conf_find(top, "breaker"), "breaker", &section))
+    return;
+  b->is_on = weir_conf_bool(&section, "enabled");
+  b->failures_pm = (uint32_t)weir_conf_number(&section, "failures");
+  b->calls_min = (uint32_t)weir_conf_number(&section, "min_calls");
+  b->window_us = weir_conf_number(&section, "window");
+  b->open_us = weir_conf_number(&section, "open");
+  b->open_max_us = weir_conf_number(&section, "open_max");
+  b->probes = (uint32_t)weir_conf_number(&section, "probes");
+  b->probe_timeout_us = weir_conf_number(&section, "probe_timeout");
+  b->ramp_us = weir_conf_number(&section, "ramp");
+  s->breaker_retries_pm = weir_conf_number(&section, "retries");
+  if (b->open_max_us < b->open_us)
+    COMPLAIN(&section, "open_max", "open_max is below open; raise it");
+}
+
 static void read_events(const struct weir_conf_section *top, struct weir_scenario *s)
 {
   const size_t count = list_size(top, "crashes", WEIR_SCENARIO_CRASHES_MAX);
@@ -363,6 +396,39 @@ static void read_events(const struct weir_conf_section *top, struct weir_scenari
   s->foreign_until_us = weir_conf_number(&section, "until");
   if (s->foreign_pm > 0 && s->foreign_from_us >= s->foreign_until_us)
     COMPLAIN(&section, "until", "until is not after from; make it later");
+}
+
+static void read_faults(const struct weir_conf_section *top, struct weir_scenario *s)
+{
+  const size_t count = list_size(top, "faults", WEIR_SCENARIO_FAULTS_MAX);
+  struct weir_conf_section section;
+
+  for (size_t i = 0; i < count; i++) {
+    struct weir_scenario_fault *fault = &s->faults[s->faults_count];
+
+    if (!item_open(top, "faults", i, "faults[]", &section))
+      continue;
+    fault->from_us = weir_conf_number(&section, "from");
+    fault->to_us = weir_conf_number(&section, "to");
+    fault->answer = (enum weir_fault_answer)weir_conf_word(&section, "answer");
+    fault->share_pm = weir_conf_number(&section, "share");
+    fault->latency_us = weir_conf_number(&section, "latency");
+    if (fault->from_us >= fault->to_us)
+      COMPLAIN(&section, "to", "to is not after from; make it later");
+    s->faults_count++;
+  }
+}
+
+static void read_attempts(const struct weir_conf_section *top, struct weir_scenario *s)
+{
+  struct weir_conf_section section;
+
+  s->retries = weir_conf_number(top, "retries");
+  if (weir_conf_section_open(top->reader, weir_conf_find(top, "retry"), "retry", &section)) {
+    s->is_errors_retried = weir_conf_bool(&section, "errors");
+    s->retry_first_us = weir_conf_number(&section, "first");
+    s->retry_most_us = weir_conf_number(&section, "most");
+  }
 }
 
 static bool is_set(const struct weir_scenario *s, const char *name)
@@ -439,17 +505,43 @@ static void read_against(const struct weir_conf_section *section, const struct w
              e->against);
 }
 
+/* What is expected of a run with faults, or with a quota that somebody else uses up. */
+static void read_outage(const struct weir_conf_section *section, const struct weir_scenario *s,
+                        struct weir_scenario_expect *e)
+{
+  e->has_probes = has(section, "probes");
+  e->probes = weir_conf_number(section, "probes");
+  e->has_bin_ratio = has(section, "bin_ratio_max");
+  e->bin_ratio_max_pm = weir_conf_number(section, "bin_ratio_max");
+  e->has_retry_share = has(section, "retry_share_max");
+  e->retry_share_max_pm = weir_conf_number(section, "retry_share_max");
+  e->has_overrun = has(section, "overrun_max");
+  e->overrun_max_us = weir_conf_number(section, "overrun_max");
+  e->has_recovery = has(section, "recovery_max");
+  e->recovery_max_us = weir_conf_number(section, "recovery_max");
+  e->has_moved = has(section, "moved_max");
+  e->moved_max_us = weir_conf_number(section, "moved_max");
+  e->has_done_share = has(section, "done_share_min");
+  e->done_share_min_pm = weir_conf_number(section, "done_share_min");
+  if (s->faults_count == 0 && (e->has_probes || e->has_bin_ratio || e->has_recovery))
+    COMPLAIN(section, "scheme",
+             "probes, bin_ratio_max and recovery_max judge a run with faults; add faults");
+}
+
 /* What is told of a run as a whole, and what of a stream. */
 static void read_reach(const struct weir_conf_section *section,
                        const struct weir_scenario_expect *e)
 {
+  const bool is_of_outage = e->has_probes || e->has_bin_ratio || e->has_retry_share ||
+                            e->has_overrun || e->has_recovery || e->has_moved || e->has_done_share;
   const bool is_of_run = e->has_rejected_min || e->has_rejected_share || e->has_utilisation ||
-                         e->has_fairness || e->has_left;
+                         e->has_fairness || e->has_left || is_of_outage;
 
   if (e->stream[0] && is_of_run)
     COMPLAIN(section, "stream",
-             "utilisation_min, rejected_429_min, rejected_share_max, fairness_min and "
-             "goodput_of_left_min judge a run as a whole; remove stream");
+             "utilisation_min, rejected_429_min, rejected_share_max, fairness_min, "
+             "goodput_of_left_min and what is told of an outage judge a run as a whole; remove "
+             "stream");
   if (!e->stream[0] && e->has_share)
     COMPLAIN(section, "share_min", "share_min judges a stream; add its name as stream");
   if (!(is_of_run || e->has_rejected || e->has_failed || e->has_wait_p99 || e->has_wait_ratio ||
@@ -483,6 +575,7 @@ static void read_expect(const struct weir_conf_section *section, const struct we
   e->has_left = has(section, "goodput_of_left_min");
   e->left_min_pm = weir_conf_number(section, "goodput_of_left_min");
   read_against(section, s, e);
+  read_outage(section, s, e);
   read_reach(section, e);
 }
 
@@ -502,16 +595,21 @@ static void build(struct weir_conf_reader *reader, const yaml_node_t *root, void
     return;
   (void)weir_conf_text(&top, "about", about, sizeof(about));
   s->seed = weir_conf_number(&top, "seed");
-  s->retries = weir_conf_number(&top, "retries");
+  read_attempts(&top, s);
   s->drain_us = weir_conf_number(&top, "drain");
   read_schemes(&top, s);
   read_methods(&top, s);
   read_fleets(&top, s);
   read_sets(&top, s);
+  if (has(&top, "fallback") &&
+      weir_conf_section_open(top.reader, weir_conf_find(&top, "fallback"), "fallback", &section))
+    read_limits(&section, false, &s->fallback);
   read_workloads(&top, s);
   read_provider(&top, s);
   read_weir(&top, s);
+  read_breaker(&top, s);
   read_events(&top, s);
+  read_faults(&top, s);
   for (size_t i = 0; i < list_size(&top, "expect", WEIR_SCENARIO_EXPECTS_MAX); i++)
     if (item_open(&top, "expect", i, "expect[]", &section))
       read_expect(&section, s, &s->expects[s->expects_count++]);

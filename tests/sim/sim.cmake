@@ -14,3 +14,6 @@ target_include_directories(test_sim_seeds PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/up
 # The scenario engine behind `weir simulate` (tests/sim/CMakeLists.txt).
 weir_test(sim.scenario LABEL sim TIMEOUT 600 SOURCES sim/test_scenario.c USES weir_sim
           ENV WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})
+# Outages in it: what is noted of them, and what follows.
+weir_test(sim.outage LABEL sim TIMEOUT 600 SOURCES sim/test_outage.c USES weir_sim
+          ENV WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})

@@ -184,6 +184,15 @@ static void calls_count(const struct weir_sim *sim, struct weir_simulation_row *
   row->unfinished = row->calls - row->done - row->failed - row->lost - row->errors;
 }
 
+static void outage_find(const struct weir_sim *sim, struct weir_simulation_row *row)
+{
+  const struct weir_arrival *arrivals = sim->load->arrivals;
+
+  if (sim->load->count > 0)
+    weir_outage_find(&sim->outage, sim->scenario, arrivals[0].at, arrivals[sim->load->count - 1].at,
+                     &row->outage);
+}
+
 static void figures_find(const struct weir_sim *sim, struct weir_simulation_row *row)
 {
   const double span_s =
@@ -207,6 +216,7 @@ static void figures_find(const struct weir_sim *sim, struct weir_simulation_row 
   waits_find(sim, -1, &row->wait_p50_ms, &row->wait_p99_ms);
   for (uint32_t i = 0; i < row->streams_count; i++)
     waits_find(sim, (int)i, &row->streams[i].wait_p50_ms, &row->streams[i].wait_p99_ms);
+  outage_find(sim, row);
   utilisation_find(sim, row);
   left_find(sim, row);
   shares_find(sim, row);

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "outage.h"
 #include "scenario.h"
 
 /* Of one stream of a workload. */
@@ -38,6 +39,7 @@ struct weir_simulation_row {
   double goodput_per_min, wait_p50_ms, wait_p99_ms, makespan_s, messages_per_call;
   double jitter_ms, virtual_hours;
   uint64_t events;
+  struct weir_outage_figures outage;
 
   uint32_t streams_count; /* 0 when the workload has no list of them */
   struct weir_simulation_stream streams[WEIR_SCENARIO_STREAMS_MAX];

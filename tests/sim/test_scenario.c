@@ -586,8 +586,9 @@ static const char *source_path(const char *name)
 
 static void every_scenario_of_the_gallery_is_valid(void **state)
 {
-  static const char *const names[] = {"accuracy", "estimates", "foreign", "classes",
-                                      "tenants",  "double",    "quick"};
+  static const char *const names[] = {"accuracy",       "estimates", "foreign", "classes",
+                                      "tenants",        "double",    "quick",   "outage",
+                                      "outage_network", "exhausted"};
 
   (void)state;
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -11,6 +11,8 @@
 
 #include <weir/client.h>
 #include <weir/coord.h>
+#include <weir/retry.h>
+#include <weir/took.h>
 
 #include "draw.h"
 #include "engine.h"
@@ -23,7 +25,10 @@
 #define SETTLES_MAX  2048
 #define ASKS_SESSION (WEIR_SEQ_WINDOW / 2)
 #define TENANTS      64
+#define POOL         "sim"
 #define MODEL        "sim/model"
+#define ROUTE        "route" /* of it and the fallback */
+#define PATIENCE_US  (250 * WEIR_US_PER_MS)
 
 enum {
   WEIR_TO_COORD = WEIR_SIM_SCHEME, /* message |a| of |instance| in its life |b| */
@@ -37,6 +42,7 @@ enum {
 struct link {
   struct weir_client *client; /* NULL while the instance is down */
   void *storage;
+  struct weir_took took;                 /* of its calls */
   weir_tstamp wake_at;                   /* the earliest wake that is scheduled */
   weir_tstamp to_coord_at, to_client_at; /* latest deliveries: nothing overtakes */
 };
@@ -44,15 +50,20 @@ struct link {
 struct lease {
   uint64_t cookie;
   weir_tstamp expires_at;
-  bool is_reported;
+  bool is_reported, is_probe;
+  uint32_t period;          /* of a probe that was sent */
+  uint32_t choice, choices; /* of the route */
+  struct weir_retry_track track;
 };
 
 struct network {
   void *coord_storage;
   struct weir_coord *coord;
   weir_tstamp coord_wake_at;
-  struct weir_pool_config pool;
-  struct weir_name_config name;
+  struct weir_pool_config pools[2];
+  struct weir_name_config names[3]; /* of the pools' models, and of the route */
+  struct weir_route_config route;
+  uint32_t pools_count;
   struct weir_tenant_config tenants[WEIR_SCENARIO_STREAMS_MAX];
   struct link *links;
   struct weir_client_config client_config;
@@ -113,6 +124,13 @@ static uint64_t route_of(uint32_t instance, uint32_t life)
   return (uint64_t)instance << 32 | life;
 }
 
+/* What the coordinator says of the first pool's breaker. */
+static void outage_note(struct weir_sim *sim, const struct weir_msg *msg)
+{
+  if (msg->type == WEIR_MSG_STATE && strcmp(msg->state.pool, POOL) == 0)
+    weir_outage_state(&sim->outage, msg->state.breaker);
+}
+
 static void coord_step(struct weir_sim *sim, const struct weir_coord_event *event)
 {
   struct network *n = sim->own;
@@ -124,6 +142,7 @@ static void coord_step(struct weir_sim *sim, const struct weir_coord_event *even
     const struct weir_coord_send *send = &n->coord_update.sends[i];
     const uint32_t instance = (uint32_t)(send->route >> 32);
 
+    outage_note(sim, &send->msg);
     weir_sim_at(sim, deliver_at(sim, &n->links[instance].to_client_at), WEIR_TO_CLIENT, instance,
                 message_keep(n, &send->msg), (uint32_t)send->route, 0);
   }
@@ -175,6 +194,10 @@ static void on_result(struct weir_sim *sim, const struct weir_client_result *res
   }
   lease->expires_at = result->expires_at;
   lease->is_reported = result->grant.is_reported;
+  lease->choice = result->grant.choice;
+  lease->choices = result->grant.choices;
+  sim->calls[call].provider = strcmp(result->grant.pool, POOL) != 0;
+  lease->is_probe = result->grant.is_probe && sim->calls[call].provider == 0;
   at += weir_draw_between(&sim->host_rng, 0, sim->scenario->write_delay_us);
   weir_sim_at(sim, at, WEIR_WRITE, it->instance, call, it->serial, 0);
 }
@@ -240,10 +263,17 @@ static void weir_begin(struct weir_sim *sim, uint32_t call)
   struct network *n = sim->own;
   const struct weir_sim_call *it = &sim->calls[call];
   const struct weir_scenario_stream *stream = &sim->workload->streams[it->stream];
+  weir_duration left = weir_time_sub(weir_sim_deadline(sim, call), sim->now);
   struct weir_client_ask ask = {.wait_us = sim->scenario->ask_wait_us};
   struct weir_client_event event = {.type = WEIR_CLIENT_ASK, .context = call, .ask = &ask};
 
-  strcpy(ask.msg.model, MODEL);
+  if (weir_sim_deadline(sim, call) != WEIR_NEVER)
+    left -= weir_took_leave(&n->links[it->instance].took, left);
+  if (left < ask.wait_us)
+    ask.wait_us = left;
+  strcpy(ask.msg.model, n->pools_count > 1 ? ROUTE : MODEL);
+  ask.msg.avoid = n->leases[call].track.avoid;
+  ask.msg.attempts = it->attempts < WEIR_ATTEMPTS_MAX ? it->attempts : WEIR_ATTEMPTS_MAX;
   memcpy(ask.msg.tenant, stream->tenant, sizeof(ask.msg.tenant));
   ask.msg.class = stream->class;
   ask.msg.requests = 1;
@@ -269,45 +299,111 @@ static void settle(struct weir_sim *sim, uint32_t call, struct weir_client_settl
 
 static void write_request(struct weir_sim *sim, uint32_t call)
 {
-  const struct lease *lease = &((struct network *)sim->own)->leases[call];
+  struct lease *lease = &((struct network *)sim->own)->leases[call];
   struct weir_client_settle unused = {.msg = {.is_final = true, .outcome = WEIR_OUTCOME_CANCELLED}};
   struct weir_client_settle written = {.msg = {.is_sent = true}};
 
+  if (sim->now >= weir_sim_deadline(sim, call)) {
+    settle(sim, call, &unused);
+    weir_sim_refuse(sim, call);
+    return;
+  }
   if (sim->now >= lease->expires_at) {
     settle(sim, call, &unused);
     weir_begin(sim, call);
     return;
   }
   weir_sim_send(sim, call);
+  if (lease->is_probe)
+    lease->period = weir_outage_probe(&sim->outage);
   if (lease->is_reported)
     settle(sim, call, &written);
 }
 
-static bool is_requests_limit(const struct weir_sim *sim)
+/* By the limits without room: a day's before a minute's, requests before tokens. */
+static enum weir_outcome rejection_of(const struct weir_sim *sim, uint32_t provider)
 {
-  for (uint32_t i = 0; i < sim->set->limits_count; i++)
-    if ((sim->rejected_by >> i & 1) && !sim->set->limits[i].is_tokens)
-      return true;
-  return false;
+  const struct weir_scenario_set *set = provider ? &sim->scenario->fallback : sim->set;
+  bool is_requests = false;
+
+  for (uint32_t i = 0; i < set->limits_count; i++) {
+    if (!(sim->rejected_by >> i & 1))
+      continue;
+    if (set->limits[i].is_day)
+      return set->limits[i].is_tokens ? WEIR_OUTCOME_QUOTA_DAY_TOKENS
+                                      : WEIR_OUTCOME_QUOTA_DAY_REQUESTS;
+    is_requests = is_requests || !set->limits[i].is_tokens;
+  }
+  return is_requests ? WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS : WEIR_OUTCOME_QUOTA_MINUTE_TOKENS;
 }
 
-static void weir_answered(struct weir_sim *sim, uint32_t call, uint32_t status)
+static enum weir_outcome outcome_of(const struct weir_sim *sim, uint32_t call,
+                                    enum weir_sim_answer answer)
 {
+  switch (answer) {
+  case WEIR_SIM_OK:
+    return WEIR_OUTCOME_OK;
+  case WEIR_SIM_REJECTED:
+    return rejection_of(sim, sim->calls[call].provider);
+  case WEIR_SIM_BROKEN:
+    return WEIR_OUTCOME_SERVER_ERROR;
+  case WEIR_SIM_BUSY:
+    return WEIR_OUTCOME_OVERLOADED;
+  case WEIR_SIM_CAPACITY:
+    return WEIR_OUTCOME_CAPACITY_THROTTLE;
+  case WEIR_SIM_EXPIRED:
+    return WEIR_OUTCOME_DEADLINE;
+  case WEIR_SIM_CUT:
+    return WEIR_OUTCOME_NETWORK;
+  }
+  assert(false);
+  return WEIR_OUTCOME_NETWORK;
+}
+
+static void weir_answered(struct weir_sim *sim, uint32_t call, enum weir_sim_answer answer)
+{
+  static const uint32_t statuses[] = {
+      [WEIR_SIM_OK] = 200,   [WEIR_SIM_REJECTED] = 429, [WEIR_SIM_BROKEN] = 500,
+      [WEIR_SIM_BUSY] = 503, [WEIR_SIM_CAPACITY] = 429, [WEIR_SIM_CUT] = 0,
+      [WEIR_SIM_EXPIRED] = 0};
+  const struct network *n = sim->own;
   const struct weir_sim_call *it = &sim->calls[call];
-  struct weir_client_settle end = {.msg = {.is_sent = true, .is_final = true, .http = status}};
+  struct weir_client_settle end = {
+      .msg = {.is_sent = true, .is_final = true, .http = statuses[answer]}};
 
   end.msg.latency_us = sim->now - it->sent_at;
-  if (status == 429) {
-    end.msg.outcome = is_requests_limit(sim) ? WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS
-                                             : WEIR_OUTCOME_QUOTA_MINUTE_TOKENS;
-  } else if (status == 503) {
-    end.msg.outcome = WEIR_OUTCOME_OVERLOADED;
-  } else {
-    end.msg.outcome = status == 200 ? WEIR_OUTCOME_OK : WEIR_OUTCOME_SERVER_ERROR;
+  end.msg.outcome = outcome_of(sim, call, answer);
+  if (answer == WEIR_SIM_OK)
+    weir_took_learn(&n->links[it->instance].took, end.msg.latency_us);
+  if (answer == WEIR_SIM_OK || answer == WEIR_SIM_BROKEN) {
     end.msg.has_usage = true;
     end.msg.input_tokens = it->tokens;
   }
   settle(sim, call, &end);
+  if (answer == WEIR_SIM_EXPIRED && n->leases[call].is_probe)
+    weir_outage_probe_void(&sim->outage, n->leases[call].period);
+}
+
+/* As libweir does. */
+static bool weir_again(struct weir_sim *sim, uint32_t call, enum weir_sim_answer answer,
+                       weir_duration *ret_after_us)
+{
+  const struct weir_scenario *s = sim->scenario;
+  const struct weir_retry_policy policy = {.retries_max = (uint32_t)s->retries,
+                                           .base_us = s->retry_first_us,
+                                           .cap_us = s->retry_most_us};
+  const enum weir_outcome outcome = outcome_of(sim, call, answer);
+  struct lease *lease = &((struct network *)sim->own)->leases[call];
+  const struct weir_retry_failure failure = {.outcome = outcome,
+                                             .is_retryable = weir_outcome_is_retryable(outcome),
+                                             .choice = lease->choice,
+                                             .choices = lease->choices};
+  const struct weir_retry retry =
+      weir_retry_next(&policy, &lease->track, &failure,
+                      weir_time_sub(weir_sim_deadline(sim, call), sim->now), &sim->scheme_rng);
+
+  *ret_after_us = retry.after_us;
+  return retry.what != WEIR_RETRY_STOP;
 }
 
 static void weir_event(struct weir_sim *sim, const struct weir_sim_event *event)
@@ -366,29 +462,55 @@ static void weir_crash(struct weir_sim *sim, uint32_t instance)
   ((struct network *)sim->own)->links[instance].client = NULL;
 }
 
-static void pool_configure(struct weir_sim *sim, struct network *n)
+static void pool_configure(const struct weir_sim *sim, const struct weir_scenario_set *set,
+                           const char *name, struct weir_pool_config *pool)
 {
   const struct weir_scenario *s = sim->scenario;
 
-  strcpy(n->pool.name, "sim");
-  n->pool.limits_count = sim->set->limits_count;
-  for (uint32_t i = 0; i < sim->set->limits_count; i++) {
-    const struct weir_scenario_limit *limit = &sim->set->limits[i];
+  strcpy(pool->name, name);
+  pool->limits_count = set->limits_count;
+  for (uint32_t i = 0; i < set->limits_count; i++) {
+    const struct weir_scenario_limit *limit = &set->limits[i];
 
-    n->pool.limits[i] = (struct weir_limit_config){
+    /* A day is kept as any 25 hours: the machine is not told of wall time. */
+    pool->limits[i] = (struct weir_limit_config){
         .dimension = limit->is_tokens ? WEIR_DIMENSION_TOTAL_TOKENS : WEIR_DIMENSION_REQUESTS,
-        .window_us = limit->window_us,
+        .window_us = limit->is_day ? WEIR_DAY_WINDOW_US : limit->window_us,
+        .is_day = limit->is_day,
         .amount = limit->amount,
         .burst = limit->amount * s->assumed_burst_pm / 1000};
   }
-  n->pool.rules.profile =
+  pool->rules.profile =
       (enum weir_profile)(sim->scheme_name - WEIR_SCHEME_WEIR_WINDOW + WEIR_PROFILE_WINDOW);
-  n->pool.rules.error_pm = (uint32_t)s->estimate_error_pm;
-  n->pool.ttl_us = s->lease_ttl_us;
-  n->pool.jitter_us = s->jitter_us;
-  n->pool.batch_floor_pm = (uint32_t)s->batch_floor_pm;
-  strcpy(n->name.name, MODEL);
-  strcpy(n->name.model, MODEL);
+  pool->rules.error_pm = (uint32_t)s->estimate_error_pm;
+  pool->ttl_us = s->lease_ttl_us;
+  pool->jitter_us = s->jitter_us;
+  pool->batch_floor_pm = (uint32_t)s->batch_floor_pm;
+  pool->breaker = s->breaker;
+  pool->retries_pm = (uint32_t)s->breaker_retries_pm;
+}
+
+static void name_configure(struct weir_name_config *name, const char *text, const char *model,
+                           uint32_t pool)
+{
+  strcpy(name->name, text);
+  strcpy(name->model, model);
+  name->pool = pool;
+}
+
+/* The first pool, and with a fallback the second one and a route to both. */
+static void pools_configure(struct weir_sim *sim, struct network *n)
+{
+  n->pools_count = sim->scenario->fallback.limits_count > 0 ? 2 : 1;
+  pool_configure(sim, sim->set, POOL, &n->pools[0]);
+  name_configure(&n->names[0], MODEL, MODEL, 0);
+  if (n->pools_count == 1)
+    return;
+  pool_configure(sim, &sim->scenario->fallback, "fallback", &n->pools[1]);
+  name_configure(&n->names[1], "sim/fallback", "sim/fallback", 1);
+  name_configure(&n->names[2], ROUTE, MODEL, 0);
+  n->route = (struct weir_route_config){
+      .name = 2, .patience_us = PATIENCE_US, .choices_count = 2, .choices = {0, 1}};
 }
 
 /* Tenants that the workload names; no two entries of the same name. */
@@ -415,15 +537,18 @@ static uint32_t tenants_configure(const struct weir_sim *sim, struct network *n)
 static void coord_open(struct weir_sim *sim, struct network *n)
 {
   const struct weir_coord_start start = {.epoch = 1, .seed = weir_rng_next(&sim->host_rng)};
-  struct weir_coord_config config = {.pools_count = 1,
-                                     .names_count = 1,
-                                     .pools = &n->pool,
-                                     .names = &n->name,
+  struct weir_coord_config config = {.pools_count = n->pools_count,
+                                     .names_count = n->pools_count > 1 ? 3 : 1,
+                                     .routes_count = n->pools_count > 1,
+                                     .pools = n->pools,
+                                     .names = n->names,
+                                     .routes = &n->route,
                                      .tenants = n->tenants,
                                      .heartbeat_us = sim->scenario->heartbeat_us,
                                      .session_ttl_us = sim->scenario->session_ttl_us,
                                      .asks_max = ASKS_SESSION};
-  struct weir_coord_bounds bounds = {.pools_max = 2, .names_max = 2, .budgets_max = 2};
+  struct weir_coord_bounds bounds = {
+      .pools_max = 2, .names_max = 4, .routes_max = 1, .budgets_max = 2};
 
   config.tenants_count = tenants_configure(sim, n);
   bounds.tenants_max = TENANTS;
@@ -452,7 +577,7 @@ static void weir_open(struct weir_sim *sim)
       sim->workers_max[i] = slots / sim->workload->streams_count;
   n->links = weir_sim_alloc(sim->instances_count, sizeof(*n->links));
   n->leases = weir_sim_alloc(sim->load->count, sizeof(*n->leases));
-  pool_configure(sim, n);
+  pools_configure(sim, n);
   coord_open(sim, n);
   sim->own = n;
 }
@@ -476,6 +601,6 @@ const struct weir_sim_scheme weir_sim_weir = {.open = weir_open,
                                               .begin = weir_begin,
                                               .event = weir_event,
                                               .answered = weir_answered,
+                                              .again = weir_again,
                                               .crash = weir_crash,
-                                              .boot = weir_boot,
-                                              .is_patient = true};
+                                              .boot = weir_boot};

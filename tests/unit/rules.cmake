@@ -14,6 +14,7 @@ weir_test(unit.retry LABEL unit SOURCES unit/test_retry.c USES weir_rules)
 weir_test(unit.provider LABEL unit SOURCES unit/test_provider.c USES weir_rules)
 weir_test(unit.cache LABEL unit SOURCES unit/test_cache.c USES weir_cache)
 weir_test(unit.headroom LABEL unit SOURCES unit/test_headroom.c USES weir_rules)
+weir_test(unit.took LABEL unit SOURCES unit/test_took.c USES weir_rules)
 
 # WEIR_ERROR_BODIES may name a further table of answers; a checkout with ../shared has one.
 weir_test(unit.classify LABEL unit

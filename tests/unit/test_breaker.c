@@ -474,8 +474,21 @@ static void starts_calls_in_growing_numbers(void **state)
   weir_breaker_take(&b, now, 100 * MS);
   assert_int_equal(weir_breaker_starts_at(&b), now + 100 * MS);
   now += MINUTE;
-  weir_breaker_take(&b, now, 110 * MS);
+  weir_breaker_take(&b, now, 100 * MS);
   assert_int_equal(weir_breaker_starts_at(&b), now + 100 * MS); /* and no more */
+}
+
+static void closes_when_the_last_start_that_it_gave_out_has_come(void **state)
+{
+  (void)state;
+  recover();
+  now += 10 * SECOND;
+  weir_breaker_take(&b, now + 20 * MS, 100 * MS);
+  assert_int_equal(weir_breaker_wake(&b), now + 120 * MS);
+  advance_to(now + 120 * MS - 1);
+  assert_int_equal(b.state, WEIR_BREAKER_RAMP);
+  advance_to(now + 1);
+  assert_int_equal(b.state, WEIR_BREAKER_CLOSED);
 }
 
 static void closes_when_the_ramp_is_over_and_the_queue_has_drained(void **state)
@@ -674,6 +687,7 @@ int main(void)
       cmocka_unit_test_setup(does_not_count_calls_from_before_among_the_probes, set_up),
       cmocka_unit_test_setup(does_not_count_calls_from_before_after_it_has_closed, set_up),
       cmocka_unit_test_setup(starts_calls_in_growing_numbers, set_up),
+      cmocka_unit_test_setup(closes_when_the_last_start_that_it_gave_out_has_come, set_up),
       cmocka_unit_test_setup(closes_when_the_ramp_is_over_and_the_queue_has_drained, set_up),
       cmocka_unit_test_setup(opens_again_in_the_ramp, set_up),
       cmocka_unit_test_setup(stays_open_as_long_as_it_is_held, set_up),

@@ -1135,6 +1135,33 @@ static void a_new_attempt_goes_where_there_is_a_token_for_it(void **state)
   assert_int_equal(ask_for(r, "fast", 0)->type, WEIR_MSG_GRANT); /* a first one needs none */
 }
 
+static void a_call_that_failed_elsewhere_needs_no_token(void **state)
+{
+  struct routes *r = *state;
+  struct weir_msg msg;
+
+  start(r);
+  assert_int_equal(count_tokens(r, "y/b"), 10);
+  msg = ask_of(r, "fast", 0);
+  msg.ask.attempts = 1;
+  msg.ask.avoid = 1;
+  assert_grant(send_ask(r, &msg), 'b', 2);
+  /* Once more where it has been. */
+  msg = ask_of(r, "fast", 0);
+  msg.ask.attempts = 2;
+  msg.ask.avoid = 5;
+  assert_grant(send_ask(r, &msg), 'b', 2);
+  msg = ask_of(r, "fast", 0);
+  msg.ask.attempts = 3;
+  msg.ask.avoid = 5;
+  assert_int_equal(send_ask(r, &msg)->deny.why, WEIR_DENIAL_RETRIES);
+  /* What is no route has no elsewhere. */
+  msg = ask_of(r, "y/b", 0);
+  msg.ask.attempts = 1;
+  msg.ask.avoid = 1;
+  assert_int_equal(send_ask(r, &msg)->deny.why, WEIR_DENIAL_RETRIES);
+}
+
 static void a_new_attempt_that_moves_gives_its_token_back(void **state)
 {
   struct routes *r = *state;
@@ -1225,6 +1252,8 @@ int main(void)
       TEST(a_half_open_first_choice_gets_its_probes_and_the_next_the_rest),
       cmocka_unit_test_setup_teardown(a_new_attempt_goes_where_there_is_a_token_for_it,
                                       set_up_retries, tear_down_routes),
+      cmocka_unit_test_setup_teardown(a_call_that_failed_elsewhere_needs_no_token, set_up_retries,
+                                      tear_down_routes),
       cmocka_unit_test_setup_teardown(a_new_attempt_that_moves_gives_its_token_back, set_up_retries,
                                       tear_down_routes),
   };

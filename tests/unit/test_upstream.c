@@ -459,6 +459,20 @@ static void keeps_a_log_of_calls_when_asked(void **state)
   assert_has(h->body, "{\"dropped\":1,");
   assert_int_equal(count_of(h->body, "\"admitted\":true"), 1);
   assert_int_equal(count_of(h->body, "\"admitted\":false"), 1);
+  assert_int_equal(count_of(h->body, "\"fault\""), 0);
+}
+
+static void tells_in_the_log_what_a_fault_answered(void **state)
+{
+  struct fixture *f = *state;
+  script(f, "{\"log\":9,\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1},"
+            "{\"kind\":\"slow_first_byte\",\"next\":1,\"ms\":1}]}");
+  for (int i = 0; i < 3; i++)
+    (void)ask(f, GENERATE, GEMINI_KEY, GEMINI_BODY);
+  const struct heard *h = ask(f, "/_admin/log", NULL, NULL);
+  assert_int_equal(count_of(h->body, "\"admitted\":true"), 2); /* the slow one, too */
+  assert_int_equal(count_of(h->body, "\"fault\":\"overloaded_503\""), 1);
+  assert_int_equal(count_of(h->body, "\"fault\""), 1);
 }
 
 /* --- faults -------------------------------------------------------------------------------- */
@@ -683,6 +697,7 @@ int main(void)
       TEST(anthropic_charges_output_when_it_is_made),
       TEST(projects_and_models_have_limits_of_their_own),
       TEST(keeps_a_log_of_calls_when_asked),
+      TEST(tells_in_the_log_what_a_fault_answered),
       TEST(gives_errors_on_request),
       TEST(wraps_compatible_errors_in_an_array),
       TEST(answers_for_anthropic_at_openais_path),

@@ -41,8 +41,7 @@ struct weir_up_account *weir_up_book_account(struct weir_up_book *b,
 }
 
 void weir_up_book_record(struct weir_up_book *b, const struct weir_up_settings *s,
-                         const struct weir_up_account *a, uint64_t now_us, bool is_admitted,
-                         uint64_t tokens)
+                         const struct weir_up_account *a, const struct weir_up_record *record)
 {
   if (s->log_entries == 0)
     return;
@@ -57,8 +56,9 @@ void weir_up_book_record(struct weir_up_book *b, const struct weir_up_settings *
   uint32_t account = 0;
   while (b->accounts[account] != a)
     account++;
-  b->records[b->record_count++ % b->record_capacity] =
-      (struct weir_up_record){now_us, tokens, account, is_admitted};
+  struct weir_up_record *kept = &b->records[b->record_count++ % b->record_capacity];
+  *kept = *record;
+  kept->account = account;
 }
 
 /* --- JSON ---------------------------------------------------------------------------------- */
@@ -145,6 +145,8 @@ void weir_up_book_show_log(const struct weir_up_book *b, struct weir_up_buffer *
                 i > first ? "," : "", (ull)(r->at_us / 1000), (ull)(r->at_us % 1000),
                 r->is_admitted ? "true" : "false", (ull)r->tokens);
     weir_up_add_json(out, b->accounts[r->account]->model);
+    if (r->fault != WEIR_UP_FAULT_NONE)
+      weir_up_add(out, ",\"fault\":\"%s\"", weir_up_fault_name(r->fault));
     weir_up_add(out, "}");
   }
   weir_up_add(out, "]}\n");

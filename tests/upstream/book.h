@@ -35,6 +35,7 @@ struct weir_up_book {
     uint64_t at_us, tokens;
     uint32_t account;
     bool is_admitted;
+    enum weir_up_fault_kind fault; /* that answered in place of the meters; NONE: they judged it */
   } * records;
   uint64_t record_count, record_capacity;
 };
@@ -46,10 +47,10 @@ struct weir_up_account *weir_up_book_account(struct weir_up_book *b,
                                              const char *model, const char *provider,
                                              enum weir_up_dimension tokens, uint64_t now_us);
 
-/* weir_up_book_record adds to the log of calls, if |settings| asks for one. */
+/* weir_up_book_record adds |record| of a call of |a| to the log of calls, if |settings| asks for
+ * one; its |account| is filled in. */
 void weir_up_book_record(struct weir_up_book *b, const struct weir_up_settings *s,
-                         const struct weir_up_account *a, uint64_t now_us, bool is_admitted,
-                         uint64_t tokens);
+                         const struct weir_up_account *a, const struct weir_up_record *record);
 
 /* weir_up_book_show writes the counters as JSON, weir_up_book_show_log the log of calls. */
 void weir_up_book_show(struct weir_up_book *b, const struct weir_up_settings *s, uint64_t now_us,

@@ -334,7 +334,12 @@ static void admit(struct weir_up_server *server, struct weir_http_exchange *x,
   enum weir_up_fault_kind kind = fault != NULL ? fault->kind : WEIR_UP_FAULT_NONE;
   enum weir_up_error error = error_of(kind);
   server->book.faults[kind]++;
-  a->faulted += error != 0 || kind == WEIR_UP_FAULT_CLOSE_UNANSWERED;
+  struct weir_up_record record = {.at_us = call->now_us, .tokens = call->request.input_tokens};
+  if (error != 0 || kind == WEIR_UP_FAULT_CLOSE_UNANSWERED) {
+    a->faulted++;
+    record.fault = kind;
+    weir_up_book_record(&server->book, &server->settings, a, &record);
+  }
   if (kind == WEIR_UP_FAULT_CLOSE_UNANSWERED) {
     weir_http_exchange_abort(x);
     return;
@@ -351,8 +356,8 @@ static void admit(struct weir_up_server *server, struct weir_http_exchange *x,
     return;
   }
   uint32_t rejected = weir_up_meter_admit(a->meter, call->now_us, &cost);
-  weir_up_book_record(&server->book, &server->settings, a, call->now_us, rejected == 0,
-                      call->request.input_tokens);
+  record.is_admitted = rejected == 0;
+  weir_up_book_record(&server->book, &server->settings, a, &record);
   if (rejected != 0) {
     reject(x, provider, call, &cost, rejected, a);
     return;

@@ -27,11 +27,11 @@
 
 #define WEIR_BREAKER_SLOTS 10 /* of the window */
 
-/* Of the sustained rate: where a ramp begins, what it has reached after |ramp_us|, and where it
- * stays while what waits is more than the quota gives anyway. */
+/* Of the sustained rate: where a ramp begins, and what it has reached after |ramp_us|. It stays
+ * there while somebody waits, so that what an outage left behind comes no faster than a backlog
+ * ever does. */
 #define WEIR_BREAKER_RAMP_FIRST_PM 250
 #define WEIR_BREAKER_RAMP_FULL_PM  1000
-#define WEIR_BREAKER_RAMP_MOST_PM  1100
 
 struct weir_breaker_slot {
   uint64_t number; /* of the window's tenth, counted from the clock's zero */
