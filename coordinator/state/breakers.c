@@ -130,6 +130,14 @@ static bool is_hang_up(const struct weir_pool *pool, const struct weir_msg_settl
          settle->latency_us < weir_latency_quantile_us(&pool->latency, NEARLY_ALL_PM);
 }
 
+/* A call that a minute's quota rejected waits for its turn here once more, in a pool that is frozen
+ * until it can have it: its new attempt adds nothing to what upstream has to bear. */
+static bool is_excused(const struct weir_msg_settle *settle)
+{
+  return settle->is_final && (settle->outcome == WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS ||
+                              settle->outcome == WEIR_OUTCOME_QUOTA_MINUTE_TOKENS);
+}
+
 void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
                         const struct weir_msg_settle *settle, weir_tstamp now)
 {
@@ -142,6 +150,8 @@ void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
     weir_retries_lose(&pool->retries, pool->config.retries_pm, now);
   else if (settle->is_final && settle->outcome < WEIR_OUTCOME_MAX)
     pool->outcomes[settle->outcome]++;
+  if (settle->is_sent && is_excused(settle))
+    weir_retries_earn(&pool->retries, WEIR_RETRIES_TOKEN, now);
   if (is_hang_up(pool, settle))
     said.outcome = WEIR_OUTCOME_CANCELLED;
   weir_breaker_hear(&pool->breaker, &lease->pass, &said, now, &c->rng);

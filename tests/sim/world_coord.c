@@ -33,12 +33,14 @@ static bool *open_of(struct world *w, const char *pool)
 }
 
 /* No step grants anything of a pool that was open before it and is open still. New attempts are as
- * many as first ones earn, but for what each pool begins with and what comes by itself. */
+ * many as first ones earn, but for what each pool begins with, what comes by itself, and what a
+ * minute's quota rejected. */
 static void breakers_judge(struct world *w)
 {
   const uint64_t grants = weir_coord_counter(w->coord, WEIR_COUNTER_GRANTS);
   const uint64_t retries = weir_coord_counter(w->coord, WEIR_COUNTER_RETRIES);
   const uint64_t by_itself = 10000 + (w->now - w->coord_began) / (10 * MS);
+  const uint64_t excused = weir_coord_counter(w->coord, WEIR_COUNTER_REJECTED_429);
   bool was_open[POOL_NAMES + 1];
   struct weir_msg_state said;
 
@@ -55,7 +57,8 @@ static void breakers_judge(struct world *w)
       world_violation(w, "a grant of %s, whose breaker is open", msg->grant.pool);
   }
   w->grants_counted = grants;
-  if (retries * 1000 > (POOL_NAMES + 1) * by_itself + (grants - retries) * RETRIES_MAX_PM)
+  if (retries * 1000 >
+      (POOL_NAMES + 1) * by_itself + excused * 1000 + (grants - retries) * RETRIES_MAX_PM)
     world_violation(w, "%llu new attempts beside %llu first ones", (unsigned long long)retries,
                     (unsigned long long)(grants - retries));
   w->report->openings = weir_coord_counter(w->coord, WEIR_COUNTER_OPENINGS);

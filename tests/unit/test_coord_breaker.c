@@ -792,6 +792,20 @@ static void denies_new_attempts_beyond_their_share(void **state)
   assert_int_equal(ask_again(f, 12, MINUTE), WEIR_MSG_DENY);
 }
 
+static void what_a_minute_s_quota_rejected_needs_no_share(void **state)
+{
+  struct fixture *f = *state;
+
+  for (uint64_t seq = 1; seq <= 20; seq++)
+    assert_int_equal(ask(f, seq, 0), WEIR_MSG_GRANT);
+  for (uint64_t seq = 1; seq <= 20; seq++)
+    fixture_settle(f, ROUTE, session, seq, true, 10, WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS);
+  for (uint64_t seq = 21; seq <= 42; seq++) /* and two that first attempts earned */
+    assert_int_equal(ask_again(f, seq, 10 * MINUTE), WEIR_MSG_QUEUED);
+  assert_int_equal(ask_again(f, 43, 10 * MINUTE), WEIR_MSG_DENY);
+  assert_int_equal(answer(f)->deny.why, WEIR_DENIAL_RETRIES);
+}
+
 static void gives_the_token_back_of_an_attempt_that_is_not_made(void **state)
 {
   struct fixture *f = *state;
@@ -929,6 +943,7 @@ int main(void)
       TEST(lets_those_that_wait_start_when_it_is_closed_by_hand),
       TEST(stays_as_it_is_through_a_reload),
       TEST(denies_new_attempts_beyond_their_share),
+      TEST(what_a_minute_s_quota_rejected_needs_no_share),
       TEST(gives_the_token_back_of_an_attempt_that_is_not_made),
       TEST(earns_nothing_for_what_was_not_sent),
       TEST(has_no_new_attempts_where_there_is_no_share),
