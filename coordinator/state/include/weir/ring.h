@@ -14,7 +14,7 @@
 #include <weir/time.h>
 
 #define WEIR_RING_SLOTS  2048
-#define WEIR_RING_BLOCK  64
+#define WEIR_RING_BLOCK  256 /* so that all sums share a line of a cache */
 #define WEIR_RING_BLOCKS (WEIR_RING_SLOTS / WEIR_RING_BLOCK)
 
 struct weir_ring {
