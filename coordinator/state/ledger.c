@@ -31,6 +31,47 @@ static weir_wide variance_of(const struct weir_ledger_limit *limit,
   return weir_wide_mul(sigma, sigma);
 }
 
+static weir_wide *variance_block(struct weir_ledger_limit *limit, uint64_t block)
+{
+  return &limit->variances[block % (2 * WEIR_RING_BLOCKS)];
+}
+
+static void variance_add(struct weir_ledger_limit *limit, weir_tstamp arrival_max,
+                         weir_wide variance)
+{
+  uint64_t block;
+
+  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < limit->variance_head)
+    return;
+  *variance_block(limit, block) += variance;
+  limit->variance += variance;
+}
+
+static void variance_remove(struct weir_ledger_limit *limit, weir_tstamp arrival_max,
+                            weir_wide variance)
+{
+  uint64_t block;
+
+  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < limit->variance_head)
+    return;
+  assert(*variance_block(limit, block) >= variance);
+  *variance_block(limit, block) -= variance;
+  limit->variance -= variance;
+}
+
+/* A ring reaches over fewer blocks than are kept, so none of those ahead shares a place with one
+ * that has passed. */
+static void variance_advance(struct weir_ledger_limit *limit)
+{
+  const uint64_t head = limit->ring.head / WEIR_RING_BLOCK;
+
+  for (; limit->variance > 0 && limit->variance_head < head; limit->variance_head++) {
+    limit->variance -= *variance_block(limit, limit->variance_head);
+    *variance_block(limit, limit->variance_head) = 0;
+  }
+  limit->variance_head = head;
+}
+
 /* ---- opening and closing ---- */
 
 /* A bit that no other limit has. Limits change places, their bits stay. */
@@ -59,7 +100,8 @@ static void limit_know(struct weir_ledger_limit *limit, const struct weir_limit_
   limit->is_smoothable = limit->is_windowed && !config->is_day &&
                          (config->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || config->burst > 0);
   /* Only what is estimated can be wrong: a request is one request. */
-  limit->is_estimated = config->dimension != WEIR_DIMENSION_REQUESTS && !config->is_prepaid;
+  limit->is_estimated =
+      limit->is_windowed && config->dimension != WEIR_DIMENSION_REQUESTS && !config->is_prepaid;
   limit->pace_bits = 0;
   while (window > 0 && (window << (limit->pace_bits + 1)) / config->amount < INT64_MAX)
     limit->pace_bits++;
@@ -83,6 +125,7 @@ static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit,
   weir_day_init(&limit->day, now->number);
   if (limit->is_windowed)
     weir_ring_init(&limit->ring, ring, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
+  variance_advance(limit);
   if (limit->is_smoothable)
     weir_trail_init(&limit->trail, trail, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
 }
@@ -296,6 +339,7 @@ static void slots_advance(struct weir_ledger *l, weir_tstamp now)
     if (limit->is_windowed) {
       weir_ring_advance(&limit->ring, now);
       turn_at(l, limit->ring.head_end);
+      variance_advance(limit);
     }
     if (limit->is_smoothable) {
       weir_trail_advance(&limit->trail, now);
@@ -361,7 +405,7 @@ void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *ent
     const uint64_t charge = weir_limit_charge(limit, entry, &weights);
 
     limit->flight += flight_of(limit, entry);
-    limit->variance += variance_of(limit, entry, charge);
+    variance_add(limit, entry->arrival_max, variance_of(limit, entry, charge));
     if (!limit->is_windowed)
       continue;
     weir_ring_add(&limit->ring, entry->arrival_max, charge);
@@ -398,7 +442,8 @@ static void limit_settle(struct weir_ledger_limit *limit, const struct change *c
   bool is_both = (*both & limit->bit) != 0;
 
   limit->flight += flight_of(limit, after) - flight_of(limit, before);
-  limit->variance += variance_of(limit, after, is) - variance_of(limit, before, was);
+  variance_remove(limit, before->arrival_max, variance_of(limit, before, was));
+  variance_add(limit, after->arrival_max, variance_of(limit, after, is));
   if (!limit->is_windowed)
     return;
   weir_ring_remove(&limit->ring, before->arrival_max, was);

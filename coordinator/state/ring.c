@@ -104,6 +104,11 @@ weir_tstamp weir_ring_earliest(const struct weir_ring *r, uint64_t room, weir_ts
   return free_at > from ? free_at : from;
 }
 
+uint64_t weir_ring_block(const struct weir_ring *r, weir_tstamp arrival_max)
+{
+  return expiry_slot(r, arrival_max) / WEIR_RING_BLOCK;
+}
+
 void weir_ring_check(const struct weir_ring *r)
 {
   uint64_t used = 0;

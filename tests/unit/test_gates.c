@@ -347,6 +347,30 @@ static void what_has_ended_keeps_no_head_room(void **state)
   assert_true(fits_now(b, cost_of(1, 429, 0)));
 }
 
+/* A call may take longer than the window: by then it is in no window that a new one can be in. */
+static void what_has_left_the_window_keeps_no_head_room(void **state)
+{
+  struct books *b = tokens_of(1000, 0, WEIR_PROFILE_WINDOW);
+  const weir_duration block = WEIR_RING_BLOCK * b->ledger.limits[0].ring.slot_us;
+  struct lease lease, other;
+
+  (void)state;
+  b->rules.error_pm = 100;
+  lease = books_take(b, cost_of(1, 400, 0));
+  b->now.at += MINUTE;
+  assert_false(b->ledger.limits[0].variance == 0);
+  assert_false(fits_now(b, cost_of(1, 429, 0)));
+  b->now.at += HOLD + block;
+  assert_true(fits_now(b, cost_of(1, 714, 0)));
+  assert_true(b->ledger.limits[0].variance == 0);
+  /* Its end takes nothing of what others keep. */
+  other = books_take(b, cost_of(1, 200, 0));
+  books_end(b, &lease, cost_of(1, 900, 0), b->now.at);
+  assert_true(b->ledger.limits[0].variance == 20 * 20);
+  books_end(b, &other, cost_of(1, 200, 0), b->now.at);
+  assert_true(b->ledger.limits[0].variance == 0);
+}
+
 static void head_room_is_for_estimates_only(void **state)
 {
   struct weir_limit_config limits[] = {limit_of(WEIR_DIMENSION_REQUESTS, MINUTE, 10),
@@ -522,6 +546,7 @@ int main(void)
       cmocka_unit_test(a_prepaid_limit_gives_back_only_what_was_never_sent),
       cmocka_unit_test(estimates_keep_head_room_until_they_are_known),
       cmocka_unit_test(what_has_ended_keeps_no_head_room),
+      cmocka_unit_test(what_has_left_the_window_keeps_no_head_room),
       cmocka_unit_test(head_room_is_for_estimates_only),
       cmocka_unit_test(a_call_that_fits_only_without_its_head_room_gets_a_whole_window),
       cmocka_unit_test(the_latest_of_several_limits_decides),

@@ -94,7 +94,7 @@ struct weir_ledger_limit {
   weir_tstamp closed_until; /* what was spent before is unknown, or upstream said so */
   uint64_t born_number;     /* leases with a smaller number are not in these books */
   uint64_t flight;          /* IN_FLIGHT */
-  weir_wide variance;       /* of the estimates of everything open */
+  weir_wide variance;       /* of the estimates of everything open that is still charged */
   struct weir_ring ring;    /* window */
   struct weir_trail trail;  /* smoothness */
   uint64_t pace, pace_bits; /* a unit takes pace / 2^pace_bits us of the whole quota */
@@ -102,6 +102,10 @@ struct weir_ledger_limit {
   uint64_t cut_from; /* what was in use when the limit was cut (learn.c); 0: it was not */
   weir_tstamp cut_at;
   struct weir_day day; /* is_day */
+  /* |variance| by the ring's blocks: what has not ended needs no room for its error any more when
+   * its charge has come back. Blocks from |variance_head| on are kept. */
+  uint64_t variance_head;
+  weir_wide variances[2 * WEIR_RING_BLOCKS];
 };
 
 struct weir_ledger {

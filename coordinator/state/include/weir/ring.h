@@ -47,6 +47,10 @@ void weir_ring_remove(struct weir_ring *r, weir_tstamp arrival_max, uint64_t cos
  * charged, given that nothing is added or settled; |from| itself when that holds at once. */
 weir_tstamp weir_ring_earliest(const struct weir_ring *r, uint64_t room, weir_tstamp from);
 
+/* weir_ring_block returns the number of the block of slots in which a charge of |arrival_max| comes
+ * back: all of it has come back when the head is in a later one. */
+uint64_t weir_ring_block(const struct weir_ring *r, weir_tstamp arrival_max);
+
 /* weir_ring_check asserts that the sums agree. */
 void weir_ring_check(const struct weir_ring *r);
 
