@@ -306,13 +306,25 @@ weir_tstamp weir_ledger_eta(struct weir_ledger *l, const struct weir_cost *ahead
   return eta;
 }
 
-/* A window about as short as calls are must hear of a writing before their end. */
+/* Whether |limit| is kept by something about as short as calls are: its window, or the time in
+ * which its bucket fills up. */
+static bool is_short(const struct weir_ledger *l, const struct weir_ledger_limit *limit)
+{
+  if (!limit->is_windowed)
+    return false;
+  return limit->config.window_us <= WEIR_LEDGER_REPORT_MAX_US ||
+         (limit->is_smoothable && l->profile >= WEIR_PROFILE_BUCKET &&
+          weir_wide_mul(burst_of(limit), limit->config.window_us) <=
+              weir_wide_mul(limit->effective, WEIR_LEDGER_REPORT_MAX_US));
+}
+
+/* That must hear of a writing before the call's end. */
 bool weir_ledger_is_reported(const struct weir_ledger *l)
 {
   if (l->has_sub)
     return true;
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (l->limits[i].is_windowed && l->limits[i].config.window_us <= WEIR_LEDGER_REPORT_MAX_US)
+    if (is_short(l, &l->limits[i]))
       return true;
   }
   return false;

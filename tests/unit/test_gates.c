@@ -422,9 +422,24 @@ static void short_windows_want_to_hear_of_writings(void **state)
 {
   (void)state;
   assert_true(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_PACED)->ledger));
-  assert_false(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_BUCKET)->ledger));
+  assert_false(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_WINDOW)->ledger));
   assert_true(
       weir_ledger_is_reported(&requests_of(6000, 10 * SECOND, WEIR_PROFILE_WINDOW)->ledger));
+}
+
+/* A twentieth of a minute's quota is there again after three seconds, and calls take as long. */
+static void buckets_that_fill_up_soon_want_to_hear_of_writings(void **state)
+{
+  struct weir_limit_config limit = limit_of(WEIR_DIMENSION_REQUESTS, MINUTE, 6000);
+
+  (void)state;
+  assert_true(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_BUCKET)->ledger));
+  limit.burst = 1500;
+  assert_true(weir_ledger_is_reported(&books_of(&limit, 1, WEIR_PROFILE_BUCKET)->ledger));
+  limit.burst = 1501;
+  assert_false(weir_ledger_is_reported(&books_of(&limit, 1, WEIR_PROFILE_BUCKET)->ledger));
+  limit = limit_of(WEIR_DIMENSION_REQUESTS, HOUR, 6000); /* nobody smooths an hour */
+  assert_false(weir_ledger_is_reported(&books_of(&limit, 1, WEIR_PROFILE_BUCKET)->ledger));
 }
 
 static void an_eta_of_a_cut_limit_is_paced_by_what_is_left_of_it(void **state)
@@ -551,6 +566,7 @@ int main(void)
       cmocka_unit_test(a_call_that_fits_only_without_its_head_room_gets_a_whole_window),
       cmocka_unit_test(the_latest_of_several_limits_decides),
       cmocka_unit_test(short_windows_want_to_hear_of_writings),
+      cmocka_unit_test(buckets_that_fill_up_soon_want_to_hear_of_writings),
       cmocka_unit_test(an_eta_of_a_cut_limit_is_paced_by_what_is_left_of_it),
       cmocka_unit_test(a_day_is_there_again_at_midnight),
       cmocka_unit_test(what_may_arrive_around_midnight_is_charged_to_both_days),
