@@ -178,7 +178,7 @@ struct weir_pool {
   struct weir_latency latency;         /* of good calls */
   weir_tstamp latency_at;              /* the last of them */
   struct weir_ratio ratio;             /* over all of its tenants */
-  struct weir_ledger ledger; /* last: most limits that it has room for are not used */
+  struct weir_ledger ledger;           /* last: most limits that it has room for are not used */
 };
 
 /* Limits over several pools, or of one tenant. */

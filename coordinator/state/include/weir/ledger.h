@@ -207,7 +207,7 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
 /* weir_ledger_narrow gives |entry| the latest arrival |arrival_max|, clamped to what it allows. */
 void weir_ledger_narrow(struct weir_ledger_entry *entry, weir_tstamp arrival_max);
 
-/* Windows up to this length want to hear of a writing at once. */
+/* Windows up to this length, and buckets that fill up in it, want to hear of a writing at once. */
 #define WEIR_LEDGER_REPORT_MAX_US (15 * WEIR_US_PER_S)
 
 /* weir_ledger_is_reported tells whether leases are to be settled as soon as they are written: a
