@@ -4,7 +4,7 @@
  * rounded against us, never for us. The rounding costs slot / window of the quota; with
  * WEIR_RING_SLOTS slots that is 0.06 % of a minute.
  * Sums over blocks of slots let the search for the next free instant skip: it visits at most
- * WEIR_RING_BLOCKS blocks and one block's slots.
+ * WEIR_RING_BLOCKS blocks, two blocks of rows of slots, and a row of slots.
  */
 #ifndef WEIR_RING_H
 #define WEIR_RING_H
