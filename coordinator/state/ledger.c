@@ -33,7 +33,7 @@ static weir_wide variance_of(const struct weir_ledger_limit *limit,
 
 static weir_wide *variance_block(struct weir_ledger_limit *limit, uint64_t block)
 {
-  return &limit->variances[block % (2 * WEIR_RING_BLOCKS)];
+  return &limit->variances[block % WEIR_LEDGER_VARIANCES];
 }
 
 static void variance_add(struct weir_ledger_limit *limit, weir_tstamp arrival_max,
@@ -65,6 +65,7 @@ static void variance_advance(struct weir_ledger_limit *limit)
 {
   const uint64_t head = limit->ring.head / WEIR_RING_BLOCK;
 
+  static_assert(WEIR_LEDGER_VARIANCES > WEIR_RING_BLOCKS + 1, "see above");
   for (; limit->variance > 0 && limit->variance_head < head; limit->variance_head++) {
     limit->variance -= *variance_block(limit, limit->variance_head);
     *variance_block(limit, limit->variance_head) = 0;

@@ -79,6 +79,8 @@ struct weir_ledger_entry {
   bool is_open;      /* until weir_ledger_end */
 };
 
+#define WEIR_LEDGER_VARIANCES UINT64_C(16) /* more blocks than a ring reaches over */
+
 /* What every lease asks for stands first, in four lines of a cache: with a thousand ledgers, time
  * goes by the line. */
 struct weir_ledger_limit {
@@ -105,7 +107,7 @@ struct weir_ledger_limit {
   /* |variance| by the ring's blocks: what has not ended needs no room for its error any more when
    * its charge has come back. Blocks from |variance_head| on are kept. */
   uint64_t variance_head;
-  weir_wide variances[2 * WEIR_RING_BLOCKS];
+  weir_wide variances[WEIR_LEDGER_VARIANCES];
 };
 
 struct weir_ledger {
