@@ -34,6 +34,7 @@
 #include "loop.h"
 #include "notify.h"
 #include "sock.h"
+#include "tables.h"
 #include "zones.h"
 
 #define CONFIG_DEFAULT "/etc/weir/weir.yaml"
@@ -318,7 +319,7 @@ static struct weir_coord *make_machine(struct daemon *d, struct weir_coord_start
 {
   size_t size = weir_coord_size(&d->conf->bounds);
   struct weir_coord *coord = NULL;
-  *ret_storage = calloc(1, size);
+  *ret_storage = weir_tables_new(size);
   if (start->has_past)
     outlive_promises();
   weir_tstamp now = weir_clock_now();

@@ -9,7 +9,7 @@ weir_shell_library(weir_conf
 # The daemon but for main(), so that tests reach its parts.
 weir_shell_library(weir_coordinator_shell
   SOURCES shell/epoch.c shell/keeper.c shell/log.c shell/loop.c shell/notify.c shell/sock.c
-          shell/zones.c
+          shell/tables.c shell/zones.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell
   USES weir_conf weir_coord weir_proto weir_core PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)
 

@@ -5,6 +5,16 @@
 /* Sums lose 1 / KEEP of themselves with each call. */
 #define KEEP 200
 
+/* Of errors longer: it takes many calls to see how far a few go. */
+#define KEEP_ERRORS 1000
+
+/* The part of all that is known that one call weighs at most; what is added to it at a time. */
+#define WEIGHT_PART 64
+
+/* Relative errors: their fractions, and the largest that is told from larger ones. */
+#define PART_BITS 10
+#define PART_MAX  4
+
 /* Calls between two looks at the errors. */
 #define REFRESH 8
 
@@ -38,17 +48,23 @@ static uint32_t sigma_pm(const struct weir_bias_error *e)
     return 0;
   if (e->errors >= e->estimates)
     return WEIR_ERROR_MAX_PM;
-  return (uint32_t)weir_wide_sqrt(e->errors * 1000000 / e->estimates);
+  return (uint32_t)weir_wide_sqrt(weir_wide_mul(e->errors, 1000000) / e->estimates);
 }
 
 /* Only what exceeds the estimate needs room. It is half of the variance where errors go both ways
- * alike, so that it counts twice. */
+ * alike, so that it counts twice. Calls weigh by their tokens, but none weighs more than a part of
+ * all that is known: where a few calls are as large as all others together, what is learned would
+ * be what the last of them happened to do. */
 static void error_learn(struct weir_bias_error *e, uint64_t estimate, uint64_t used)
 {
+  const uint64_t known = (e->estimates >> SCALE_BITS) / WEIGHT_PART;
+  const uint64_t weight = known > 0 && estimate > known ? known : estimate;
   const uint64_t error = used > estimate ? used - estimate : 0;
+  const uint64_t part =
+      weir_wide_scale(error, 1 << PART_BITS, estimate > 0 ? estimate : 1, PART_MAX << PART_BITS);
 
-  e->estimates += (weir_wide_mul(estimate, estimate) << SCALE_BITS) - e->estimates / KEEP;
-  e->errors += (weir_wide_mul(error, error) << (SCALE_BITS + 1)) - e->errors / KEEP;
+  e->estimates += (weight << SCALE_BITS) - e->estimates / KEEP_ERRORS;
+  e->errors += (weight * part * part >> (2 * PART_BITS - SCALE_BITS - 1)) - e->errors / KEEP_ERRORS;
 }
 
 /* What the sums say changes by a 200th a call at most: now and then is often enough for a root. */

@@ -13,11 +13,18 @@
 /* A bucket whose size nobody stated holds this part of a window's amount. */
 #define BURST_PART 20
 
+/* What is asked of every gate. */
+struct question {
+  const struct weir_ledger_entry *entry;
+  struct weir_weights weights; /* of its cost */
+  weir_duration hold_us;
+  const struct weir_instant *now;
+};
+
 static bool is_smooth(const struct weir_ledger *l, const struct weir_ledger_limit *limit,
                       weir_tstamp at)
 {
-  return weir_limit_is_smoothable(limit) &&
-         (l->profile >= WEIR_PROFILE_BUCKET || at < l->smooth_until);
+  return limit->is_smoothable && (l->profile >= WEIR_PROFILE_BUCKET || at < l->smooth_until);
 }
 
 static uint64_t burst_of(const struct weir_ledger_limit *limit)
@@ -29,20 +36,6 @@ static uint64_t burst_of(const struct weir_ledger_limit *limit)
   return assumed > 0 ? assumed : 1;
 }
 
-/* Variance of everything open, and of |entry|. */
-static weir_wide variance_with(const struct weir_ledger_limit *limit,
-                               const struct weir_ledger_entry *entry, uint64_t charge)
-{
-  weir_wide variance = limit->variance;
-  uint64_t sigma;
-
-  if (limit->config.dimension != WEIR_DIMENSION_REQUESTS && !limit->config.is_prepaid) {
-    sigma = weir_wide_scale(charge, entry->error_pm, 1000, WEIR_LIMIT_MAX);
-    variance += weir_wide_mul(sigma, sigma);
-  }
-  return variance;
-}
-
 /* Space that errors of one |sigma| may need. */
 static uint64_t head_room(uint64_t sigma)
 {
@@ -51,13 +44,12 @@ static uint64_t head_room(uint64_t sigma)
 
 /* When the window has room. What is larger than a cut limit, or together with its head-room, takes
  * the whole of it. */
-static weir_tstamp window_earliest(const struct weir_ledger_limit *limit,
-                                   const struct weir_calendar_zone *zone,
-                                   const struct weir_ledger_entry *entry, weir_duration hold_us,
-                                   weir_tstamp at)
+static weir_tstamp window_earliest(const struct weir_ledger_limit *limit, const struct question *q,
+                                   uint64_t charge, weir_tstamp at)
 {
-  const uint64_t charge = weir_limit_charge(limit, entry);
-  const weir_wide variance = variance_with(limit, entry, charge);
+  const struct weir_calendar_zone *zone = weir_limit_zone(limit, q->now->calendar);
+  const uint64_t sigma = weir_limit_sigma(limit, q->entry, charge);
+  const weir_wide variance = limit->variance + weir_wide_mul(sigma, sigma);
   uint64_t needed = charge + head_room(weir_wide_sqrt_max(variance));
 
   /* Mostly there is room even for more than it needs. */
@@ -67,7 +59,7 @@ static weir_tstamp window_earliest(const struct weir_ledger_limit *limit,
   if (needed > limit->effective)
     needed = limit->effective;
   if (zone)
-    return weir_day_earliest(&limit->day, zone, limit->effective - needed, hold_us, at);
+    return weir_day_earliest(&limit->day, zone, limit->effective - needed, q->hold_us, at);
   return weir_ring_earliest(&limit->ring, limit->effective - needed, at);
 }
 
@@ -85,21 +77,20 @@ static weir_tstamp flight_earliest(const struct weir_ledger *l,
 }
 
 static weir_tstamp limit_earliest(const struct weir_ledger *l,
-                                  const struct weir_ledger_limit *limit,
-                                  const struct weir_ledger_entry *entry, weir_duration hold_us,
-                                  weir_tstamp at, const struct weir_instant *now)
+                                  const struct weir_ledger_limit *limit, const struct question *q,
+                                  weir_tstamp at)
 {
-  uint64_t charge, burst;
+  const uint64_t charge = weir_limit_charge(limit, q->entry, &q->weights);
+  uint64_t burst;
   weir_tstamp then;
 
   if (limit->closed_until > at)
     at = limit->closed_until;
-  if (!weir_limit_is_windowed(limit))
-    return flight_earliest(l, limit, entry, now->at, at);
-  at = window_earliest(limit, weir_limit_zone(limit, now->calendar), entry, hold_us, at);
+  if (!limit->is_windowed)
+    return flight_earliest(l, limit, q->entry, q->now->at, at);
+  at = window_earliest(limit, q, charge, at);
   if (!is_smooth(l, limit, at))
     return at;
-  charge = weir_limit_charge(limit, entry);
   burst = burst_of(limit);
   then = weir_trail_bucket(&limit->trail, charge, burst > charge ? burst : charge, limit->effective,
                            at);
@@ -136,16 +127,15 @@ static weir_tstamp sub_earliest(const struct weir_ledger *l, const struct weir_l
 }
 
 /* The index of a limit whose sliding counter would reject it at |at|, or -1. */
-static int counter_binding(const struct weir_ledger *l, const struct weir_ledger_entry *entry,
-                           weir_tstamp at)
+static int counter_binding(const struct weir_ledger *l, const struct question *q, weir_tstamp at)
 {
   if (l->profile < WEIR_PROFILE_UNIVERSAL)
     return -1;
   for (uint32_t i = 0; i < l->limits_count; i++) {
     const struct weir_ledger_limit *limit = &l->limits[i];
-    uint64_t charge = weir_limit_charge(limit, entry);
+    uint64_t charge = weir_limit_charge(limit, q->entry, &q->weights);
 
-    if (limit->config.is_shadow || !weir_limit_is_smoothable(limit))
+    if (limit->is_shadow || !limit->is_smoothable)
       continue;
     if (charge > limit->effective)
       charge = limit->effective;
@@ -155,23 +145,22 @@ static int counter_binding(const struct weir_ledger *l, const struct weir_ledger
   return -1;
 }
 
-static weir_tstamp round_earliest(const struct weir_ledger *l,
-                                  const struct weir_ledger_entry *entry, weir_duration hold_us,
-                                  weir_tstamp at, const struct weir_instant *now, int *binding)
+static weir_tstamp round_earliest(const struct weir_ledger *l, const struct question *q,
+                                  weir_tstamp at, int *binding)
 {
   weir_tstamp then;
   int sub_binding = -1;
 
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (l->limits[i].config.is_shadow)
+    if (l->limits[i].is_shadow)
       continue;
-    then = limit_earliest(l, &l->limits[i], entry, hold_us, at, now);
+    then = limit_earliest(l, &l->limits[i], q, at);
     if (then > at) {
       at = then;
       *binding = (int)i;
     }
   }
-  then = sub_earliest(l, entry, at, &sub_binding);
+  then = sub_earliest(l, q->entry, at, &sub_binding);
   if (then > at) {
     at = then;
     *binding = sub_binding;
@@ -179,25 +168,32 @@ static weir_tstamp round_earliest(const struct weir_ledger *l,
   return at;
 }
 
-int weir_ledger_misfit(const struct weir_ledger *l, const struct weir_cost *cost)
+static int misfit(const struct weir_ledger *l, const struct weir_weights *weights)
 {
   for (uint32_t i = 0; i < l->limits_count; i++) {
     const struct weir_ledger_limit *limit = &l->limits[i];
 
-    if (!limit->config.is_shadow &&
-        weir_ledger_cost_of(cost, limit->config.dimension) > limit->ceiling)
+    if (!limit->is_shadow && weights->of[limit->dimension] > limit->ceiling)
       return (int)i;
   }
   return -1;
+}
+
+int weir_ledger_misfit(const struct weir_ledger *l, const struct weir_cost *cost)
+{
+  const struct weir_weights weights = weir_weights_of(cost);
+
+  return misfit(l, &weights);
 }
 
 weir_tstamp weir_ledger_earliest(struct weir_ledger *l, const struct weir_ledger_entry *entry,
                                  weir_duration hold_us, weir_tstamp from,
                                  const struct weir_instant *now, int *ret_binding)
 {
+  const struct question q = {entry, weir_weights_of(&entry->cost), hold_us, now};
   const weir_tstamp horizon = weir_time_add(now->at, WEIR_LEDGER_HORIZON_US);
   weir_tstamp at = from > l->start_last ? from : l->start_last;
-  int binding = weir_ledger_misfit(l, &entry->cost);
+  int binding = misfit(l, &q.weights);
 
   if (binding >= 0) {
     if (ret_binding)
@@ -211,10 +207,10 @@ weir_tstamp weir_ledger_earliest(struct weir_ledger *l, const struct weir_ledger
     weir_tstamp before = at;
     int counter;
 
-    at = round_earliest(l, entry, hold_us, at, now, &binding);
+    at = round_earliest(l, &q, at, &binding);
     if (at > horizon)
       break;
-    counter = counter_binding(l, entry, at);
+    counter = counter_binding(l, &q, at);
     if (counter >= 0) { /* its weights fall as time goes by: a part of a slot later, again */
       at += l->limits[counter].trail.slot_us / 8 + 1;
       binding = counter;
@@ -251,7 +247,7 @@ static weir_tstamp limit_eta(const struct weir_ledger *l, const struct weir_ledg
   const uint64_t windows = total > 0 ? (total - 1) / amount : 0, rest = total - windows * amount;
   weir_tstamp then;
 
-  if (!weir_limit_is_windowed(limit))
+  if (!limit->is_windowed)
     return limit->flight + total <= amount
                ? at
                : weir_time_add(at, weir_wide_clamp(weir_wide_mul(l->flight_us, total) / amount,
@@ -310,14 +306,25 @@ weir_tstamp weir_ledger_eta(struct weir_ledger *l, const struct weir_cost *ahead
   return eta;
 }
 
-/* A window about as short as calls are must hear of a writing before their end. */
+/* Whether |limit| is kept by something about as short as calls are: its window, or the time in
+ * which its bucket fills up. */
+static bool is_short(const struct weir_ledger *l, const struct weir_ledger_limit *limit)
+{
+  if (!limit->is_windowed)
+    return false;
+  return limit->config.window_us <= WEIR_LEDGER_REPORT_MAX_US ||
+         (limit->is_smoothable && l->profile >= WEIR_PROFILE_BUCKET &&
+          weir_wide_mul(burst_of(limit), limit->config.window_us) <=
+              weir_wide_mul(limit->effective, WEIR_LEDGER_REPORT_MAX_US));
+}
+
+/* That must hear of a writing before the call's end. */
 bool weir_ledger_is_reported(const struct weir_ledger *l)
 {
   if (l->has_sub)
     return true;
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (weir_limit_is_windowed(&l->limits[i]) &&
-        l->limits[i].config.window_us <= WEIR_LEDGER_REPORT_MAX_US)
+    if (is_short(l, &l->limits[i]))
       return true;
   }
   return false;

@@ -69,7 +69,7 @@ static bool counts(const struct weir_ledger_limit *limit, bool is_requests)
 
 static bool is_meant(const struct weir_ledger_limit *limit, enum weir_outcome outcome)
 {
-  if (!weir_limit_is_windowed(limit) || !counts(limit, is_of_requests(outcome)))
+  if (!limit->is_windowed || !counts(limit, is_of_requests(outcome)))
     return false;
   return is_day_outcome(outcome) ? limit->config.window_us >= DAY_WINDOW_US
                                  : limit->config.window_us < DAY_WINDOW_US;
@@ -83,7 +83,7 @@ static struct weir_ledger_limit *only_meant(struct weir_ledger *l, bool is_reque
   for (uint32_t i = 0; i < l->limits_count; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
 
-    if (!weir_limit_is_windowed(limit) || !counts(limit, is_requests) ||
+    if (!limit->is_windowed || !counts(limit, is_requests) ||
         (limit->config.window_us >= DAY_WINDOW_US) != is_day)
       continue;
     if (only)
@@ -164,8 +164,7 @@ static uint64_t ours_of(const struct weir_ledger_limit *limit,
 {
   if (weir_limit_zone(limit, now->calendar))
     return entry->number < limit->day.number_today ? UINT64_MAX : limit->day.used;
-  return weir_limit_is_smoothable(limit) ? weir_trail_peak(&limit->trail, entry->start)
-                                         : limit->ring.used;
+  return limit->is_smoothable ? weir_trail_peak(&limit->trail, entry->start) : limit->ring.used;
 }
 
 /* What others seem to have used of |limit|, when |used| of it is used in all. */
@@ -192,6 +191,17 @@ static void epoch_close(struct weir_ledger *l, weir_tstamp now)
     l->widen_us += WIDEN_STEP_US;
 }
 
+static bool is_calm(const struct weir_ledger *l)
+{
+  if (l->widen_us > 0 || (l->epoch_count > 0 && !l->is_epoch_answered))
+    return false;
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (l->limits[i].cut_from > 0)
+      return false;
+  }
+  return true;
+}
+
 void weir_learn_refresh(struct weir_ledger *l, weir_tstamp now)
 {
   epoch_close(l, now);
@@ -203,6 +213,7 @@ void weir_learn_refresh(struct weir_ledger *l, weir_tstamp now)
     if (l->limits[i].cut_from > 0)
       limit_grow(&l->limits[i], now);
   }
+  l->is_calm = is_calm(l);
 }
 
 weir_tstamp weir_ledger_wake(const struct weir_ledger *l, weir_tstamp now)
@@ -229,7 +240,7 @@ static void freeze(struct weir_ledger *l, weir_tstamp until)
     return;
   l->frozen_until = until;
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (weir_limit_is_smoothable(&l->limits[i]) && l->limits[i].config.window_us > longest)
+    if (l->limits[i].is_smoothable && l->limits[i].config.window_us > longest)
       longest = l->limits[i].config.window_us;
   }
   l->smooth_until = weir_time_add(until, longest);
@@ -355,6 +366,7 @@ enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger
   if (!is_news(settle))
     return WEIR_HEARD_NOTHING;
   weir_ledger_refresh(l, now);
+  l->is_calm = false;
   is_ours = is_explained(l, settle, now->at);
   numbers_learn(l, entry, settle, now);
   if (!weir_outcome_is_quota(settle->outcome))

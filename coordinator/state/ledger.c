@@ -7,76 +7,70 @@
 
 uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension dimension)
 {
-  switch (dimension) {
-  case WEIR_DIMENSION_REQUESTS:
-  case WEIR_DIMENSION_IN_FLIGHT:
-    return cost->requests;
-  case WEIR_DIMENSION_INPUT_TOKENS:
-    return cost->input_tokens;
-  case WEIR_DIMENSION_OUTPUT_TOKENS:
-    return cost->output_tokens;
-  case WEIR_DIMENSION_TOTAL_TOKENS:
-    return cost->input_tokens + cost->output_tokens;
-  case WEIR_DIMENSION_SPEND:
-    return cost->spend;
-  case WEIR_DIMENSION_MAX:
-    break;
-  }
-  assert(false);
-  return 0;
-}
+  const struct weir_weights weights = weir_weights_of(cost);
 
-bool weir_limit_is_windowed(const struct weir_ledger_limit *limit)
-{
-  return limit->config.dimension != WEIR_DIMENSION_IN_FLIGHT;
-}
-
-bool weir_limit_is_smoothable(const struct weir_ledger_limit *limit)
-{
-  return weir_limit_is_windowed(limit) && !limit->config.is_day &&
-         (limit->config.window_us <= WEIR_LEDGER_SMOOTH_MAX_US || limit->config.burst > 0);
-}
-
-uint64_t weir_limit_charge(const struct weir_ledger_limit *limit,
-                           const struct weir_ledger_entry *entry)
-{
-  const uint64_t cost = weir_ledger_cost_of(&entry->cost, limit->config.dimension);
-  uint64_t reserve;
-
-  if (entry->is_void || !weir_limit_is_windowed(limit))
-    return 0;
-  if (!limit->config.is_prepaid)
-    return cost;
-  reserve = weir_ledger_cost_of(&entry->reserve, limit->config.dimension);
-  return cost > reserve ? cost : reserve;
+  assert(dimension > 0 && dimension < WEIR_DIMENSION_MAX);
+  return weights.of[dimension];
 }
 
 static uint64_t flight_of(const struct weir_ledger_limit *limit,
                           const struct weir_ledger_entry *entry)
 {
-  return !weir_limit_is_windowed(limit) && entry->is_open && !entry->is_void ? entry->cost.requests
-                                                                             : 0;
+  return !limit->is_windowed && entry->is_open && !entry->is_void ? entry->cost.requests : 0;
 }
 
-/* Only what is estimated can be wrong: a request is one request. What is known before the end is
- * the input; the output has yet to come. */
+/* What is known before the end is the input; the output has yet to come. */
 static weir_wide variance_of(const struct weir_ledger_limit *limit,
-                             const struct weir_ledger_entry *entry)
+                             const struct weir_ledger_entry *entry, uint64_t charge)
 {
   uint64_t sigma;
 
-  if (limit->config.dimension == WEIR_DIMENSION_REQUESTS || limit->config.is_prepaid ||
-      !entry->is_open ||
-      (entry->is_known && limit->config.dimension == WEIR_DIMENSION_INPUT_TOKENS))
+  if (!entry->is_open || (entry->is_known && limit->dimension == WEIR_DIMENSION_INPUT_TOKENS))
     return 0;
-  sigma = weir_wide_scale(weir_limit_charge(limit, entry), entry->error_pm, 1000, WEIR_LIMIT_MAX);
+  sigma = weir_limit_sigma(limit, entry, charge);
   return weir_wide_mul(sigma, sigma);
 }
 
-const struct weir_calendar_zone *weir_limit_zone(const struct weir_ledger_limit *limit,
-                                                 const struct weir_calendar *calendar)
+static weir_wide *variance_block(struct weir_ledger_limit *limit, uint64_t block)
 {
-  return limit->config.is_day ? weir_calendar_zone(calendar, limit->config.zone) : NULL;
+  return &limit->variances[block % WEIR_LEDGER_VARIANCES];
+}
+
+static void variance_add(struct weir_ledger_limit *limit, weir_tstamp arrival_max,
+                         weir_wide variance)
+{
+  uint64_t block;
+
+  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < limit->variance_head)
+    return;
+  *variance_block(limit, block) += variance;
+  limit->variance += variance;
+}
+
+static void variance_remove(struct weir_ledger_limit *limit, weir_tstamp arrival_max,
+                            weir_wide variance)
+{
+  uint64_t block;
+
+  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < limit->variance_head)
+    return;
+  assert(*variance_block(limit, block) >= variance);
+  *variance_block(limit, block) -= variance;
+  limit->variance -= variance;
+}
+
+/* A ring reaches over fewer blocks than are kept, so none of those ahead shares a place with one
+ * that has passed. */
+static void variance_advance(struct weir_ledger_limit *limit)
+{
+  const uint64_t head = limit->ring.head / WEIR_RING_BLOCK;
+
+  static_assert(WEIR_LEDGER_VARIANCES > WEIR_RING_BLOCKS + 1, "see above");
+  for (; limit->variance > 0 && limit->variance_head < head; limit->variance_head++) {
+    limit->variance -= *variance_block(limit, limit->variance_head);
+    *variance_block(limit, limit->variance_head) = 0;
+  }
+  limit->variance_head = head;
 }
 
 /* ---- opening and closing ---- */
@@ -93,23 +87,47 @@ static uint8_t bit_free(const struct weir_ledger *l, const struct weir_ledger_li
   return (uint8_t)(~taken & (taken + 1));
 }
 
+/* What follows from |config|, where every lease finds it. */
+static void limit_know(struct weir_ledger_limit *limit, const struct weir_limit_config *config)
+{
+  const weir_wide window = config->window_us;
+
+  limit->config = *config;
+  limit->dimension = (uint8_t)config->dimension;
+  limit->is_day = config->is_day;
+  limit->is_shadow = config->is_shadow;
+  limit->is_prepaid = config->is_prepaid;
+  limit->is_windowed = config->dimension != WEIR_DIMENSION_IN_FLIGHT;
+  limit->is_smoothable = limit->is_windowed && !config->is_day &&
+                         (config->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || config->burst > 0);
+  /* Only what is estimated can be wrong: a request is one request. */
+  limit->is_estimated =
+      limit->is_windowed && config->dimension != WEIR_DIMENSION_REQUESTS && !config->is_prepaid;
+  limit->pace_bits = 0;
+  while (window > 0 && (window << (limit->pace_bits + 1)) / config->amount < INT64_MAX)
+    limit->pace_bits++;
+  limit->pace = (uint64_t)(((window << limit->pace_bits) + config->amount - 1) / config->amount);
+}
+
 static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit,
                        const struct weir_limit_config *config, const struct weir_instant *now)
 {
   uint64_t *ring = limit->ring.slots, *trail = limit->trail.slots;
 
   memset(limit, 0, sizeof(*limit));
-  limit->config = *config;
+  limit_know(limit, config);
   limit->bit = bit_free(l, limit);
   assert(limit->bit != 0);
   limit->ceiling = limit->effective = config->amount;
   limit->born_number = now->number;
   limit->ring.slots = ring;
   limit->trail.slots = trail;
+  l->turns_at = 0; /* its own may turn before */
   weir_day_init(&limit->day, now->number);
-  if (weir_limit_is_windowed(limit))
+  if (limit->is_windowed)
     weir_ring_init(&limit->ring, ring, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
-  if (weir_limit_is_smoothable(limit))
+  variance_advance(limit);
+  if (limit->is_smoothable)
     weir_trail_init(&limit->trail, trail, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
 }
 
@@ -120,8 +138,7 @@ static void limit_close(struct weir_ledger_limit *limit, weir_tstamp until)
   const weir_duration window = limit->config.window_us;
   const weir_tstamp over_at = until + WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + window;
 
-  if (weir_limit_is_windowed(limit) && window <= WEIR_LEDGER_ASSUME_MAX &&
-      over_at > limit->closed_until)
+  if (limit->is_windowed && window <= WEIR_LEDGER_ASSUME_MAX && over_at > limit->closed_until)
     limit->closed_until = over_at;
 }
 
@@ -137,8 +154,8 @@ uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_l
   const weir_duration sub = sub_us_of(l), window = limit->config.window_us;
   weir_duration one, length;
 
-  if (limit->config.dimension != WEIR_DIMENSION_REQUESTS || limit->config.is_shadow ||
-      !weir_limit_is_smoothable(limit) || window <= sub)
+  if (limit->dimension != WEIR_DIMENSION_REQUESTS || limit->is_shadow || !limit->is_smoothable ||
+      window <= sub)
     return 0;
   one = (window + limit->ceiling - 1) / limit->ceiling;
   length = (one + sub - 1) / sub * sub;
@@ -167,6 +184,7 @@ void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_
     return;
   weir_ring_init(&l->sub, l->sub.slots, longest,
                  l->sub_hold_us + WEIR_LEDGER_WIDEN_MAX_US + WEIR_LEDGER_HORIZON_US, now->at);
+  l->turns_at = 0;
   l->sub_born_number = now->number;
   l->sub_closed_until = is_new
                             ? 0
@@ -198,10 +216,10 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->clean_at = now->at;
   /* Limits not in use keep their slots too: a reload may bring them into use. */
   for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++) {
-    l->limits[i].ring.slots = slots + (size_t)i * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS);
-    l->limits[i].trail.slots = l->limits[i].ring.slots + WEIR_RING_SLOTS;
+    l->limits[i].ring.slots = slots + (size_t)i * WEIR_LEDGER_LIMIT_SLOTS;
+    l->limits[i].trail.slots = l->limits[i].ring.slots + WEIR_RING_SLOTS + WEIR_LEDGER_GAP;
   }
-  l->sub.slots = slots + (size_t)WEIR_LIMITS_MAX * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS);
+  l->sub.slots = slots + (size_t)WEIR_LIMITS_MAX * WEIR_LEDGER_LIMIT_SLOTS;
   for (uint32_t i = 0; i < config->limits_count; i++)
     limit_open(l, &l->limits[i], &config->limits[i], now);
   l->has_day = has_day(l);
@@ -266,7 +284,7 @@ static void limit_change(struct weir_ledger_limit *limit, const struct weir_limi
     limit->ceiling = limit->effective = config->amount;
     limit->cut_from = 0;
   }
-  limit->config = *config;
+  limit_know(limit, config);
 }
 
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_config *config,
@@ -307,19 +325,40 @@ void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
 
 /* ---- the books ---- */
 
-static void books_refresh(struct weir_ledger *l, weir_tstamp now)
+static void turn_at(struct weir_ledger *l, weir_tstamp at)
 {
+  if (at < l->turns_at)
+    l->turns_at = at;
+}
+
+static void slots_advance(struct weir_ledger *l, weir_tstamp now)
+{
+  l->turns_at = WEIR_NEVER;
   for (uint32_t i = 0; i < l->limits_count; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
 
-    if (weir_limit_is_windowed(limit))
+    if (limit->is_windowed) {
       weir_ring_advance(&limit->ring, now);
-    if (weir_limit_is_smoothable(limit))
+      turn_at(l, limit->ring.head_end);
+      variance_advance(limit);
+    }
+    if (limit->is_smoothable) {
       weir_trail_advance(&limit->trail, now);
+      turn_at(l, limit->trail.turn_at);
+    }
   }
-  if (l->has_sub)
+  if (l->has_sub) {
     weir_ring_advance(&l->sub, now);
-  weir_learn_refresh(l, now);
+    turn_at(l, l->sub.head_end);
+  }
+}
+
+static void books_refresh(struct weir_ledger *l, weir_tstamp now)
+{
+  if (now >= l->turns_at)
+    slots_advance(l, now);
+  if (!l->is_calm)
+    weir_learn_refresh(l, now);
   l->refreshed_at = now;
 }
 
@@ -331,7 +370,7 @@ void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
   for (uint32_t i = 0; i < l->limits_count && l->has_day; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
 
-    if (limit->config.is_day)
+    if (limit->is_day)
       weir_day_advance(&limit->day, weir_limit_zone(limit, now->calendar), now->number);
   }
 }
@@ -342,7 +381,7 @@ uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, const struct we
   uint64_t used;
 
   weir_ledger_refresh(l, now);
-  if (!weir_limit_is_windowed(limit))
+  if (!limit->is_windowed)
     used = limit->flight;
   else
     used = weir_limit_zone(limit, now->calendar) ? limit->day.used : limit->ring.used;
@@ -354,6 +393,8 @@ uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, const struct we
 void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *entry,
                       const struct weir_instant *now, uint8_t *ret_both)
 {
+  const struct weir_weights weights = weir_weights_of(&entry->cost);
+
   assert(entry->start >= now->at && entry->start >= l->start_last);
   assert(entry->start - now->at <= WEIR_LEDGER_HORIZON_US);
   assert(entry->arrival_max >= entry->start);
@@ -362,17 +403,17 @@ void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *ent
   *ret_both = 0;
   for (uint32_t i = 0; i < l->limits_count; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
-    const uint64_t charge = weir_limit_charge(limit, entry);
+    const uint64_t charge = weir_limit_charge(limit, entry, &weights);
 
     limit->flight += flight_of(limit, entry);
-    limit->variance += variance_of(limit, entry);
-    if (!weir_limit_is_windowed(limit))
+    variance_add(limit, entry->arrival_max, variance_of(limit, entry, charge));
+    if (!limit->is_windowed)
       continue;
     weir_ring_add(&limit->ring, entry->arrival_max, charge);
-    if (weir_limit_is_smoothable(limit))
+    if (limit->is_smoothable)
       weir_trail_add(&limit->trail, entry->arrival_max, charge);
-    if (limit->config.is_day && weir_day_add(&limit->day, weir_limit_zone(limit, now->calendar),
-                                             entry->arrival_max, charge))
+    if (limit->is_day && weir_day_add(&limit->day, weir_limit_zone(limit, now->calendar),
+                                      entry->arrival_max, charge))
       *ret_both |= limit->bit;
   }
   if (l->has_sub)
@@ -387,24 +428,32 @@ void weir_ledger_narrow(struct weir_ledger_entry *entry, weir_tstamp arrival_max
     entry->arrival_max = arrival_max;
 }
 
-static void limit_settle(struct weir_ledger_limit *limit, const struct weir_ledger_entry *before,
-                         const struct weir_ledger_entry *after, const struct weir_instant *now,
-                         uint8_t *both)
+/* What a settle changes. */
+struct change {
+  const struct weir_ledger_entry *before, *after;
+  struct weir_weights weighed, weighs;
+};
+
+static void limit_settle(struct weir_ledger_limit *limit, const struct change *change,
+                         const struct weir_instant *now, uint8_t *both)
 {
-  const uint64_t was = weir_limit_charge(limit, before), is = weir_limit_charge(limit, after);
+  const struct weir_ledger_entry *before = change->before, *after = change->after;
+  const uint64_t was = weir_limit_charge(limit, before, &change->weighed);
+  const uint64_t is = weir_limit_charge(limit, after, &change->weighs);
   bool is_both = (*both & limit->bit) != 0;
 
   limit->flight += flight_of(limit, after) - flight_of(limit, before);
-  limit->variance += variance_of(limit, after) - variance_of(limit, before);
-  if (!weir_limit_is_windowed(limit))
+  variance_remove(limit, before->arrival_max, variance_of(limit, before, was));
+  variance_add(limit, after->arrival_max, variance_of(limit, after, is));
+  if (!limit->is_windowed)
     return;
   weir_ring_remove(&limit->ring, before->arrival_max, was);
   weir_ring_add(&limit->ring, after->arrival_max, is);
-  if (weir_limit_is_smoothable(limit)) {
+  if (limit->is_smoothable) {
     weir_trail_remove(&limit->trail, before->arrival_max, was);
     weir_trail_add(&limit->trail, after->arrival_max, is);
   }
-  if (!limit->config.is_day)
+  if (!limit->is_day)
     return;
   weir_day_replace(&limit->day, weir_limit_zone(limit, now->calendar), after->number, &is_both, was,
                    after->arrival_max, is);
@@ -424,13 +473,16 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
                         const struct weir_ledger_entry *after, const struct weir_instant *now,
                         uint8_t *both)
 {
+  const struct change change = {before, after, weir_weights_of(&before->cost),
+                                weir_weights_of(&after->cost)};
+
   assert(before->number == after->number && after->arrival_max <= before->arrival_max);
   weir_ledger_refresh(l, now);
   if (before->is_open && !after->is_open && !after->is_void)
     flight_learn(l, after, now->at);
   for (uint32_t i = 0; i < l->limits_count; i++) {
     if (after->number >= l->limits[i].born_number)
-      limit_settle(&l->limits[i], before, after, now, both);
+      limit_settle(&l->limits[i], &change, now, both);
   }
   if (l->has_sub && after->number >= l->sub_born_number) {
     weir_ring_remove(&l->sub, before->arrival_max, before->is_void ? 0 : before->cost.requests);
@@ -442,17 +494,18 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
 static weir_duration pace_of(const struct weir_ledger *l, const struct weir_cost *cost,
                              weir_duration window_max_us, weir_duration at_least)
 {
+  const struct weir_weights weights = weir_weights_of(cost);
   weir_duration longest = at_least;
 
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    const struct weir_limit_config *limit = &l->limits[i].config;
+    const struct weir_ledger_limit *limit = &l->limits[i];
     uint64_t pace;
 
-    if (limit->is_shadow || !weir_limit_is_windowed(&l->limits[i]) ||
-        limit->window_us > window_max_us)
+    if (limit->is_shadow || !limit->is_windowed || limit->ring.window_us > window_max_us)
       continue;
-    pace = weir_wide_scale(weir_ledger_cost_of(cost, limit->dimension), limit->window_us,
-                           limit->amount, WEIR_WINDOW_MAX_US);
+    pace = weir_wide_clamp(weir_wide_mul(weights.of[limit->dimension], limit->pace) >>
+                               limit->pace_bits,
+                           WEIR_WINDOW_MAX_US);
     if (pace > longest)
       longest = pace;
   }
@@ -498,9 +551,9 @@ void weir_ledger_check(const struct weir_ledger *l)
     bits |= limit->bit;
     assert(limit->effective > 0 && limit->effective <= limit->ceiling &&
            limit->ceiling <= limit->config.amount);
-    if (weir_limit_is_windowed(limit))
+    if (limit->is_windowed)
       weir_ring_check(&limit->ring);
-    if (weir_limit_is_smoothable(limit))
+    if (limit->is_smoothable)
       weir_trail_check(&limit->trail);
     if (limit->config.is_day)
       weir_day_check(&limit->day);

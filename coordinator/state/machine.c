@@ -79,5 +79,7 @@ uint64_t weir_price_of(const struct weir_pool_config *config, const struct weir_
   const weir_wide price = weir_wide_mul(cost->input_tokens, config->price_input) +
                           weir_wide_mul(cost->output_tokens, config->price_output);
 
+  if (price == 0)
+    return 0;
   return weir_wide_clamp((price + 999999) / 1000000, WEIR_AMOUNT_MAX);
 }

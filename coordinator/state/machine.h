@@ -156,7 +156,6 @@ struct weir_pool {
   enum weir_pool_state state;
   struct weir_pool_config config;                   /* budgets: indices into the machine's */
   uint32_t former_count, former[WEIR_POOL_BUDGETS]; /* budgets before the reload under way */
-  struct weir_ledger ledger;
   struct weir_bias bias;
   struct weir_queue queue[WEIR_CLASS_MAX];
   weir_duration batch_owed_us; /* of the whole quota, to batch, by its floor */
@@ -179,6 +178,7 @@ struct weir_pool {
   struct weir_latency latency;         /* of good calls */
   weir_tstamp latency_at;              /* the last of them */
   struct weir_ratio ratio;             /* over all of its tenants */
+  struct weir_ledger ledger;           /* last: most limits that it has room for are not used */
 };
 
 /* Limits over several pools, or of one tenant. */

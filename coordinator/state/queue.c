@@ -21,9 +21,9 @@ static uint32_t error_of(const struct weir_pool *pool, const struct weir_books *
 
   for (uint32_t i = 0; i < books->count; i++) {
     for (uint32_t k = 0; k < books->ledgers[i]->limits_count; k++) {
-      const struct weir_limit_config *limit = &books->ledgers[i]->limits[k].config;
-      const uint32_t error =
-          weir_bias_error_pm(&pool->bias, limit->dimension, pool->config.rules.error_pm);
+      const struct weir_ledger_limit *limit = &books->ledgers[i]->limits[k];
+      const uint32_t error = weir_bias_error_pm(&pool->bias, (enum weir_dimension)limit->dimension,
+                                                pool->config.rules.error_pm);
 
       if (!limit->is_shadow && error > worst)
         worst = error;

@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* Slots that are looked at together. */
+#define ROW 8
+
 static uint64_t *slot_of(const struct weir_ring *r, uint64_t number)
 {
   return &r->slots[number % WEIR_RING_SLOTS];
@@ -81,27 +84,59 @@ void weir_ring_remove(struct weir_ring *r, weir_tstamp arrival_max, uint64_t cos
   r->used -= cost;
 }
 
-weir_tstamp weir_ring_earliest(const struct weir_ring *r, uint64_t room, weir_tstamp from)
+/* A line of a cache. No row lies across the end of the array. */
+static uint64_t row_of(const struct weir_ring *r, uint64_t number)
+{
+  const uint64_t *slots = slot_of(r, number);
+  uint64_t sum = 0;
+
+  for (int i = 0; i < ROW; i++)
+    sum += slots[i];
+  return sum;
+}
+
+/* How many slots from |number| on may be given back at once, and what they hold in |ret_held|, so
+ * that more than |room| is left of |used|: a block, a row, or one slot whatever is left. */
+static uint64_t skip(const struct weir_ring *r, uint64_t number, uint64_t used, uint64_t room,
+                     uint64_t *ret_held)
 {
   /* The block that holds the head also holds the far end of the ring: never skip it whole. */
-  const uint64_t skip_end = r->head - r->head % WEIR_RING_BLOCK + WEIR_RING_SLOTS;
+  const uint64_t blocks_end = r->head - r->head % WEIR_RING_BLOCK + WEIR_RING_SLOTS;
+
+  if (number % WEIR_RING_BLOCK == 0 && number < blocks_end) {
+    *ret_held = r->blocks[block_of(number)];
+    if (used - *ret_held > room)
+      return WEIR_RING_BLOCK;
+  }
+  if (number % ROW == 0 && number + ROW <= r->head + WEIR_RING_SLOTS) {
+    *ret_held = row_of(r, number);
+    if (used - *ret_held > room)
+      return ROW;
+  }
+  *ret_held = *slot_of(r, number);
+  return 1;
+}
+
+weir_tstamp weir_ring_earliest(const struct weir_ring *r, uint64_t room, weir_tstamp from)
+{
   uint64_t used = r->used, number = r->head;
   weir_tstamp free_at;
 
   while (used > room) {
-    if (number % WEIR_RING_BLOCK == 0 && number < skip_end &&
-        used - r->blocks[block_of(number)] > room) {
-      used -= r->blocks[block_of(number)];
-      number += WEIR_RING_BLOCK;
-    } else {
-      used -= *slot_of(r, number);
-      number++;
-    }
+    uint64_t held;
+
+    number += skip(r, number, used, room, &held);
+    used -= held;
   }
   if (number == r->head)
     return from;
   free_at = number * r->slot_us;
   return free_at > from ? free_at : from;
+}
+
+uint64_t weir_ring_block(const struct weir_ring *r, weir_tstamp arrival_max)
+{
+  return expiry_slot(r, arrival_max) / WEIR_RING_BLOCK;
 }
 
 void weir_ring_check(const struct weir_ring *r)

@@ -125,15 +125,18 @@ static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
   const uint32_t batch =
       weir_fair_first(&c->fair, weir_class_index((uint32_t)(pool - c->pools), WEIR_CLASS_BATCH));
   const struct weir_cost cost = weir_ask_cost(ask);
-  const weir_duration pace = weir_ledger_pace_us(&pool->ledger, &cost);
   const uint32_t floor = pool->config.batch_floor_pm;
+  weir_duration pace;
 
+  if (batch == WEIR_FAIR_NONE) { /* nobody collects a floor while nobody waits for it */
+    pool->batch_owed_us = 0;
+    return;
+  }
+  pace = weir_ledger_pace_us(&pool->ledger, &cost);
   if (weir_tenant_class(c, ask->tenant) == WEIR_CLASS_BATCH)
     pool->batch_owed_us = weir_time_sub(pool->batch_owed_us, pace);
-  else if (batch != WEIR_FAIR_NONE)
-    pool->batch_owed_us = weir_time_add(pool->batch_owed_us, pace * floor / (1000 - floor));
   else
-    pool->batch_owed_us = 0; /* nobody collects a floor while nobody waits for it */
+    pool->batch_owed_us = weir_time_add(pool->batch_owed_us, pace * floor / (1000 - floor));
 }
 
 /* A reload may have removed the pool, moved the model to another pool, whose books would miss the
@@ -152,8 +155,10 @@ static bool is_gone(const struct weir_coord *c, const struct weir_pool *pool,
 static void leave_lines(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
 {
   pool->ticket = 0;
-  for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++)
-    weir_line_leave(c, weir_member_of_pool(c, pool, k), now);
+  for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++) {
+    if (pool->places[k].budget != WEIR_NONE)
+      weir_line_leave(c, weir_member_of_pool(c, pool, k), now);
+  }
 }
 
 /* Whether |budget|, which has room at |time|, is about what decides |start|. Who waits much longer

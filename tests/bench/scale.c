@@ -6,6 +6,8 @@
 
 #include <weir/coord.h>
 
+#include "tables.h"
+
 #define SESSIONS  128
 #define TENANTS   1000
 #define OUT       1000 /* leases that fill the window */
@@ -121,7 +123,7 @@ static void crowd_open(struct crowd *c, uint32_t waiters)
 
   memset(c, 0, sizeof(*c));
   c->now = WEIR_US_PER_HOUR;
-  c->storage = calloc(1, weir_coord_size(&bounds));
+  c->storage = weir_tables_new(weir_coord_size(&bounds));
   if (!c->storage ||
       weir_coord_init(c->storage, &bounds, &config, &start, c->now, &c->coord) != WEIR_OK)
     abort();

@@ -8,6 +8,8 @@
 #include <weir/coord.h>
 #include <weir/rng.h>
 
+#include "tables.h"
+
 #define BATCH     512          /* leases at a time; fewer than WEIR_SEQ_WINDOW */
 #define STEP_US   UINT64_C(10) /* between two events */
 #define LIMITS    3
@@ -27,6 +29,7 @@ struct stand {
   uint32_t pools_count;
   weir_tstamp now;
   uint64_t session, mark, seq;
+  char asked[BATCH][WEIR_NAME_SIZE]; /* names of a batch, as near as a decoded message is */
 };
 
 static void step(struct stand *s, const struct weir_msg *msg)
@@ -82,7 +85,7 @@ static void stand_open(struct stand *s, uint32_t pools_count)
   s->pools_count = pools_count;
   s->now = WEIR_US_PER_HOUR;
   s->mark = 1;
-  s->storage = calloc(1, weir_coord_size(&bounds));
+  s->storage = weir_tables_new(weir_coord_size(&bounds));
   s->pools = calloc(pools_count, sizeof(*s->pools));
   s->names = calloc(pools_count, sizeof(*s->names));
   if (!s->storage || !s->pools || !s->names)
@@ -117,20 +120,28 @@ static void timeouts(struct stand *s)
   }
 }
 
+static void names_draw(struct stand *s)
+{
+  for (int i = 0; i < BATCH; i++) {
+    const uint64_t name = s->pools_count > 1 ? weir_rng_below(&s->rng, s->pools_count) : 0;
+
+    memcpy(s->asked[i], s->names[name].name, sizeof(s->asked[i]));
+  }
+}
+
 static uint64_t acquire(struct stand *s)
 {
   struct weir_msg ask = {.type = WEIR_MSG_ASK, .session = s->session};
-  uint64_t begin = bench_now_ns();
+  uint64_t begin;
 
+  names_draw(s);
+  begin = bench_now_ns();
   ask.ask.class = WEIR_CLASS_ONLINE;
   ask.ask.requests = 1;
   ask.ask.output_tokens = 1000;
   ask.ask.deadline_us = WEIR_US_PER_MIN;
   for (int i = 0; i < BATCH; i++) {
-    const struct weir_name_config *name =
-        &s->names[s->pools_count > 1 ? weir_rng_below(&s->rng, s->pools_count) : 0];
-
-    memcpy(ask.ask.model, name->name, sizeof(ask.ask.model));
+    memcpy(ask.ask.model, s->asked[i], sizeof(ask.ask.model));
     ask.ask.input_tokens = INPUT + (uint64_t)i;
     ask.ask.seq = s->seq + (uint64_t)i + 1;
     ask.mark = ++s->mark;

@@ -111,14 +111,25 @@ static uint64_t sigma_of(const struct rule *rule, const struct weir_ledger_entry
   return weight(rule, e) * e->error_pm / 1000;
 }
 
+/* Whether all of the block of slots in which a charge leaves a ring is past. */
+static bool is_past(const struct weir_ring *ring, weir_tstamp arrival_max, weir_tstamp now)
+{
+  const weir_duration block_us = WEIR_RING_BLOCK * ring->slot_us;
+
+  return (leaves_at(ring, arrival_max) - ring->slot_us) / block_us < now / block_us;
+}
+
+/* Of what is open, until it is past: what has left the window can no longer be wrong about it. */
 static uint64_t head_room(const struct world *w, uint32_t i, const struct weir_ledger_entry *asked)
 {
   uint64_t variance = sigma_of(&w->limits[i], asked) * sigma_of(&w->limits[i], asked), root = 0;
 
   for (uint32_t k = 0; k < w->leases_count; k++) {
-    const uint64_t sigma = sigma_of(&w->limits[i], &w->leases[k].entry);
+    const struct weir_ledger_entry *e = &w->leases[k].entry;
+    const uint64_t sigma = sigma_of(&w->limits[i], e);
 
-    variance += sigma * sigma;
+    if (sigma > 0 && !is_past(&w->ledger.limits[i].ring, e->arrival_max, w->now.at))
+      variance += sigma * sigma;
   }
   while (root * root < variance)
     root += (root + 1000) * (root + 1000) < variance ? 1000 : 1;

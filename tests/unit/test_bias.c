@@ -114,6 +114,25 @@ static void the_error_is_that_of_corrected_estimates(void **state)
   assert_in_range(weir_bias_error_pm(&b, WEIR_DIMENSION_SPEND, 0), 190, 210);
 }
 
+/* Where calls are of very different sizes, the last large one must not be all that is known. */
+static void one_large_call_does_not_decide_how_wrong_estimates_are(void **state)
+{
+  struct weir_bias b;
+
+  (void)state;
+  weir_bias_init(&b);
+  for (int i = 0; i < 5000; i++)
+    learn(&b, 1, tokens(1000, 0), tokens(i % 2 ? 900 : 1100, 0));
+  assert_in_range(weir_bias_error_pm(&b, WEIR_DIMENSION_INPUT_TOKENS, 0), 95, 105);
+  learn(&b, 1, tokens(1000000, 0), tokens(2000000, 0));
+  learn(&b, 10, tokens(1000, 0), tokens(1000, 0));
+  assert_in_range(weir_bias_error_pm(&b, WEIR_DIMENSION_INPUT_TOKENS, 0), 150, 220);
+  /* Many of them do. */
+  for (int i = 0; i < 500; i++)
+    learn(&b, 1, tokens(1000000, 0), tokens(i % 2 ? 1500000 : 500000, 0));
+  assert_in_range(weir_bias_error_pm(&b, WEIR_DIMENSION_INPUT_TOKENS, 0), 400, 520);
+}
+
 static void requests_have_no_error(void **state)
 {
   struct weir_bias b;
@@ -179,6 +198,7 @@ int main(void)
       cmocka_unit_test(a_correction_has_bounds),
       cmocka_unit_test(estimates_that_were_right_have_no_error),
       cmocka_unit_test(the_error_is_that_of_corrected_estimates),
+      cmocka_unit_test(one_large_call_does_not_decide_how_wrong_estimates_are),
       cmocka_unit_test(requests_have_no_error),
       cmocka_unit_test(what_is_long_past_is_forgotten),
       cmocka_unit_test(the_largest_calls_do_not_overflow),

@@ -232,6 +232,20 @@ static void a_pool_whose_writings_are_reported_has_none(void **state)
   talk_free(t);
 }
 
+/* Unused leases would hold what the bucket can take at once. */
+static void nor_has_a_pool_with_a_small_bucket(void **state)
+{
+  struct talk *t = talk_new();
+
+  (void)state;
+  t->f.pools[0].rules.profile = WEIR_PROFILE_BUCKET;
+  talk_start(t);
+  assert_false(stand(t, 1));
+  take(t, 1);
+  assert_true(answer_of(t)->grant.is_reported);
+  talk_free(t);
+}
+
 /* Two pools that share a budget of their requests. */
 static struct talk *talk_shared(uint64_t amount)
 {
@@ -317,6 +331,7 @@ int main(void)
       cmocka_unit_test(one_that_is_lost_is_not_counted_for_ever),
       cmocka_unit_test(asking_again_answers_again),
       cmocka_unit_test(a_pool_whose_writings_are_reported_has_none),
+      cmocka_unit_test(nor_has_a_pool_with_a_small_bucket),
       cmocka_unit_test(a_shared_budget_is_looked_at_over_all_of_its_pools),
       cmocka_unit_test(there_are_none_while_another_pool_waits_for_the_budget),
       cmocka_unit_test(what_is_used_of_them_teaches_nothing_about_estimates),

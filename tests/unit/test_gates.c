@@ -347,6 +347,30 @@ static void what_has_ended_keeps_no_head_room(void **state)
   assert_true(fits_now(b, cost_of(1, 429, 0)));
 }
 
+/* A call may take longer than the window: by then it is in no window that a new one can be in. */
+static void what_has_left_the_window_keeps_no_head_room(void **state)
+{
+  struct books *b = tokens_of(1000, 0, WEIR_PROFILE_WINDOW);
+  const weir_duration block = WEIR_RING_BLOCK * b->ledger.limits[0].ring.slot_us;
+  struct lease lease, other;
+
+  (void)state;
+  b->rules.error_pm = 100;
+  lease = books_take(b, cost_of(1, 400, 0));
+  b->now.at += MINUTE;
+  assert_false(b->ledger.limits[0].variance == 0);
+  assert_false(fits_now(b, cost_of(1, 429, 0)));
+  b->now.at += HOLD + block;
+  assert_true(fits_now(b, cost_of(1, 714, 0)));
+  assert_true(b->ledger.limits[0].variance == 0);
+  /* Its end takes nothing of what others keep. */
+  other = books_take(b, cost_of(1, 200, 0));
+  books_end(b, &lease, cost_of(1, 900, 0), b->now.at);
+  assert_true(b->ledger.limits[0].variance == 20 * 20);
+  books_end(b, &other, cost_of(1, 200, 0), b->now.at);
+  assert_true(b->ledger.limits[0].variance == 0);
+}
+
 static void head_room_is_for_estimates_only(void **state)
 {
   struct weir_limit_config limits[] = {limit_of(WEIR_DIMENSION_REQUESTS, MINUTE, 10),
@@ -398,9 +422,24 @@ static void short_windows_want_to_hear_of_writings(void **state)
 {
   (void)state;
   assert_true(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_PACED)->ledger));
-  assert_false(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_BUCKET)->ledger));
+  assert_false(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_WINDOW)->ledger));
   assert_true(
       weir_ledger_is_reported(&requests_of(6000, 10 * SECOND, WEIR_PROFILE_WINDOW)->ledger));
+}
+
+/* A twentieth of a minute's quota is there again after three seconds, and calls take as long. */
+static void buckets_that_fill_up_soon_want_to_hear_of_writings(void **state)
+{
+  struct weir_limit_config limit = limit_of(WEIR_DIMENSION_REQUESTS, MINUTE, 6000);
+
+  (void)state;
+  assert_true(weir_ledger_is_reported(&requests_of(6000, MINUTE, WEIR_PROFILE_BUCKET)->ledger));
+  limit.burst = 1500;
+  assert_true(weir_ledger_is_reported(&books_of(&limit, 1, WEIR_PROFILE_BUCKET)->ledger));
+  limit.burst = 1501;
+  assert_false(weir_ledger_is_reported(&books_of(&limit, 1, WEIR_PROFILE_BUCKET)->ledger));
+  limit = limit_of(WEIR_DIMENSION_REQUESTS, HOUR, 6000); /* nobody smooths an hour */
+  assert_false(weir_ledger_is_reported(&books_of(&limit, 1, WEIR_PROFILE_BUCKET)->ledger));
 }
 
 static void an_eta_of_a_cut_limit_is_paced_by_what_is_left_of_it(void **state)
@@ -522,10 +561,12 @@ int main(void)
       cmocka_unit_test(a_prepaid_limit_gives_back_only_what_was_never_sent),
       cmocka_unit_test(estimates_keep_head_room_until_they_are_known),
       cmocka_unit_test(what_has_ended_keeps_no_head_room),
+      cmocka_unit_test(what_has_left_the_window_keeps_no_head_room),
       cmocka_unit_test(head_room_is_for_estimates_only),
       cmocka_unit_test(a_call_that_fits_only_without_its_head_room_gets_a_whole_window),
       cmocka_unit_test(the_latest_of_several_limits_decides),
       cmocka_unit_test(short_windows_want_to_hear_of_writings),
+      cmocka_unit_test(buckets_that_fill_up_soon_want_to_hear_of_writings),
       cmocka_unit_test(an_eta_of_a_cut_limit_is_paced_by_what_is_left_of_it),
       cmocka_unit_test(a_day_is_there_again_at_midnight),
       cmocka_unit_test(what_may_arrive_around_midnight_is_charged_to_both_days),

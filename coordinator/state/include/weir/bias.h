@@ -28,8 +28,8 @@ struct weir_bias_ratio {
 };
 
 struct weir_bias_error {
-  weir_wide estimates, errors; /* decaying sums of squares */
-  uint32_t error_pm;           /* what they say */
+  uint64_t estimates, errors; /* decaying sums, of errors of their relative squares */
+  uint32_t error_pm;          /* what they say */
 };
 
 struct weir_bias {

@@ -34,9 +34,14 @@
 #include <weir/trail.h>
 #include <weir/wide.h>
 
-/* 64-bit words of storage for one ledger. */
+/* 64-bit words of storage for one ledger: each limit's ring and trail, and the ring of sub-windows,
+ * each a cache's line apart. All ledgers are at about the same slot at the same time: at distances
+ * of powers of two, those slots would drive each other out of the same few places of a cache. */
+#define WEIR_LEDGER_GAP 8
+#define WEIR_LEDGER_LIMIT_SLOTS                                                                    \
+  (WEIR_RING_SLOTS + WEIR_LEDGER_GAP + WEIR_TRAIL_SLOTS + WEIR_LEDGER_GAP)
 #define WEIR_LEDGER_SLOTS                                                                          \
-  ((size_t)WEIR_LIMITS_MAX * (WEIR_RING_SLOTS + WEIR_TRAIL_SLOTS) + WEIR_RING_SLOTS)
+  ((size_t)WEIR_LIMITS_MAX * WEIR_LEDGER_LIMIT_SLOTS + WEIR_RING_SLOTS + WEIR_LEDGER_GAP)
 
 /* Smoothness is asked of windows up to this length; longer ones are kept as windows only, unless
  * their burst is configured: no provider is known that smooths an hour or a day. */
@@ -74,38 +79,54 @@ struct weir_ledger_entry {
   bool is_open;      /* until weir_ledger_end */
 };
 
+#define WEIR_LEDGER_VARIANCES UINT64_C(16) /* more blocks than a ring reaches over */
+
+/* What every lease asks for stands first, in four lines of a cache: with a thousand ledgers, time
+ * goes by the line. */
 struct weir_ledger_limit {
-  struct weir_limit_config config;
-  uint64_t ceiling;         /* config.amount, or less where upstream stated so */
+  /* Of |config|, worked out once. */
+  uint8_t dimension;  /* enum weir_dimension */
+  bool is_windowed;   /* kept in its ring: all but calls in flight */
+  bool is_smoothable; /* gates beside the window can apply: it has a trail */
+  bool is_estimated;  /* what it counts is an estimate until it is reported */
+  bool is_shadow, is_prepaid, is_day;
+  uint8_t bit;              /* in what is remembered beside an entry */
   uint64_t effective;       /* kept now: the ceiling, or less while somebody else spends */
-  uint64_t born_number;     /* leases with a smaller number are not in these books */
+  uint64_t ceiling;         /* config.amount, or less where upstream stated so */
   weir_tstamp closed_until; /* what was spent before is unknown, or upstream said so */
+  uint64_t born_number;     /* leases with a smaller number are not in these books */
+  uint64_t flight;          /* IN_FLIGHT */
+  weir_wide variance;       /* of the estimates of everything open that is still charged */
   struct weir_ring ring;    /* window */
   struct weir_trail trail;  /* smoothness */
-  struct weir_day day;      /* is_day */
-  uint8_t bit;              /* in what is remembered beside an entry */
-  uint64_t flight;          /* IN_FLIGHT */
-  weir_wide variance;       /* of the estimates of everything open */
-  uint64_t cut_from;        /* what was in use when the limit was cut (learn.c); 0: it was not */
+  uint64_t pace, pace_bits; /* a unit takes pace / 2^pace_bits us of the whole quota */
+  struct weir_limit_config config;
+  uint64_t cut_from; /* what was in use when the limit was cut (learn.c); 0: it was not */
   weir_tstamp cut_at;
+  struct weir_day day; /* is_day */
+  /* |variance| by the ring's blocks: what has not ended needs no room for its error any more when
+   * its charge has come back. Blocks from |variance_head| on are kept. */
+  uint64_t variance_head;
+  weir_wide variances[WEIR_LEDGER_VARIANCES];
 };
 
 struct weir_ledger {
   uint32_t limits_count;
   enum weir_profile profile; /* now: at least as strict as the configured one */
-  struct weir_rules_config rules;
-  weir_tstamp refreshed_at; /* what time alone changes is as of this instant */
-  bool has_day;
+  bool has_day, has_sub;
+  bool is_calm;                           /* nothing that was heard changes with time */
+  weir_tstamp refreshed_at;               /* what time alone changes is as of this instant */
+  weir_tstamp turns_at;                   /* until then no slot comes back */
   weir_tstamp start_last;                 /* leases start in the order in which they are taken */
   weir_tstamp frozen_until, smooth_until; /* nothing starts; what starts is smoothed */
   weir_duration widen_us;                 /* added to the spread of delays after stray rejections */
   weir_duration flight_us;                /* how long a call is in flight, a running mean */
+  struct weir_rules_config rules;
   /* PACED: requests in sub-windows. */
   struct weir_ring sub;
   uint64_t sub_born_number;
   weir_duration sub_hold_us; /* that the ring has room for */
   weir_tstamp sub_closed_until;
-  bool has_sub;
   /* Rejections that our own books cannot explain (learn.c). */
   uint64_t epoch_number; /* leases from this number on belong to the next epoch of rejections */
   uint32_t epoch_count;
@@ -188,7 +209,7 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
 /* weir_ledger_narrow gives |entry| the latest arrival |arrival_max|, clamped to what it allows. */
 void weir_ledger_narrow(struct weir_ledger_entry *entry, weir_tstamp arrival_max);
 
-/* Windows up to this length want to hear of a writing at once. */
+/* Windows up to this length, and buckets that fill up in it, want to hear of a writing at once. */
 #define WEIR_LEDGER_REPORT_MAX_US (15 * WEIR_US_PER_S)
 
 /* weir_ledger_is_reported tells whether leases are to be settled as soon as they are written: a

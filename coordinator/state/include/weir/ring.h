@@ -4,7 +4,7 @@
  * rounded against us, never for us. The rounding costs slot / window of the quota; with
  * WEIR_RING_SLOTS slots that is 0.06 % of a minute.
  * Sums over blocks of slots let the search for the next free instant skip: it visits at most
- * WEIR_RING_BLOCKS blocks and one block's slots.
+ * WEIR_RING_BLOCKS blocks, two blocks of rows of slots, and a row of slots.
  */
 #ifndef WEIR_RING_H
 #define WEIR_RING_H
@@ -14,7 +14,7 @@
 #include <weir/time.h>
 
 #define WEIR_RING_SLOTS  2048
-#define WEIR_RING_BLOCK  64
+#define WEIR_RING_BLOCK  256 /* so that all sums share a line of a cache */
 #define WEIR_RING_BLOCKS (WEIR_RING_SLOTS / WEIR_RING_BLOCK)
 
 struct weir_ring {
@@ -46,6 +46,10 @@ void weir_ring_remove(struct weir_ring *r, weir_tstamp arrival_max, uint64_t cos
 /* weir_ring_earliest returns the first instant at or after |from| at which at most |room| is
  * charged, given that nothing is added or settled; |from| itself when that holds at once. */
 weir_tstamp weir_ring_earliest(const struct weir_ring *r, uint64_t room, weir_tstamp from);
+
+/* weir_ring_block returns the number of the block of slots in which a charge of |arrival_max| comes
+ * back: all of it has come back when the head is in a later one. */
+uint64_t weir_ring_block(const struct weir_ring *r, weir_tstamp arrival_max);
 
 /* weir_ring_check asserts that the sums agree. */
 void weir_ring_check(const struct weir_ring *r);
