@@ -205,9 +205,18 @@ weir_tstamp weir_breaker_wake(const struct weir_breaker *b)
   return max_of(weir_time_add(b->ramp_at, b->config.ramp_us), b->ramp_next);
 }
 
+static bool is_past_ramp(const struct weir_breaker *b, weir_tstamp now)
+{
+  return b->state == WEIR_BREAKER_RAMP &&
+         now >= weir_time_add(b->ramp_at, max_of(WEIR_BREAKER_RAMP_TIMES * b->config.ramp_us,
+                                                 WEIR_BREAKER_RAMP_LAST_US));
+}
+
 void weir_breaker_advance(struct weir_breaker *b, bool is_drained, weir_tstamp now,
                           struct weir_rng *rng)
 {
+  if (is_past_ramp(b, now))
+    close_now(b, now);
   if (weir_breaker_wake(b) > now)
     return;
   if (b->state == WEIR_BREAKER_OPEN)

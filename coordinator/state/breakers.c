@@ -118,7 +118,7 @@ void weir_breakers_take(struct weir_coord *c, struct weir_held *lease, const str
   } else {
     weir_retries_earn(&pool->retries, pool->config.retries_pm, now);
   }
-  weir_breakers_note(c, pool, now);
+  weir_breakers_advance(c, pool, now); /* a ramp may have lasted long enough */
 }
 
 /* Whether a caller's own time ran out before an answer could be expected: that says nothing of

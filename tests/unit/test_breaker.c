@@ -506,6 +506,21 @@ static void closes_when_the_ramp_is_over_and_the_queue_has_drained(void **state)
   assert_true(weir_breaker_starts_at(&b) <= now);
 }
 
+static void paces_a_backlog_that_stays_for_two_minutes_and_no_longer(void **state)
+{
+  (void)state;
+  recover();
+  for (weir_tstamp end = now + 2 * MINUTE - 1; now < end; now += SECOND) {
+    weir_breaker_take(&b, now, 2 * SECOND);
+    weir_breaker_advance(&b, false, now, &rng);
+    assert_int_equal(b.state, WEIR_BREAKER_RAMP);
+  }
+  weir_breaker_take(&b, now, 2 * SECOND);
+  weir_breaker_advance(&b, false, now, &rng);
+  assert_int_equal(b.state, WEIR_BREAKER_CLOSED);
+  assert_true(weir_breaker_starts_at(&b) <= now);
+}
+
 static void opens_again_in_the_ramp(void **state)
 {
   (void)state;
@@ -689,6 +704,7 @@ int main(void)
       cmocka_unit_test_setup(starts_calls_in_growing_numbers, set_up),
       cmocka_unit_test_setup(closes_when_the_last_start_that_it_gave_out_has_come, set_up),
       cmocka_unit_test_setup(closes_when_the_ramp_is_over_and_the_queue_has_drained, set_up),
+      cmocka_unit_test_setup(paces_a_backlog_that_stays_for_two_minutes_and_no_longer, set_up),
       cmocka_unit_test_setup(opens_again_in_the_ramp, set_up),
       cmocka_unit_test_setup(stays_open_as_long_as_it_is_held, set_up),
       cmocka_unit_test_setup(lets_an_opening_run_on_after_it_was_held, set_up),

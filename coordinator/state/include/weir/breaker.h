@@ -29,9 +29,12 @@
 
 /* Of the sustained rate: where a ramp begins, and what it has reached after |ramp_us|. It stays
  * there while somebody waits, so that what an outage left behind comes no faster than a backlog
- * ever does. */
+ * ever does; but not for longer than so many times |ramp_us|, and two minutes: a start that is late
+ * is lost to even steps, and a backlog that is always there would never have the whole quota. */
 #define WEIR_BREAKER_RAMP_FIRST_PM 250
 #define WEIR_BREAKER_RAMP_FULL_PM  1000
+#define WEIR_BREAKER_RAMP_TIMES    10
+#define WEIR_BREAKER_RAMP_LAST_US  (2 * WEIR_US_PER_MIN)
 
 struct weir_breaker_slot {
   uint64_t number; /* of the window's tenth, counted from the clock's zero */
@@ -74,7 +77,7 @@ void weir_breaker_configure(struct weir_breaker *b, const struct weir_breaker_co
 weir_tstamp weir_breaker_wake(const struct weir_breaker *b);
 
 /* weir_breaker_advance does what is due by |now|: an open one probes, a probe is lost, a ramp whose
- * pool has nothing waiting (|is_drained|) is over. */
+ * pool has nothing waiting (|is_drained|), or that has lasted long enough, is over. */
 void weir_breaker_advance(struct weir_breaker *b, bool is_drained, weir_tstamp now,
                           struct weir_rng *rng);
 
