@@ -106,9 +106,10 @@ enum weir_err weir_key_file_parse(const char *bytes, size_t size, char ret_secre
       continue;
     if (!is_inner)
       is_curve = is_word(line, "curve");
-    else if (is_curve && (!value_of(line, &name, &value) ||
-                          (is_word(name, "public-key") && !take_key(value, public)) ||
-                          (is_word(name, "secret-key") && (has_secret || !take_key(value, secret)))))
+    else if (is_curve &&
+             (!value_of(line, &name, &value) ||
+              (is_word(name, "public-key") && !take_key(value, public)) ||
+              (is_word(name, "secret-key") && (has_secret || !take_key(value, secret)))))
       err = WEIR_ESYNTAX;
     else if (is_curve && is_word(name, "secret-key"))
       has_secret = true;

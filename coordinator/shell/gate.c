@@ -19,8 +19,15 @@
 /* ---- the handler ---- */
 
 /* A request: version, id, domain, address, identity, mechanism, credentials. */
-enum { FRAME_VERSION, FRAME_ID, FRAME_DOMAIN, FRAME_ADDRESS, FRAME_IDENTITY, FRAME_MECHANISM,
-       FRAME_KEY };
+enum {
+  FRAME_VERSION,
+  FRAME_ID,
+  FRAME_DOMAIN,
+  FRAME_ADDRESS,
+  FRAME_IDENTITY,
+  FRAME_MECHANISM,
+  FRAME_KEY
+};
 
 struct request {
   int count;
@@ -194,12 +201,11 @@ static bool set_keys(void *socket, const char *server_key)
 {
   char public[WEIR_KEY_SIZE], secret[WEIR_KEY_SIZE];
   int linger = 0;
-  bool is_set =
-      zmq_curve_keypair(public, secret) == 0 &&
-      zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
-      zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_key, WEIR_KEY_SIZE) == 0 &&
-      zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, WEIR_KEY_SIZE) == 0 &&
-      zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, WEIR_KEY_SIZE) == 0;
+  bool is_set = zmq_curve_keypair(public, secret) == 0 &&
+                zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
+                zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_key, WEIR_KEY_SIZE) == 0 &&
+                zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, WEIR_KEY_SIZE) == 0 &&
+                zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, WEIR_KEY_SIZE) == 0;
   explicit_bzero(secret, sizeof secret);
   return is_set;
 }

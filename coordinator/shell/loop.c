@@ -181,12 +181,11 @@ static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
       malformed(loop, frame->route, -(int)err, weir_err_text(err));
       return;
     }
-    step(loop,
-         &(struct weir_coord_event){.type = WEIR_COORD_MESSAGE,
-                                    .now = loop->now,
-                                    .route = frame->route,
-                                    .msg = &msg,
-                                    .peer = &peer});
+    step(loop, &(struct weir_coord_event){.type = WEIR_COORD_MESSAGE,
+                                          .now = loop->now,
+                                          .route = frame->route,
+                                          .msg = &msg,
+                                          .peer = &peer});
   }
 }
 

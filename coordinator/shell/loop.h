@@ -70,7 +70,7 @@ struct weir_loop {
   size_t out_size;
   uint32_t out_messages, unsent;
   uint64_t keys_refused; /* so far */
-  uint64_t changes; /* of breakers that were logged */
+  uint64_t changes;      /* of breakers that were logged */
   uint8_t out[WEIR_FRAME_SIZE_MAX];
   struct weir_log_rate malformed[WEIR_LOOP_KINDS], unsent_rate, encode_rate;
   struct weir_log_rate throttled_rate, refused_rate;

@@ -90,7 +90,7 @@ struct daemon {
   struct weir_conf_issues issues;
   struct weir_peers *peers; /* until the gate takes them */
   struct weir_gate gate;
-  struct weir_watch watch; /* of the list of keys */
+  struct weir_watch watch;  /* of the list of keys */
   weir_tstamp former_until; /* latest arrival of the former lives' grants, on our clock */
 };
 

@@ -86,8 +86,8 @@ static bool set_curve(zsock_t *sock, const struct weir_secret *secret)
   int mechanism = ZMQ_NULL;
   size_t size = sizeof mechanism;
   return secret != NULL && set_option(sock, ZMQ_CURVE_SERVER, 1) &&
-         zmq_setsockopt(zsock_resolve(sock), ZMQ_CURVE_SECRETKEY, secret->secret,
-                        WEIR_KEY_SIZE) == 0 &&
+         zmq_setsockopt(zsock_resolve(sock), ZMQ_CURVE_SECRETKEY, secret->secret, WEIR_KEY_SIZE) ==
+             0 &&
          zmq_getsockopt(zsock_resolve(sock), ZMQ_MECHANISM, &mechanism, &size) == 0 &&
          mechanism == ZMQ_CURVE;
 }

@@ -20,11 +20,11 @@ void weir_sock_prepare(unsigned seed);
 
 /* weir_sock_open binds every endpoint of |conf|; an ipc path that nobody listens on any more is
  * removed first. ipc is bound without keys, TCP only with |secret|, which may be NULL when there is
- * no TCP; for both libzmq asks the gate, which has to run. |ret_bound| gets the endpoints as they are bound, ports included. WEIR_ECLOSED
- * when somebody listens there, WEIR_ESYSTEM otherwise; |ret_error| (WEIR_SOCK_ERROR_SIZE bytes)
- * says what and how to go on. */
-WEIR_MUSTUSE enum weir_err weir_sock_open(const struct weir_conf *conf, const struct weir_secret *secret,
-                                          zsock_t **ret_sock,
+ * no TCP; for both libzmq asks the gate, which has to run. |ret_bound| gets the endpoints as they
+ * are bound, ports included. WEIR_ECLOSED when somebody listens there, WEIR_ESYSTEM otherwise;
+ * |ret_error| (WEIR_SOCK_ERROR_SIZE bytes) says what and how to go on. */
+WEIR_MUSTUSE enum weir_err weir_sock_open(const struct weir_conf *conf,
+                                          const struct weir_secret *secret, zsock_t **ret_sock,
                                           char ret_bound[][WEIR_CONF_ENDPOINT_SIZE],
                                           char *ret_error);
 

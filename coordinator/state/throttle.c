@@ -2,8 +2,9 @@
 
 #include <assert.h>
 
-#define UNIT UINT64_C(1000000) /* tokens are counted in millionths: a rate a second, by microseconds \
-                                */
+#define UNIT                                                                                       \
+  UINT64_C(1000000) /* tokens are counted in millionths: a rate a second, by microseconds          \
+                     */
 
 /* What is still taken out after |elapsed|. */
 static uint64_t refill(uint64_t used, uint64_t rate, weir_duration elapsed)

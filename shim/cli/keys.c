@@ -322,13 +322,14 @@ const struct weir_cli_command weir_cli_keys_command = {
                 "       weir keys list [--peers FILE] [--json]\n"
                 "       weir keys revoke NAME [--peers FILE]",
     .summary = "make, list and revoke the keys of instances that come by TCP",
-    .text = "new writes a secret key to FILE, which only you may read, and prints what others need:\n"
-            "the line of the coordinator's list (its 'peers'), added to it with --peers; or, with\n"
-            "--coordinator, the public key that instances want as WEIR_SERVER_KEY. revoke takes a\n"
-            "line out. A coordinator reads its list again when it changes: a new key is let in,\n"
-            "and the next message of a revoked one ends its session.\n\n"
-            "Rights: ask opens sessions and takes leases, show is what 'weir stats' needs, admin\n"
-            "what 'weir breaker' needs to steer.",
+    .text =
+        "new writes a secret key to FILE, which only you may read, and prints what others need:\n"
+        "the line of the coordinator's list (its 'peers'), added to it with --peers; or, with\n"
+        "--coordinator, the public key that instances want as WEIR_SERVER_KEY. revoke takes a\n"
+        "line out. A coordinator reads its list again when it changes: a new key is let in,\n"
+        "and the next message of a revoked one ends its session.\n\n"
+        "Rights: ask opens sessions and takes leases, show is what 'weir stats' needs, admin\n"
+        "what 'weir breaker' needs to steer.",
     .options = options,
     .run = run,
 };

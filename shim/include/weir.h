@@ -235,10 +235,10 @@ struct weir_options {
  *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, retries_max above 100, wallet_max above
  *                 64, cache_ttl_ms above WEIR_WAIT_MAX_MS, or cache_bytes_max neither 0 nor between
  *                 64 KiB and 64 GiB
- *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port, a
- *                 coordinator on tcp lacks server_key or key_file, the key file cannot be read, is
- *                 not valid or may be read by others, or the file of prices cannot be read or is not
- *                 valid; the log tells where and why
+ *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port; one on tcp
+ *                 lacks server_key or key_file; the key file cannot be read, is not valid, or may
+ *                 be read by others; the file of prices cannot be read or is not valid. The log
+ *                 tells where and why
  *   WEIR_ENOMEM   out of memory
  * Blocks: only to read files. The caller owns *ret_weir and ends it with weir_close.
  * Since 0.1. */

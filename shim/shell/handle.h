@@ -116,7 +116,7 @@ struct weir_worker {
   enum weir_link_refusal refused; /* until a connection is made */
   uint32_t broken;                /* handshakes in a row that the other side broke off */
   weir_tstamp retry_at;           /* libzmq has given up: connect again then; 0: it has not */
-  weir_tstamp poll_until; /* the thread looks again then; 0: it is awake, or was woken */
+  weir_tstamp poll_until;         /* the thread looks again then; 0: it is awake, or was woken */
   bool is_stopping;
   struct weir_client_update update; /* of the worker's own steps */
 };
@@ -133,7 +133,7 @@ struct weir {
   /* options */
   char *coordinator;
   char server_key[WEIR_KEY_SIZE];
-  char *key_file; /* NULL: no keys are used */
+  char *key_file;            /* NULL: no keys are used */
   char name[WEIR_NAME_SIZE]; /* "": made from the process at the first acquire */
   uint64_t max_wait_ms;
   uint32_t retries_max;

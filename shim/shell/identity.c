@@ -27,7 +27,8 @@ static int refuse(const struct weir *w, const char *why)
   return WEIR_ECONFIG;
 }
 
-static int load(const struct weir *w, char ret_public[WEIR_KEY_SIZE], char ret_secret[WEIR_KEY_SIZE])
+static int load(const struct weir *w, char ret_public[WEIR_KEY_SIZE],
+                char ret_secret[WEIR_KEY_SIZE])
 {
   struct stat stat;
   char *bytes = NULL;
@@ -62,7 +63,10 @@ int weir_identity_open(struct weir *w, const struct weir_options *options)
     weir_log(w, WEIR_LEVEL_ERROR,
              "the coordinator at %s wants keys: give %s (server_key, $WEIR_SERVER_KEY: its public "
              "key; key_file, $WEIR_KEY_FILE: a file of 'weir keys new')",
-             w->coordinator, server ? "key_file" : path ? "server_key" : "server_key and key_file");
+             w->coordinator,
+             server ? "key_file"
+             : path ? "server_key"
+                    : "server_key and key_file");
     return WEIR_ECONFIG;
   }
   if (!weir_key_decode(server, bytes)) {

@@ -15,9 +15,9 @@
  * WEIR_ECONFIG (the log says why), WEIR_ENOMEM. */
 WEIR_MUSTUSE int weir_identity_open(struct weir *w, const struct weir_options *options);
 
-/* weir_identity_apply gives the keys to |socket|, for the connections that follow. WEIR_ECONFIG when
- * the file has changed for the worse. |w|'s identity does not change while it is open: no lock is
- * needed. */
+/* weir_identity_apply gives the keys to |socket|, for the connections that follow. WEIR_ECONFIG
+ * when the file has changed for the worse. |w|'s identity does not change while it is open: no lock
+ * is needed. */
 WEIR_MUSTUSE int weir_identity_apply(const struct weir *w, void *socket);
 
 /* weir_identity_close frees them. */

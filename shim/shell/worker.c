@@ -23,7 +23,7 @@
 #define THREADS_NEEDED 3   /* its two, and the worker */
 #define DRAIN_MAX      256 /* frames taken in before something is said */
 #define POLL_MS_MAX    60000
-#define BROKEN_MAX     3 /* handshakes broken off in a row: no accident any more */
+#define BROKEN_MAX     3             /* handshakes broken off in a row: no accident any more */
 #define RETRY_MIN_US   WEIR_US_PER_S /* after a refusal; up to twice as long */
 #define GOODBYE_MS     500 /* for what is on its way to the coordinator when the handle is closed */
 

@@ -32,10 +32,10 @@ void daemon_init(struct daemon *d)
 
 void daemon_fini(struct daemon *d)
 {
-  static const char *const names[] = {"weir.yaml",        "weir.state",     "weir.state.new",
-                                      "weir.state.lock",  "weir.sock",      "other.state",
-                                      "other.state.lock", "other.state.new", "peers",
-                                      "peers.new", "peers.lock", "server.key", "client.key"};
+  static const char *const names[] = {
+      "weir.yaml",   "weir.state",       "weir.state.new",  "weir.state.lock", "weir.sock",
+      "other.state", "other.state.lock", "other.state.new", "peers",           "peers.new",
+      "peers.lock",  "server.key",       "client.key"};
   if (d->pid > 0) {
     kill(d->pid, SIGKILL);
     waitpid(d->pid, NULL, 0);

@@ -28,7 +28,7 @@ struct daemon {
   char folder[64], config[96], state[96], endpoint[96];
   /* of a daemon on TCP, else "" */
   char server_key[WEIR_KEY_SIZE], key_file[96], peers[96];
-  struct daemon_key known; /* stands in its list as "known" */
+  struct daemon_key known;   /* stands in its list as "known" */
   size_t log_size, log_read; /* |log_read|: the part that daemon_wait_log has passed */
   char log[DAEMON_LOG_SIZE];
 };

@@ -7,13 +7,13 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -387,8 +387,11 @@ static void forgets_answers_of_a_peer_that_does_not_read(void **state)
 
 int main(void)
 {
-#define TEST(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define SECURE(name) {"secure_" #name, name, setup_secure, teardown, NULL}
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define SECURE(name)                                                                               \
+  {                                                                                                \
+    "secure_" #name, name, setup_secure, teardown, NULL                                            \
+  }
   const struct CMUnitTest tests[] = {
       TEST(survives_ten_thousand_malformed_frames),
       TEST(drops_a_peer_that_sends_a_larger_frame),

@@ -321,10 +321,10 @@ static uint16_t handshake_end(struct client *c, const struct daemon *d)
   void *monitor = zmq_socket(c->context, ZMQ_PAIR), *socket = zmq_socket(c->context, ZMQ_DEALER);
   zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
   zmq_setsockopt(monitor, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
-  assert_int_equal(zmq_socket_monitor(socket, "inproc://m",
-                                      ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                                          ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL),
-                   0);
+  assert_int_equal(
+      zmq_socket_monitor(socket, "inproc://m",
+                         ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL),
+      0);
   assert_int_equal(zmq_connect(monitor, "inproc://m"), 0);
   assert_int_equal(zmq_connect(socket, d->endpoint), 0);
   assert_int_equal(zmq_recv(monitor, head, sizeof head, 0), sizeof head);

@@ -46,10 +46,13 @@ static void decodes_keys_as_libzmq_does(void **state)
 
 static void refuses_what_is_no_key(void **state)
 {
-  static const char *const texts[] = {
-      "", "abc", KEY_A "0", "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf ",
-      "#####################################000", "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf\"",
-      "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf\xc3"};
+  static const char *const texts[] = {"",
+                                      "abc",
+                                      KEY_A "0",
+                                      "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf ",
+                                      "#####################################000",
+                                      "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf\"",
+                                      "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf\xc3"};
   uint8_t bytes[WEIR_KEY_BYTES];
   (void)state;
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -235,8 +238,8 @@ static uint32_t admit(struct weir_guard *guard, const struct weir_peers *peers, 
 {
   uint32_t passed = 0;
   for (uint32_t i = 0; i < count; i++)
-    passed += weir_guard_admit(guard, peers, route, user, 10, WEIR_US_PER_S, ret_peer) ==
-              WEIR_GUARD_PASS;
+    passed +=
+        weir_guard_admit(guard, peers, route, user, 10, WEIR_US_PER_S, ret_peer) == WEIR_GUARD_PASS;
   return passed;
 }
 
@@ -293,9 +296,9 @@ static void what_follows_a_dropped_frame_is_torn_on_its_connection_only(void **s
   assert_int_equal(admit(guard, NULL, 2, WEIR_GATE_PLAIN, 1, &peer), 1);
   assert_false(peer.is_torn);
   for (int i = 0; i < 2; i++) {
-    assert_int_equal(weir_guard_admit(guard, NULL, 1, WEIR_GATE_PLAIN, 10, 2 * WEIR_US_PER_S,
-                                      &peer),
-                     WEIR_GUARD_PASS);
+    assert_int_equal(
+        weir_guard_admit(guard, NULL, 1, WEIR_GATE_PLAIN, 10, 2 * WEIR_US_PER_S, &peer),
+        WEIR_GUARD_PASS);
     assert_int_equal(peer.is_torn, i == 0);
   }
 }
