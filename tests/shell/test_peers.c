@@ -333,22 +333,47 @@ static void a_new_list_keeps_what_the_throttles_know(void **state)
   zmq_ctx_term(context);
 }
 
-/* A socket that insists on an answer, but takes any key: what the test at the start is for. */
+static void *bind_curve(void *context, const char *secret, char *ret_endpoint, size_t size)
+{
+  int one = 1, zero = 0;
+  void *socket = zmq_socket(context, ZMQ_ROUTER);
+  zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
+  zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, WEIR_GATE_DOMAIN, strlen(WEIR_GATE_DOMAIN));
+  zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &one, sizeof one);
+  zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, WEIR_KEY_SIZE);
+  assert_int_equal(zmq_bind(socket, "tcp://127.0.0.1:*"), 0);
+  assert_int_equal(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, ret_endpoint, &size), 0);
+  return socket;
+}
+
+static void a_key_that_nobody_knows_is_refused(void **state)
+{
+  (void)state;
+  char public[WEIR_KEY_SIZE], secret[WEIR_KEY_SIZE], endpoint[64], error[WEIR_GATE_ERROR_SIZE];
+  struct weir_gate gate;
+  struct weir_gate_refusals refusals;
+  void *context = zmq_ctx_new();
+  assert_int_equal(zmq_curve_keypair(public, secret), 0);
+  assert_int_equal(weir_gate_start(&gate, context, parse("a " KEY_A "\n"), error), WEIR_OK);
+  void *socket = bind_curve(context, secret, endpoint, sizeof endpoint);
+  assert_int_equal(weir_gate_test(&gate, endpoint, public, error), WEIR_OK);
+  weir_gate_refusals(&gate, &refusals);
+  assert_int_equal(refusals.count, 0); /* its own does not count */
+  zmq_close(socket);
+  weir_gate_stop(&gate);
+  zmq_ctx_term(context);
+}
+
+/* A socket that insists on nothing, and no handler: what the test at the start is for. */
 static void notices_a_socket_that_lets_everybody_in(void **state)
 {
   (void)state;
   char public[WEIR_KEY_SIZE], secret[WEIR_KEY_SIZE], endpoint[64], error[WEIR_GATE_ERROR_SIZE];
-  size_t size = sizeof endpoint;
-  int one = 1, zero = 0;
-  void *context = zmq_ctx_new(), *open = zmq_socket(context, ZMQ_ROUTER);
+  void *context = zmq_ctx_new();
   struct weir_gate gate = {.context = context, .event_fd = -1};
   pthread_mutex_init(&gate.lock, NULL);
   assert_int_equal(zmq_curve_keypair(public, secret), 0);
-  zmq_setsockopt(open, ZMQ_LINGER, &zero, sizeof zero);
-  zmq_setsockopt(open, ZMQ_CURVE_SERVER, &one, sizeof one);
-  zmq_setsockopt(open, ZMQ_CURVE_SECRETKEY, secret, sizeof secret);
-  assert_int_equal(zmq_bind(open, "tcp://127.0.0.1:*"), 0);
-  zmq_getsockopt(open, ZMQ_LAST_ENDPOINT, endpoint, &size);
+  void *open = bind_curve(context, secret, endpoint, sizeof endpoint);
   assert_int_equal(weir_gate_test(&gate, endpoint, public, error), WEIR_ESYSTEM);
   assert_non_null(strstr(error, "got in"));
   zmq_close(open);
@@ -440,6 +465,7 @@ int main(void)
       GUARD(what_follows_a_dropped_frame_is_torn_on_its_connection_only),
       GUARD(the_connection_that_was_silent_longest_makes_room),
       GUARD(a_new_list_keeps_what_the_throttles_know),
+      cmocka_unit_test(a_key_that_nobody_knows_is_refused),
       cmocka_unit_test(notices_a_socket_that_lets_everybody_in),
       cmocka_unit_test(refuses_a_secret_that_others_may_read),
       cmocka_unit_test(tells_when_a_file_is_changed_replaced_or_gone),
