@@ -268,6 +268,23 @@ static void a_list_that_is_not_valid_changes_nothing(void **state)
   client_fini(&c);
 }
 
+static void a_key_is_revoked_even_by_a_reload_whose_configuration_is_not_valid(void **state)
+{
+  struct daemon *d = *state;
+  struct client c;
+  struct weir_msg ping = {.type = WEIR_MSG_PING};
+  client_init(&c, d, 1);
+  client_hello(&c);
+  daemon_configure(d, "nonsense: true\n");
+  daemon_list(d, "# nobody\n");
+  daemon_signal(d, SIGHUP);
+  daemon_wait_log(d, "event=not_reloaded");
+  daemon_wait_log(d, "event=peers");
+  client_send(&c, &ping);
+  expect_refusal(&c, WEIR_REFUSAL_FORBIDDEN);
+  client_fini(&c);
+}
+
 static uint64_t throttled_of(struct client *c)
 {
   struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_TOTALS}};
@@ -428,6 +445,7 @@ int main(void)
       TEST(a_token_and_an_instance_are_worth_nothing_to_another_key),
       TEST(rights_change_with_the_list),
       TEST(a_list_that_is_not_valid_changes_nothing),
+      TEST(a_key_is_revoked_even_by_a_reload_whose_configuration_is_not_valid),
       TEST(a_peer_that_floods_is_cut_counted_and_harms_nobody),
       TEST(a_plain_client_is_not_let_in),
       IPC(on_ipc_no_key_is_needed_and_none_is_used),
