@@ -5,6 +5,13 @@
 static const char alphabet[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                ".-:+=^!/*?&<>()[]{}@%$#";
 
+/* Not memset: a compiler leaves that out where nobody looks at the bytes afterwards. */
+static void wipe(void *bytes, size_t size)
+{
+  for (volatile uint8_t *at = bytes; size > 0; size--)
+    *at++ = 0;
+}
+
 bool weir_key_decode(const char *text, uint8_t ret_bytes[WEIR_KEY_BYTES])
 {
   uint8_t bytes[WEIR_KEY_BYTES];
@@ -27,7 +34,7 @@ bool weir_key_decode(const char *text, uint8_t ret_bytes[WEIR_KEY_BYTES])
       bytes[word * 4 + i] = (uint8_t)(value >> (24 - 8 * i));
   }
   memcpy(ret_bytes, bytes, sizeof(bytes));
-  memset(bytes, 0, sizeof(bytes));
+  wipe(bytes, sizeof(bytes));
   return true;
 }
 
@@ -84,40 +91,60 @@ static bool take_key(struct span value, char ret_key[WEIR_KEY_SIZE])
   memcpy(ret_key, value.at, value.size);
   ret_key[value.size] = '\0';
   is_key = weir_key_decode(ret_key, bytes);
-  memset(bytes, 0, sizeof(bytes));
+  wipe(bytes, sizeof(bytes));
   return is_key;
 }
 
-enum weir_err weir_key_file_parse(const char *bytes, size_t size, char ret_secret[WEIR_KEY_SIZE])
-{
-  bool is_curve = false, has_secret = false;
-  char secret[WEIR_KEY_SIZE] = "", public[WEIR_KEY_SIZE];
-  enum weir_err err = WEIR_OK;
+/* What was read of a file so far. */
+struct reading {
+  bool is_curve, has_secret; /* |is_curve|: inside that section */
+  char secret[WEIR_KEY_SIZE];
+};
 
-  for (size_t at = 0; at < size && !err;) {
+/* Takes a line of the section; false when it has not the form. */
+static bool take_line(struct reading *r, struct span line)
+{
+  char public[WEIR_KEY_SIZE];
+  struct span name, value;
+
+  if (!value_of(line, &name, &value))
+    return false;
+  if (is_word(name, "public-key"))
+    return take_key(value, public);
+  if (!is_word(name, "secret-key"))
+    return true;
+  if (r->has_secret || !take_key(value, r->secret))
+    return false;
+  r->has_secret = true;
+  return true;
+}
+
+static enum weir_err read_lines(struct reading *r, const char *bytes, size_t size)
+{
+  for (size_t at = 0; at < size;) {
     const char *end = memchr(bytes + at, '\n', size - at);
     const size_t length = end ? (size_t)(end - bytes) - at : size - at;
     const bool is_inner = length > 0 && is_space(bytes[at]);
     const struct span line = trim((struct span){bytes + at, length});
-    struct span name, value;
 
     at += length + 1;
     if (line.size == 0 || line.at[0] == '#')
       continue;
     if (!is_inner)
-      is_curve = is_word(line, "curve");
-    else if (is_curve &&
-             (!value_of(line, &name, &value) ||
-              (is_word(name, "public-key") && !take_key(value, public)) ||
-              (is_word(name, "secret-key") && (has_secret || !take_key(value, secret)))))
-      err = WEIR_ESYNTAX;
-    else if (is_curve && is_word(name, "secret-key"))
-      has_secret = true;
+      r->is_curve = is_word(line, "curve");
+    else if (r->is_curve && !take_line(r, line))
+      return WEIR_ESYNTAX;
   }
-  if (!err && !has_secret)
-    err = WEIR_EMISSING;
+  return r->has_secret ? WEIR_OK : WEIR_EMISSING;
+}
+
+enum weir_err weir_key_file_parse(const char *bytes, size_t size, char ret_secret[WEIR_KEY_SIZE])
+{
+  struct reading r = {.has_secret = false};
+  enum weir_err err = read_lines(&r, bytes, size);
+
   if (!err)
-    memcpy(ret_secret, secret, sizeof(secret));
-  memset(secret, 0, sizeof(secret));
+    memcpy(ret_secret, r.secret, sizeof(r.secret));
+  wipe(&r, sizeof(r));
   return err;
 }

@@ -306,6 +306,18 @@ static long poll_ms(const struct weir_loop *loop)
   return (long)((wait_us + WEIR_US_PER_MS - 1) / WEIR_US_PER_MS);
 }
 
+static void on_events(struct weir_loop *loop, const zmq_pollitem_t *items)
+{
+  if (items[1].revents != 0)
+    on_kept(loop);
+  if (items[2].revents != 0)
+    loop->clock(loop);
+  if (items[3].revents != 0)
+    on_refused(loop);
+  if (items[4].revents != 0)
+    loop->peers(loop);
+}
+
 int weir_loop_run(struct weir_loop *loop)
 {
   loop->handle = zsock_resolve(loop->sock);
@@ -326,14 +338,7 @@ int weir_loop_run(struct weir_loop *loop)
       if (signal != 0)
         return signal;
     }
-    if (items[1].revents != 0)
-      on_kept(loop);
-    if (items[2].revents != 0)
-      loop->clock(loop);
-    if (items[3].revents != 0)
-      on_refused(loop);
-    if (items[4].revents != 0)
-      loop->peers(loop);
+    on_events(loop, items);
     serve(loop);
   }
 }

@@ -245,7 +245,7 @@ static void look_at_peers(struct weir_loop *loop)
     load_peers(d);
 }
 
-/* After a reload of the configuration, which may name another list. */
+/* On SIGHUP, after the configuration, which may name another list. */
 static void reload_peers(struct weir_loop *loop)
 {
   struct daemon *d = loop->context;
@@ -307,7 +307,6 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
     d->conf = next;
     tell_clock(loop); /* its zones may be others */
     weir_guard_configure(&loop->guard, next);
-    reload_peers(loop);
     weir_log_configure(&d->log, next->log_level, next->log_format);
     weir_log_say(&d->log, WEIR_LOG_INFO, "reloaded", d->options.config);
     log_pools(d);
@@ -321,6 +320,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
     weir_log_text(&d->log, "detail", "the old configuration stays");
     weir_log_end(&d->log);
   }
+  reload_peers(loop); /* in any case: what is revoked must not wait for a slip elsewhere */
   weir_notify_send("READY=1");
 }
 

@@ -135,9 +135,9 @@ static void open_token(struct weir_coord *c, struct weir_session *s)
 {
   enum weir_err err;
 
-  if (s->state == WEIR_SESSION_OPEN)
+  if (s->state == WEIR_SESSION_OPEN) {
     weir_table_remove(&c->by_token, s->token);
-  else {
+  } else {
     c->sessions_open++;
     peer_count(c, s->peer, peer_sessions(c, s->peer) + 1);
   }

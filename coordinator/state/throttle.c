@@ -2,9 +2,8 @@
 
 #include <assert.h>
 
-#define UNIT                                                                                       \
-  UINT64_C(1000000) /* tokens are counted in millionths: a rate a second, by microseconds          \
-                     */
+/* Tokens are counted in millionths: a rate a second is one of so many units a microsecond. */
+#define UNIT UINT64_C(1000000)
 
 /* What is still taken out after |elapsed|. */
 static uint64_t refill(uint64_t used, uint64_t rate, weir_duration elapsed)

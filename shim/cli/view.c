@@ -95,13 +95,27 @@ static enum weir_err link_check(struct look *look)
   return WEIR_OK;
 }
 
-/* Receives one frame and takes its rows. */
+/* Takes what one message tells. */
+static enum weir_err msg_take(struct look *look, const struct weir_msg *msg)
+{
+  if (msg->type == WEIR_MSG_ROW)
+    row_take(look, &msg->row);
+  if (msg->type == WEIR_MSG_STATE)
+    look->state = msg->state;
+  look->has_state = look->has_state || msg->type == WEIR_MSG_STATE;
+  if (msg->type != WEIR_MSG_REFUSE)
+    return WEIR_OK;
+  return msg->refuse.why == WEIR_REFUSAL_FORBIDDEN ? WEIR_EDENIED : WEIR_EVERSION;
+}
+
+/* Receives one frame and takes its messages. */
 static enum weir_err frame_take(struct look *look)
 {
   uint64_t now = weir_cli_now_us();
   zmq_pollitem_t items[] = {{.socket = look->socket, .events = ZMQ_POLLIN},
                             {.socket = look->monitor, .events = ZMQ_POLLIN}};
   uint8_t frame[WEIR_FRAME_SIZE_MAX];
+  enum weir_err err = WEIR_OK;
   size_t offset = 0;
   int size;
 
@@ -115,21 +129,14 @@ static enum weir_err frame_take(struct look *look)
     return errno == EAGAIN || errno == EINTR ? WEIR_OK : WEIR_ESYSTEM;
   if ((size_t)size > sizeof(frame))
     return WEIR_ERANGE;
-  while (offset < (size_t)size) {
+  while (!err && offset < (size_t)size) {
     struct weir_msg msg;
-    enum weir_err err = weir_codec_decode(frame, (size_t)size, &offset, &msg);
 
-    if (err)
-      return err;
-    if (msg.type == WEIR_MSG_ROW)
-      row_take(look, &msg.row);
-    if (msg.type == WEIR_MSG_STATE)
-      look->state = msg.state;
-    look->has_state = look->has_state || msg.type == WEIR_MSG_STATE;
-    if (msg.type == WEIR_MSG_REFUSE)
-      return msg.refuse.why == WEIR_REFUSAL_FORBIDDEN ? WEIR_EDENIED : WEIR_EVERSION;
+    err = weir_codec_decode(frame, (size_t)size, &offset, &msg);
+    if (!err)
+      err = msg_take(look, &msg);
   }
-  return WEIR_OK;
+  return err;
 }
 
 /* Asks for |count| rows of |view|, and receives them into |table|, without gaps; |ret_count| gets

@@ -48,7 +48,7 @@ static void refuses_what_is_no_key(void **state)
 {
   static const char *const texts[] = {"",
                                       "abc",
-                                      KEY_A "0",
+                                      (KEY_A "0"),
                                       "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf ",
                                       "#####################################000",
                                       "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf\"",

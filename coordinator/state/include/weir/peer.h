@@ -18,12 +18,11 @@ enum weir_right {
 #define WEIR_RIGHTS_DEFAULT (WEIR_RIGHT_ASK | WEIR_RIGHT_SHOW)
 
 struct weir_coord_peer {
-  uint64_t id;                   /* of its key; 0: it has none. Sessions stay with it */
-  uint32_t rights;               /* of enum weir_right */
-  uint32_t sessions_max;         /* open sessions of one id; 0: no limit. Not for id 0 */
-  char tenant[WEIR_TENANT_SIZE]; /* its asks are this tenant's, whatever they say; "": as they say
-                                  */
+  uint64_t id;           /* of its key; 0: it has none. Sessions stay with it */
+  uint32_t rights;       /* of enum weir_right */
+  uint32_t sessions_max; /* open sessions of one id; 0: no limit. Not for id 0 */
   bool is_torn; /* messages before this one were dropped: its session has a hole and ends */
+  char tenant[WEIR_TENANT_SIZE]; /* "": as its asks say; else they are this tenant's */
 };
 
 #endif
