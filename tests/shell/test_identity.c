@@ -109,15 +109,14 @@ static int lease(struct instance *i)
 static void a_key_that_is_known_takes_leases(void **state)
 {
   struct daemon *d = *state;
+  const struct daemon_key key = d->known;
   struct instance i;
-  assert_int_equal(open_instance(&i, d, d->server_key, &d->known), WEIR_OK);
+  assert_int_equal(open_instance(&i, d, d->server_key, &key), WEIR_OK);
   assert_int_equal(lease(&i), WEIR_OK);
   assert_int_equal(lease(&i), WEIR_OK);
   weir_close(i.weir);
-  char secret[WEIR_KEY_SIZE];
-  memcpy(secret, d->known.secret, sizeof secret);
-  assert_false(has_logged(&i, secret));
-  assert_null(strstr(d->log, secret));
+  assert_false(has_logged(&i, key.secret));
+  assert_null(strstr(d->log, key.secret));
 }
 
 static void an_unknown_key_is_told_so_and_gets_in_once_it_is_listed(void **state)
