@@ -1,4 +1,5 @@
 #include <weir/conf.h>
+#include <weir/peers.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,11 +11,6 @@
 #define IPC_PATH_MAX 107 /* sun_path, less the NUL */
 
 /* ---- top level ---- */
-
-static bool is_loopback(const char *address)
-{
-  return strncmp(address, "127.0.0.1:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
-}
 
 static bool is_port(const char *text)
 {
@@ -28,7 +24,7 @@ static bool is_port(const char *text)
 }
 
 static void check_endpoint(struct weir_conf_builder *b, const yaml_node_t *node,
-                           const char *endpoint, bool is_insecure)
+                           const char *endpoint)
 {
   struct weir_conf_issues *issues = b->reader.issues;
   if (strncmp(endpoint, "ipc://", 6) == 0) {
@@ -46,7 +42,7 @@ static void check_endpoint(struct weir_conf_builder *b, const yaml_node_t *node,
   }
   if (strncmp(endpoint, "tcp://", 6) != 0) {
     weir_conf_issue_add(issues, false, node,
-                        "listen: %.60s is no endpoint; write ipc:///path or tcp://127.0.0.1:port",
+                        "listen: %.60s is no endpoint; write ipc:///path or tcp://address:port",
                         endpoint);
     return;
   }
@@ -54,23 +50,16 @@ static void check_endpoint(struct weir_conf_builder *b, const yaml_node_t *node,
   if (colon == endpoint + 3 || !is_port(colon + 1))
     weir_conf_issue_add(issues, false, node,
                         "listen: %.60s has no valid port; write tcp://127.0.0.1:7447", endpoint);
-  else if (!is_loopback(endpoint + 6))
+  else if (b->conf->key[0] == '\0' || b->conf->peers[0] == '\0')
     weir_conf_issue_add(issues, false, node,
-                        "listen: %.60s would let anybody on the network in, because keys (CURVE) "
-                        "come with a later version; use ipc:///path, or tcp://127.0.0.1:port with "
-                        "insecure: true",
-                        endpoint);
-  else if (!is_insecure)
-    weir_conf_issue_add(
-        issues, false, node,
-        "listen: TCP without keys lets every user of this machine in, and keys "
-        "(CURVE) come with a later version; use ipc:///path, or add insecure: true");
+                        "listen: TCP needs keys; add key: FILE (made by 'weir keys new "
+                        "--coordinator') and peers: FILE (see 'weir help keys'), or use "
+                        "ipc:///path");
 }
 
 static void read_listen(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   struct weir_conf *conf = b->conf;
-  bool is_insecure = weir_conf_bool(top, "insecure");
   const yaml_node_t *node = weir_conf_find(top, "listen");
   if (node == NULL) {
     conf->listen_count =
@@ -89,14 +78,51 @@ static void read_listen(struct weir_conf_builder *b, const struct weir_conf_sect
     char *endpoint = conf->listen[conf->listen_count];
     if (!weir_conf_node_text(&b->reader, item, "listen", endpoint, sizeof conf->listen[0]))
       continue;
-    check_endpoint(b, item, endpoint, is_insecure);
+    check_endpoint(b, item, endpoint);
     conf->listen_count++;
+  }
+}
+
+/* Rights are few words, but a list: the table's words are one of several. */
+static void read_plain_rights(struct weir_conf_builder *b, const struct weir_conf_section *top)
+{
+  const yaml_node_t *node = weir_conf_find(top, "plain_rights");
+  b->conf->plain_rights = node == NULL ? WEIR_RIGHTS_ALL : 0;
+  for (size_t i = 0; node != NULL && i < weir_conf_items(node); i++) {
+    const yaml_node_t *item = weir_conf_item(&b->reader, node, i);
+    char word[WEIR_RIGHTS_SIZE];
+    uint32_t right = 0;
+    if (!weir_conf_node_text(&b->reader, item, "plain_rights", word, sizeof word))
+      continue;
+    if (word[0] == '\0' || strchr(word, ',') != NULL || !weir_rights_parse(word, &right))
+      weir_conf_issue_add(b->reader.issues, false, item,
+                          "plain_rights: unknown word '%s'; write some of ask, show, admin", word);
+    b->conf->plain_rights |= right;
+  }
+}
+
+static void read_peers(struct weir_conf_builder *b, const struct weir_conf_section *top)
+{
+  struct weir_conf *conf = b->conf;
+  struct weir_conf_section section;
+  if (!weir_conf_text(top, "key", conf->key, sizeof conf->key))
+    conf->key[0] = '\0';
+  if (!weir_conf_text(top, "peers", conf->peers, sizeof conf->peers))
+    conf->peers[0] = '\0';
+  read_plain_rights(b, top);
+  if (weir_conf_section_open(&b->reader, weir_conf_find(top, "peer_limits"), "peer_limits",
+                             &section)) {
+    conf->peer_limits.messages = weir_conf_number(&section, "messages");
+    conf->peer_limits.bytes = weir_conf_number(&section, "bytes");
+    conf->peer_limits.burst_us = weir_conf_number(&section, "burst");
+    conf->peer_sessions = (uint32_t)weir_conf_number(&section, "sessions");
   }
 }
 
 static void read_top(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   struct weir_conf *conf = b->conf;
+  read_peers(b, top);
   read_listen(b, top);
   if (!weir_conf_text(top, "state", conf->state, sizeof conf->state))
     conf->state[0] = '\0';

@@ -14,7 +14,7 @@
 #define POLL_MAX_MS   60000
 
 /* Kinds of malformed frames beside the decoder's errors. */
-enum { KIND_ROUTE = WEIR_LOOP_KINDS - 3, KIND_PARTS, KIND_EMPTY };
+enum { KIND_ROUTE = WEIR_LOOP_KINDS - 4, KIND_PARTS, KIND_EMPTY, KIND_NOBODY };
 
 /* ---- out ---- */
 
@@ -132,8 +132,44 @@ static bool receive(struct weir_loop *loop)
   return true;
 }
 
+static void throttled(struct weir_loop *loop, uint64_t route, const char *user)
+{
+  const struct weir_peer *listed = weir_peers_find(loop->gate->peers, user);
+  uint64_t count = 0;
+  step(loop,
+       &(struct weir_coord_event){.type = WEIR_COORD_THROTTLED, .now = loop->now, .route = route});
+  if (weir_log_rate_due(&loop->throttled_rate, loop->now, &count)) {
+    weir_log_begin(loop->log, WEIR_LOG_WARN, "throttled");
+    weir_log_text(loop->log, "peer", listed != NULL ? listed->name : user);
+    weir_log_number(loop->log, "count", count);
+    weir_log_end(loop->log);
+  }
+}
+
+/* Whether the frame counts, and whose it is: told by the payload, the only frame that keeps it. */
+static bool admit(struct weir_loop *loop, struct weir_loop_frame *frame,
+                  struct weir_coord_peer *ret_peer)
+{
+  const char *user = zmq_msg_gets(&frame->body, "User-Id");
+  switch (weir_guard_admit(&loop->guard, loop->gate->peers, frame->route, user,
+                           zmq_msg_size(&frame->body), loop->now, ret_peer)) {
+  case WEIR_GUARD_PASS:
+    return true;
+  case WEIR_GUARD_THROTTLED:
+    throttled(loop, frame->route, user);
+    return false;
+  case WEIR_GUARD_NOBODY:
+    break;
+  }
+  malformed(loop, frame->route, KIND_NOBODY, "nobody vouches for the peer");
+  return false;
+}
+
 static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
 {
+  struct weir_coord_peer peer;
+  if (!admit(loop, frame, &peer))
+    return;
   const uint8_t *bytes = zmq_msg_data(&frame->body);
   size_t size = zmq_msg_size(&frame->body), offset = 0;
   if (size == 0)
@@ -145,9 +181,11 @@ static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
       malformed(loop, frame->route, -(int)err, weir_err_text(err));
       return;
     }
-    step(loop,
-         &(struct weir_coord_event){
-             .type = WEIR_COORD_MESSAGE, .now = loop->now, .route = frame->route, .msg = &msg});
+    step(loop, &(struct weir_coord_event){.type = WEIR_COORD_MESSAGE,
+                                          .now = loop->now,
+                                          .route = frame->route,
+                                          .msg = &msg,
+                                          .peer = &peer});
   }
 }
 
@@ -229,6 +267,21 @@ static void on_kept(struct weir_loop *loop)
     weir_log_say(loop->log, WEIR_LOG_ERROR, "state_not_written", error);
 }
 
+static void on_refused(struct weir_loop *loop)
+{
+  struct weir_gate_refusals refusals;
+  uint64_t lines = 0;
+  weir_gate_refusals(loop->gate, &refusals);
+  loop->keys_refused += refusals.count;
+  if (refusals.count == 0 || !weir_log_rate_due(&loop->refused_rate, weir_clock_now(), &lines))
+    return;
+  weir_log_begin(loop->log, WEIR_LOG_WARN, "key_refused");
+  weir_log_text(loop->log, "key", refusals.key);
+  weir_log_text(loop->log, "from", refusals.address);
+  weir_log_number(loop->log, "refused", loop->keys_refused);
+  weir_log_end(loop->log);
+}
+
 /* Returns the signal that ends the loop, or 0. */
 static int on_signal(struct weir_loop *loop)
 {
@@ -253,6 +306,18 @@ static long poll_ms(const struct weir_loop *loop)
   return (long)((wait_us + WEIR_US_PER_MS - 1) / WEIR_US_PER_MS);
 }
 
+static void on_events(struct weir_loop *loop, const zmq_pollitem_t *items)
+{
+  if (items[1].revents != 0)
+    on_kept(loop);
+  if (items[2].revents != 0)
+    loop->clock(loop);
+  if (items[3].revents != 0)
+    on_refused(loop);
+  if (items[4].revents != 0)
+    loop->peers(loop);
+}
+
 int weir_loop_run(struct weir_loop *loop)
 {
   loop->handle = zsock_resolve(loop->sock);
@@ -261,18 +326,19 @@ int weir_loop_run(struct weir_loop *loop)
     zmq_pollitem_t items[] = {{.fd = loop->signal_fd, .events = ZMQ_POLLIN},
                               {.fd = loop->keeper->event_fd, .events = ZMQ_POLLIN},
                               {.fd = loop->clock_fd, .events = ZMQ_POLLIN},
+                              {.fd = loop->gate->event_fd, .events = ZMQ_POLLIN},
+                              /* one that is always there stands in for one that may not be */
+                              {.fd = loop->peers_fd >= 0 ? loop->peers_fd : loop->clock_fd,
+                               .events = loop->peers_fd >= 0 ? ZMQ_POLLIN : 0},
                               {.socket = loop->handle, .events = ZMQ_POLLIN}};
-    if (zmq_poll(items, loop->is_held ? 3 : 4, poll_ms(loop)) < 0 && errno != EINTR)
+    if (zmq_poll(items, loop->is_held ? 5 : 6, poll_ms(loop)) < 0 && errno != EINTR)
       return -errno;
     if (items[0].revents != 0) {
       int signal = on_signal(loop);
       if (signal != 0)
         return signal;
     }
-    if (items[1].revents != 0)
-      on_kept(loop);
-    if (items[2].revents != 0)
-      loop->clock(loop);
+    on_events(loop, items);
     serve(loop);
   }
 }

@@ -24,6 +24,8 @@
 #include <weir/codec.h>
 #include <weir/coord.h>
 
+#include "gate.h"
+#include "guard.h"
 #include "keeper.h"
 #include "log.h"
 
@@ -43,13 +45,18 @@ struct weir_loop {
   zsock_t *sock;
   struct weir_keeper *keeper;
   struct weir_log *log;
+  struct weir_gate *gate;
+  struct weir_guard guard;
   int signal_fd; /* SIGTERM, SIGINT and SIGHUP */
   int clock_fd;  /* timer of CLOCK_REALTIME: when to look at the wall clock, or that it was set */
   /* Called on SIGHUP with the instant: the daemon's reload. */
   void (*reload)(struct weir_loop *loop, weir_tstamp now);
   /* Called before the first message and whenever |clock_fd| is ready: tells the wall clock. */
   void (*clock)(struct weir_loop *loop);
-  void *context; /* of |reload| and |clock| */
+  /* Called when |peers_fd| (-1: never) is ready: the list of keys may have changed. */
+  void (*peers)(struct weir_loop *loop);
+  int peers_fd;
+  void *context; /* of |reload|, |clock| and |peers| */
 
   /* Below: the loop's own. */
   void *handle;
@@ -62,9 +69,11 @@ struct weir_loop {
   uint64_t out_route;
   size_t out_size;
   uint32_t out_messages, unsent;
-  uint64_t changes; /* of breakers that were logged */
+  uint64_t keys_refused; /* so far */
+  uint64_t changes;      /* of breakers that were logged */
   uint8_t out[WEIR_FRAME_SIZE_MAX];
   struct weir_log_rate malformed[WEIR_LOOP_KINDS], unsent_rate, encode_rate;
+  struct weir_log_rate throttled_rate, refused_rate;
 };
 
 /* weir_loop_run serves until SIGTERM or SIGINT and returns the signal's number; negative errno when

@@ -8,6 +8,7 @@
  *   clock     a timer that tells when the wall clock was set
  *   state     the lock keeps a second coordinator out; the new epoch is durable before any use
  *   machine   needs the epoch and the past
+ *   gate      answers for keys: before the socket, which would let everybody in without it
  *   socket    last: whoever connects is served at once
  *   ready     tells the service manager
  *   loop      until SIGTERM or SIGINT
@@ -26,20 +27,25 @@
 
 #include <weir/conf.h>
 #include <weir/coord.h>
+#include <weir/peers.h>
 
 #include "clock.h"
 #include "epoch.h"
+#include "gate.h"
 #include "keeper.h"
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "secret.h"
 #include "sock.h"
 #include "tables.h"
+#include "watch.h"
 #include "zones.h"
 
 #define CONFIG_DEFAULT "/etc/weir/weir.yaml"
 #define EXIT_USAGE     2
 #define CLOCK_S        30 /* between looks at the wall clock */
+#define ROUTES_MIN     1024
 
 static const char help[] =
     "weir-coordinator: shares the quota of LLM providers among many instances\n"
@@ -53,7 +59,7 @@ static const char help[] =
     "  --version       print the version\n"
     "  --help          print this\n"
     "\n"
-    "Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT stop.\n"
+    "Signals: SIGHUP reads the configuration and the list of keys again, SIGTERM and SIGINT stop.\n"
     "Exit: 0 fine, 1 could not start or the configuration is not valid, 2 usage.\n"
     "\n"
     "An example of a configuration:\n"
@@ -82,6 +88,9 @@ struct daemon {
   struct weir_epoch epoch;
   struct weir_keeper keeper;
   struct weir_conf_issues issues;
+  struct weir_peers *peers; /* until the gate takes them */
+  struct weir_gate gate;
+  struct weir_watch watch;  /* of the list of keys */
   weir_tstamp former_until; /* latest arrival of the former lives' grants, on our clock */
 };
 
@@ -127,23 +136,23 @@ static int parse_options(int argc, char **argv, struct options *options)
 
 /* ---- config ---- */
 
-static void print_issues(const struct daemon *d)
+static void print_issues(const struct daemon *d, const char *file)
 {
   char line[WEIR_CONF_LINE_SIZE];
   for (uint32_t i = 0; i < d->issues.count; i++) {
-    weir_conf_issue_format(&d->issues.items[i], d->options.config, line, sizeof line);
+    weir_conf_issue_format(&d->issues.items[i], file, line, sizeof line);
     fprintf(stderr, "%s\n", line);
   }
   if (d->issues.dropped > 0)
-    fprintf(stderr, "%s: and %u more\n", d->options.config, (unsigned)d->issues.dropped);
+    fprintf(stderr, "%s: and %u more\n", file, (unsigned)d->issues.dropped);
 }
 
-static void log_issues(struct daemon *d)
+static void log_issues(struct daemon *d, const char *file)
 {
   char line[WEIR_CONF_LINE_SIZE];
   for (uint32_t i = 0; i < d->issues.count; i++) {
     const struct weir_conf_issue *issue = &d->issues.items[i];
-    weir_conf_issue_format(issue, d->options.config, line, sizeof line);
+    weir_conf_issue_format(issue, file, line, sizeof line);
     weir_log_say(&d->log, issue->is_warning ? WEIR_LOG_WARN : WEIR_LOG_ERROR, "config", line);
   }
 }
@@ -177,11 +186,14 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'listen' changes only at a restart");
   if (strcmp(now->state, next->state) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'state' changes only at a restart");
+  if (strcmp(now->key, next->key) != 0)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'key' changes only at a restart");
   if (memcmp(&now->bounds, &next->bounds, sizeof now->bounds) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'bounds' change only at a restart");
   next->listen_count = now->listen_count;
   memcpy(next->listen, now->listen, sizeof next->listen);
   memcpy(next->state, now->state, sizeof next->state);
+  memcpy(next->key, now->key, sizeof next->key);
   next->bounds = now->bounds;
 }
 
@@ -195,6 +207,52 @@ static void arm_clock(int clock_fd)
   clock_gettime(CLOCK_REALTIME, &timer.it_value);
   timer.it_value.tv_sec += CLOCK_S;
   timerfd_settime(clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &timer, NULL);
+}
+
+/* ---- keys ---- */
+
+static void log_peers(struct daemon *d, const struct weir_peers *peers)
+{
+  weir_log_begin(&d->log, WEIR_LOG_INFO, "peers");
+  weir_log_text(&d->log, "file", d->conf->peers);
+  weir_log_number(&d->log, "keys", peers->count);
+  weir_log_end(&d->log);
+}
+
+/* A list that is not valid changes nothing: nobody is locked out by a slip of the pen. */
+static void load_peers(struct daemon *d)
+{
+  struct weir_peers *peers = NULL;
+  if (d->conf->peers[0] == '\0')
+    return;
+  enum weir_err err = weir_peers_load(d->conf->peers, &peers, &d->issues);
+  if (err != WEIR_OK) {
+    log_issues(d, d->conf->peers);
+    weir_log_begin(&d->log, WEIR_LOG_ERROR, "peers_not_reloaded");
+    weir_log_text(&d->log, "why", weir_err_text(err));
+    weir_log_text(&d->log, "detail", "the former list stays");
+    weir_log_end(&d->log);
+    return;
+  }
+  log_peers(d, peers);
+  weir_gate_replace(&d->gate, peers);
+}
+
+static void look_at_peers(struct weir_loop *loop)
+{
+  struct daemon *d = loop->context;
+  if (weir_watch_changed(&d->watch))
+    load_peers(d);
+}
+
+/* On SIGHUP, after the configuration, which may name another list. */
+static void reload_peers(struct weir_loop *loop)
+{
+  struct daemon *d = loop->context;
+  weir_watch_close(&d->watch);
+  weir_watch_open(&d->watch, d->conf->peers);
+  loop->peers_fd = d->watch.fd;
+  load_peers(d);
 }
 
 static void tell_clock(struct weir_loop *loop)
@@ -214,6 +272,7 @@ static void tell_clock(struct weir_loop *loop)
     weir_loop_clock(loop, &wall, now);
   else
     weir_log_say(&d->log, WEIR_LOG_ERROR, "clock", error);
+  look_at_peers(loop); /* where no word comes of changes, as on network file systems */
 }
 
 /* Whether the time zones of |conf| are known; else the first that is not, in |ret_error|. */
@@ -233,7 +292,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
   struct weir_conf *next = NULL;
   weir_notify_reloading();
   enum weir_err err = weir_conf_load(d->options.config, &next, &d->issues);
-  log_issues(d);
+  log_issues(d, d->options.config);
   char zone_error[WEIR_ZONES_ERROR_SIZE];
   if (err == WEIR_OK && !are_zones_known(next, zone_error)) {
     weir_log_say(&d->log, WEIR_LOG_ERROR, "config", zone_error);
@@ -247,6 +306,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
     weir_conf_free(d->conf);
     d->conf = next;
     tell_clock(loop); /* its zones may be others */
+    weir_guard_configure(&loop->guard, next);
     weir_log_configure(&d->log, next->log_level, next->log_format);
     weir_log_say(&d->log, WEIR_LOG_INFO, "reloaded", d->options.config);
     log_pools(d);
@@ -260,6 +320,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
     weir_log_text(&d->log, "detail", "the old configuration stays");
     weir_log_end(&d->log);
   }
+  reload_peers(loop); /* in any case: what is revoked must not wait for a slip elsewhere */
   weir_notify_send("READY=1");
 }
 
@@ -358,39 +419,94 @@ static void log_start(struct daemon *d, const struct weir_coord_start *start)
   log_pools(d);
 }
 
-static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd, int clock_fd)
+/* TCP only with the coordinator's key, and only if a key that nobody knows does not get in. */
+static enum weir_err open_socket(struct daemon *d, zsock_t **ret_sock,
+                                 char bound[][WEIR_CONF_ENDPOINT_SIZE])
 {
-  char error[WEIR_SOCK_ERROR_SIZE];
-  char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
-  zsock_t *sock = NULL;
+  char error[WEIR_SECRET_ERROR_SIZE];
+  struct weir_secret secret = {0};
+  enum weir_err err = WEIR_OK;
+  if (d->conf->key[0] != '\0')
+    err = weir_secret_load(d->conf->key, &secret, error);
+  if (err == WEIR_OK)
+    err = weir_sock_open(d->conf, d->conf->key[0] != '\0' ? &secret : NULL, ret_sock, bound, error);
+  for (uint32_t i = 0; i < d->conf->listen_count && err == WEIR_OK; i++) {
+    if (strncmp(bound[i], "tcp://", 6) != 0)
+      continue;
+    err = weir_gate_test(&d->gate, bound[i], secret.public, error);
+    if (err != WEIR_OK)
+      zsock_destroy(ret_sock);
+  }
+  weir_secret_wipe(&secret);
+  if (err != WEIR_OK)
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "listen", error);
+  return err;
+}
+
+static bool open_gate(struct daemon *d, struct weir_guard *guard)
+{
+  char error[WEIR_GATE_ERROR_SIZE] = "out of memory; lower bounds.sessions";
   unsigned seed = 0;
+  uint32_t routes = 2 * d->conf->bounds.sessions_max;
   if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
     seed = (unsigned)weir_clock_now();
   weir_sock_prepare(seed);
-  if (weir_sock_open(d->conf, &sock, bound, error) != WEIR_OK) {
-    weir_log_say(&d->log, WEIR_LOG_ERROR, "listen", error);
+  if (weir_guard_init(guard, routes > ROUTES_MIN ? routes : ROUTES_MIN) == WEIR_OK &&
+      weir_gate_start(&d->gate, zsys_init(), d->peers, error) == WEIR_OK) {
+    weir_guard_configure(guard, d->conf);
+    d->peers = NULL; /* the gate's */
+    return true;
+  }
+  weir_log_say(&d->log, WEIR_LOG_ERROR, "gate", error);
+  weir_guard_fini(guard);
+  weir_sock_close(NULL, d->conf);
+  return false;
+}
+
+static int serve_on(struct daemon *d, struct weir_loop *loop)
+{
+  char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
+  zsock_t *sock = NULL;
+  if (open_socket(d, &sock, bound) != WEIR_OK) {
+    weir_gate_stop(&d->gate);
     weir_sock_close(NULL, d->conf);
     return -EADDRINUSE;
   }
-  static struct weir_loop loop; /* large, and there is one */
-  loop.coord = coord;
-  loop.sock = sock;
-  loop.keeper = &d->keeper;
-  loop.log = &d->log;
-  loop.signal_fd = signal_fd;
-  loop.clock_fd = clock_fd;
-  loop.reload = reload;
-  loop.clock = tell_clock;
-  loop.context = d;
+  loop->sock = sock;
   for (uint32_t i = 0; i < d->conf->listen_count; i++) {
     weir_log_begin(&d->log, WEIR_LOG_INFO, "ready");
     weir_log_text(&d->log, "listen", bound[i]);
     weir_log_end(&d->log);
   }
   weir_notify_send("READY=1");
-  int result = weir_loop_run(&loop);
+  int result = weir_loop_run(loop);
   weir_notify_send("STOPPING=1");
+  weir_gate_stop(&d->gate);
   weir_sock_close(sock, d->conf);
+  return result;
+}
+
+static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd, int clock_fd)
+{
+  static struct weir_loop loop; /* large, and there is one */
+  if (!open_gate(d, &loop.guard))
+    return -ENOMEM;
+  if (d->gate.peers != NULL)
+    log_peers(d, d->gate.peers);
+  loop.coord = coord;
+  loop.keeper = &d->keeper;
+  loop.log = &d->log;
+  loop.gate = &d->gate;
+  loop.signal_fd = signal_fd;
+  loop.clock_fd = clock_fd;
+  loop.peers_fd = d->watch.fd;
+  loop.reload = reload;
+  loop.clock = tell_clock;
+  loop.peers = look_at_peers;
+  loop.context = d;
+  int result = serve_on(d, &loop);
+  weir_watch_close(&d->watch);
+  weir_guard_fini(&loop.guard);
   return result;
 }
 
@@ -446,13 +562,21 @@ int main(int argc, char **argv)
   if (code >= 0)
     return code;
   enum weir_err err = weir_conf_load(d.options.config, &d.conf, &d.issues);
-  print_issues(&d);
+  print_issues(&d, d.options.config);
   if (err == WEIR_ENOMEM)
     fputs("weir-coordinator: out of memory\n", stderr);
   if (err != WEIR_OK)
     return EXIT_FAILURE;
+  d.watch.fd = -1;
+  if (d.conf->peers[0] != '\0') {
+    weir_watch_open(&d.watch, d.conf->peers); /* before: no change goes unseen */
+    err = weir_peers_load(d.conf->peers, &d.peers, &d.issues);
+    print_issues(&d, d.conf->peers);
+  }
   char zone_error[WEIR_ZONES_ERROR_SIZE];
-  if (!are_zones_known(d.conf, zone_error)) {
+  if (err != WEIR_OK) {
+    code = EXIT_FAILURE;
+  } else if (!are_zones_known(d.conf, zone_error)) {
     fprintf(stderr, "%s: %s\n", d.options.config, zone_error);
     code = EXIT_FAILURE;
   } else if (d.options.is_check) {
@@ -467,6 +591,7 @@ int main(int argc, char **argv)
     weir_log_configure(&d.log, d.conf->log_level, d.conf->log_format);
     code = run(&d);
   }
+  weir_peers_free(d.peers);
   weir_conf_free(d.conf);
   return code;
 }

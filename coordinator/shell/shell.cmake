@@ -2,14 +2,14 @@
 weir_shell_library(weir_conf
   SOURCES shell/conf.c shell/conf_budgets.c shell/conf_document.c shell/conf_keys.c
           shell/conf_limits.c shell/conf_pools.c shell/conf_read.c shell/conf_routes.c
-          shell/conf_show.c shell/conf_value.c
+          shell/conf_show.c shell/conf_value.c shell/peers.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell/include ${CMAKE_CURRENT_SOURCE_DIR}/state/include
   USES weir_core weir_proto PkgConfig::YAML)
 
 # The daemon but for main(), so that tests reach its parts.
 weir_shell_library(weir_coordinator_shell
-  SOURCES shell/epoch.c shell/keeper.c shell/log.c shell/loop.c shell/notify.c shell/sock.c
-          shell/tables.c shell/zones.c
+  SOURCES shell/epoch.c shell/gate.c shell/guard.c shell/keeper.c shell/log.c shell/loop.c
+          shell/notify.c shell/secret.c shell/sock.c shell/tables.c shell/watch.c shell/zones.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell
   USES weir_conf weir_coord weir_proto weir_core PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)
 

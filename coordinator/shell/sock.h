@@ -9,6 +9,8 @@
 
 #include <weir/conf.h>
 
+#include "secret.h"
+
 #define WEIR_SOCK_ERROR_SIZE 512
 
 /* weir_sock_prepare sets the process up for CZMQ: its signal handlers stay out, and the C
@@ -17,10 +19,12 @@
 void weir_sock_prepare(unsigned seed);
 
 /* weir_sock_open binds every endpoint of |conf|; an ipc path that nobody listens on any more is
- * removed first. |ret_bound| gets the endpoints as they are bound, ports included. WEIR_ECLOSED
- * when somebody listens there, WEIR_ESYSTEM otherwise; |ret_error| (WEIR_SOCK_ERROR_SIZE bytes)
- * says what and how to go on. */
-WEIR_MUSTUSE enum weir_err weir_sock_open(const struct weir_conf *conf, zsock_t **ret_sock,
+ * removed first. ipc is bound without keys, TCP only with |secret|, which may be NULL when there is
+ * no TCP; for both libzmq asks the gate, which has to run. |ret_bound| gets the endpoints as they
+ * are bound, ports included. WEIR_ECLOSED when somebody listens there, WEIR_ESYSTEM otherwise;
+ * |ret_error| (WEIR_SOCK_ERROR_SIZE bytes) says what and how to go on. */
+WEIR_MUSTUSE enum weir_err weir_sock_open(const struct weir_conf *conf,
+                                          const struct weir_secret *secret, zsock_t **ret_sock,
                                           char ret_bound[][WEIR_CONF_ENDPOINT_SIZE],
                                           char *ret_error);
 

@@ -192,6 +192,7 @@ void weir_coord_check(const struct weir_coord *c)
     of_sessions += s->leases_count;
   }
   assert(open == c->sessions_open && open == c->by_token.count);
+  assert(c->by_peer.count <= open && (open == 0) == (c->by_peer.count == 0));
   assert(leases == of_sessions && leases == c->lease_timers.count);
   assert(asks == c->ask_timers.count && asks + leases == c->calls.count);
 }

@@ -20,7 +20,7 @@ static void *place(struct layout *l, size_t size)
 
 struct parts {
   struct weir_coord *coord;
-  void *by_token, *by_instance, *calls, *by_name, *by_share, *by_caller, *fair;
+  void *by_token, *by_instance, *by_peer, *calls, *by_name, *by_share, *by_caller, *fair;
   void *session_timers, *ask_timers, *lease_timers, *pool_timers, *tenant_timers, *breaker_timers;
   struct weir_session *sessions;
   struct weir_waiting *asks;
@@ -64,6 +64,7 @@ static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct p
   p->fair = place(&l, weir_fair_size(classes_of(b), b->tenants_max));
   p->by_token = place(&l, weir_table_size(b->sessions_max));
   p->by_instance = place(&l, weir_table_size(b->sessions_max));
+  p->by_peer = place(&l, weir_table_size(b->sessions_max));
   p->calls = place(&l, weir_table_size(b->asks_max + b->leases_max));
   p->by_name = place(&l, weir_table_size(b->names_max));
   p->by_share = place(&l, weir_table_size(b->tenants_max));
@@ -104,6 +105,7 @@ static void tables_init(struct weir_coord *c, const struct parts *p)
 
   weir_table_init(&c->by_token, p->by_token, b->sessions_max);
   weir_table_init(&c->by_instance, p->by_instance, b->sessions_max);
+  weir_table_init(&c->by_peer, p->by_peer, b->sessions_max);
   weir_table_init(&c->calls, p->calls, b->asks_max + b->leases_max);
   weir_table_init(&c->by_name, p->by_name, b->names_max);
   weir_table_init(&c->by_share, p->by_share, b->tenants_max);
@@ -167,10 +169,40 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
 
 /* ---- dispatch ---- */
 
+/* A key that is bound to a tenant asks for nobody else. */
+static void on_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
+                   const struct weir_msg_ask *ask)
+{
+  struct weir_msg_ask bound;
+
+  if (turn->peer->tenant[0] == '\0') {
+    weir_queue_ask(c, turn, s, ask);
+    return;
+  }
+  bound = *ask;
+  memcpy(bound.tenant, turn->peer->tenant, sizeof(bound.tenant));
+  weir_queue_ask(c, turn, s, &bound);
+}
+
+/* What a message needs that has no session; those of a session need what HELLO needed. */
+static uint32_t right_of(enum weir_msg_type type)
+{
+  if (type == WEIR_MSG_HELLO)
+    return WEIR_RIGHT_ASK;
+  if (type == WEIR_MSG_SHOW)
+    return WEIR_RIGHT_SHOW;
+  return type == WEIR_MSG_STEER ? WEIR_RIGHT_ADMIN : 0;
+}
+
 static void on_message(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)
 {
+  const uint32_t needed = right_of(msg->type);
   struct weir_session *s;
 
+  if ((needed & ~turn->peer->rights) != 0) {
+    weir_session_refuse(c, turn, 0, WEIR_REFUSAL_FORBIDDEN);
+    return;
+  }
   switch (msg->type) {
   case WEIR_MSG_HELLO:
     weir_session_hello(c, turn, msg);
@@ -205,7 +237,7 @@ static void on_message(struct weir_coord *c, struct weir_turn *turn, const struc
   if (!s)
     return;
   if (msg->type == WEIR_MSG_ASK)
-    weir_queue_ask(c, turn, s, &msg->ask);
+    on_ask(c, turn, s, &msg->ask);
   else if (msg->type == WEIR_MSG_SETTLE)
     weir_lease_settle(c, turn, s, &msg->settle);
   else if (msg->type == WEIR_MSG_CANCEL)
@@ -244,9 +276,11 @@ static void on_timeout(struct weir_coord *c, struct weir_turn *turn)
 enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_event *event,
                               struct weir_coord_update *update)
 {
+  static const struct weir_coord_peer anybody = {.rights = WEIR_RIGHTS_ALL};
   struct weir_turn turn = {
       .now = event->now,
       .route = event->route,
+      .peer = event->peer ? event->peer : &anybody,
       .update = update,
       .instant = {.at = event->now, .number = c->lease_number, .calendar = &c->calendar}};
 
@@ -258,6 +292,9 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
     return WEIR_OK;
   case WEIR_COORD_MALFORMED:
     c->counters[WEIR_COUNTER_MALFORMED]++;
+    return WEIR_OK;
+  case WEIR_COORD_THROTTLED:
+    c->counters[WEIR_COUNTER_THROTTLED]++;
     return WEIR_OK;
   case WEIR_COORD_UNSENT:
     c->counters[WEIR_COUNTER_UNSENT]++;

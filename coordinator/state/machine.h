@@ -60,6 +60,7 @@ struct weir_session {
   enum weir_session_state state;
   uint8_t instance[WEIR_INSTANCE_SIZE];
   uint64_t incarnation, token, route;
+  uint64_t peer; /* id of whom it belongs to */
   uint64_t mark; /* last received */
   weir_tstamp mark_at, heard_at;
   weir_duration ttl_us; /* as it was told */
@@ -260,6 +261,7 @@ struct weir_coord {
   uint32_t tell_next, tell_left; /* the session to look at next, and how many yet */
   weir_tstamp tell_at;
   struct weir_table by_token, by_instance; /* -> session */
+  struct weir_table by_peer;               /* id -> its open sessions */
   struct weir_table calls;                 /* (session, seq) -> ask or lease */
   struct weir_table by_name;               /* hash of a name -> names */
   struct weir_table by_share;              /* hash of a tenant's name and pool -> shares */
@@ -272,6 +274,7 @@ struct weir_coord {
 struct weir_turn {
   weir_tstamp now;
   uint64_t route;
+  const struct weir_coord_peer *peer;
   struct weir_coord_update *update;
   struct weir_instant instant; /* |now| as ledgers see it */
 };
@@ -368,9 +371,12 @@ void weir_tenant_park(struct weir_coord *c, uint32_t tenant, weir_tstamp at);
 void weir_tenant_unpark(struct weir_coord *c, uint32_t tenant, weir_tstamp now);
 
 /* session.c */
+/* weir_session_refuse answers the message of the turn, whose session is |token|. */
+void weir_session_refuse(struct weir_coord *c, struct weir_turn *turn, uint64_t token,
+                         enum weir_refusal why);
 void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);
 /* weir_session_find returns the open session of |msg| and notes that it was heard; sends REFUSE and
- * returns NULL when there is none. */
+ * returns NULL when there is none, or when it ends here because of its peer. */
 struct weir_session *weir_session_find(struct weir_coord *c, struct weir_turn *turn,
                                        const struct weir_msg *msg);
 void weir_session_ping(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s);

@@ -29,8 +29,8 @@ struct weir_msg *weir_session_send(struct weir_turn *turn, const struct weir_ses
   return msg;
 }
 
-static void refuse(struct weir_coord *c, struct weir_turn *turn, uint64_t token,
-                   enum weir_refusal why)
+void weir_session_refuse(struct weir_coord *c, struct weir_turn *turn, uint64_t token,
+                         enum weir_refusal why)
 {
   struct weir_msg *msg = weir_turn_send(turn, turn->route, WEIR_MSG_REFUSE);
 
@@ -58,10 +58,20 @@ struct weir_session *weir_session_find(struct weir_coord *c, struct weir_turn *t
    * transport and cannot be claimed by another peer. */
   if (weir_table_find(&c->by_token, msg->session, &index) &&
       c->sessions[index].route == turn->route) {
-    heard(&c->sessions[index], msg, turn->now);
-    return &c->sessions[index];
+    struct weir_session *s = &c->sessions[index];
+    const bool is_allowed = (turn->peer->rights & WEIR_RIGHT_ASK) != 0;
+
+    if (is_allowed && !turn->peer->is_torn) {
+      heard(s, msg, turn->now);
+      return s;
+    }
+    /* A key that was revoked, or what must not be taken for whole: PROTOCOL.md, section 1. */
+    weir_session_end(c, turn, s);
+    weir_session_refuse(c, turn, msg->session,
+                        is_allowed ? WEIR_REFUSAL_SESSION : WEIR_REFUSAL_FORBIDDEN);
+    return NULL;
   }
-  refuse(c, turn, msg->session, WEIR_REFUSAL_SESSION);
+  weir_session_refuse(c, turn, msg->session, WEIR_REFUSAL_SESSION);
   return NULL;
 }
 
@@ -93,14 +103,44 @@ static struct weir_session *record_new(struct weir_coord *c, const uint8_t *inst
   return s;
 }
 
+/* ---- sessions of one key ---- */
+
+static uint32_t peer_sessions(const struct weir_coord *c, uint64_t id)
+{
+  uint32_t count = 0;
+
+  weir_table_find(&c->by_peer, id, &count);
+  return count;
+}
+
+static void peer_count(struct weir_coord *c, uint64_t id, uint32_t count)
+{
+  enum weir_err err = WEIR_OK;
+
+  if (count == 0)
+    weir_table_remove(&c->by_peer, id);
+  else
+    err = weir_table_put(&c->by_peer, id, count);
+  assert(err == WEIR_OK); /* no more ids than open sessions */
+  (void)err;
+}
+
+static bool peer_has_room(const struct weir_coord *c, const struct weir_coord_peer *peer)
+{
+  return peer->id == 0 || peer->sessions_max == 0 ||
+         peer_sessions(c, peer->id) < peer->sessions_max;
+}
+
 static void open_token(struct weir_coord *c, struct weir_session *s)
 {
   enum weir_err err;
 
-  if (s->state == WEIR_SESSION_OPEN)
+  if (s->state == WEIR_SESSION_OPEN) {
     weir_table_remove(&c->by_token, s->token);
-  else
+  } else {
     c->sessions_open++;
+    peer_count(c, s->peer, peer_sessions(c, s->peer) + 1);
+  }
   do
     s->token = weir_rng_next(&c->rng);
   while (s->token == 0 || weir_table_find(&c->by_token, s->token, NULL));
@@ -132,20 +172,30 @@ void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const stru
 
   if (hello->version_min > WEIR_PROTOCOL_VERSION ||
       hello->version_max < WEIR_PROTOCOL_VERSION_MIN) {
-    refuse(c, turn, 0, WEIR_REFUSAL_VERSION);
+    weir_session_refuse(c, turn, 0, WEIR_REFUSAL_VERSION);
     return;
   }
   if (s && (memcmp(s->instance, hello->instance, WEIR_INSTANCE_SIZE) != 0 ||
             hello->incarnation < s->incarnation)) {
-    refuse(c, turn, 0, WEIR_REFUSAL_STALE);
+    weir_session_refuse(c, turn, 0, WEIR_REFUSAL_STALE);
+    return;
+  }
+  /* An instance is its key's: another one that knows its number does not get its leases. */
+  if (s && s->peer != turn->peer->id) {
+    weir_session_refuse(c, turn, 0, WEIR_REFUSAL_FORBIDDEN);
+    return;
+  }
+  if ((!s || s->state != WEIR_SESSION_OPEN) && !peer_has_room(c, turn->peer)) {
+    weir_session_refuse(c, turn, 0, WEIR_REFUSAL_FULL);
     return;
   }
   if (!s)
     s = record_new(c, hello->instance);
   if (!s) {
-    refuse(c, turn, 0, WEIR_REFUSAL_FULL);
+    weir_session_refuse(c, turn, 0, WEIR_REFUSAL_FULL);
     return;
   }
+  s->peer = turn->peer->id;
   /* The same HELLO again (its WELCOME was lost) keeps the session; a new one replaces it, and what
    * the instance has waiting keeps its place. */
   if (s->state != WEIR_SESSION_OPEN || hello->incarnation > s->incarnation)
@@ -189,6 +239,7 @@ void weir_session_end(struct weir_coord *c, struct weir_turn *turn, struct weir_
   weir_pq_remove(&c->session_timers, &s->timer);
   s->state = WEIR_SESSION_GONE;
   c->sessions_open--;
+  peer_count(c, s->peer, peer_sessions(c, s->peer) - 1);
   weir_session_release(c, s);
 }
 

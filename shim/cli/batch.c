@@ -159,6 +159,8 @@ static int coordinator_find(struct batch *batch)
 
   if (!err)
     return WEIR_CLI_FINE;
+  if (err == WEIR_ECONFIG || err == WEIR_EKEY || err == WEIR_EDENIED)
+    return weir_view_failed(self, batch->options.endpoint, WEIR_VIEW_TIMEOUT_MS, err);
   weir_cli_error(self,
                  "no answer from the coordinator at %s (%s); check that weir-coordinator runs and "
                  "that --coordinator or WEIR_COORDINATOR names its endpoint",

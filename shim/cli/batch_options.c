@@ -63,6 +63,7 @@ const struct weir_cli_option weir_batch_option_table[] = {
      "on whose behalf, for fair shares among tenants: at most 31\nprintable ASCII characters"},
     {"coordinator", 'c', "ENDPOINT",
      "where it listens (default: $WEIR_COORDINATOR, or\nipc:///run/weir/weir.sock)"},
+    WEIR_CLI_KEY_OPTIONS,
     {"call-log", OPTION_CALL_LOG, "FILE", "append a line of JSON for each call"},
     {"quiet", OPTION_QUIET, NULL, "no progress; errors are still shown"},
     {"json", OPTION_JSON, NULL, "end with a summary as JSON on stdout"},
@@ -197,6 +198,8 @@ static int option_take(struct weir_batch_options *options, const struct weir_cli
     options->is_json = true;
     return WEIR_CLI_FINE;
   default:
+    if (weir_cli_key_option(args, id))
+      return WEIR_CLI_FINE;
     return text_take(options, id, args->value);
   }
 }

@@ -12,6 +12,7 @@ enum { OPTION_JSON = 256, OPTION_TIMEOUT };
 static const struct weir_cli_option options[] = {
     {"coordinator", 'c', "ENDPOINT",
      "where it listens (default: $WEIR_COORDINATOR, or ipc:///run/weir/weir.sock)"},
+    WEIR_CLI_KEY_OPTIONS,
     {"timeout", OPTION_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"},
     {"json", OPTION_JSON, NULL, "one JSON object on one line"},
     {0},
@@ -143,6 +144,8 @@ static int run(int argc, char **argv)
       breaker.endpoint = args.value;
     else if (id == OPTION_TIMEOUT)
       bad = weir_cli_duration(&args, UINT64_C(3600000), &breaker.timeout_ms);
+    else if (weir_cli_key_option(&args, id))
+      continue;
     else if (id == OPTION_JSON)
       breaker.is_json = true;
     else if (id == WEIR_CLI_OPERAND)

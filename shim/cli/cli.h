@@ -41,6 +41,7 @@ struct weir_cli_command {
   int (*run)(int argc, char **argv);     /* argv[0] is the command; returns enum weir_cli_exit */
 };
 
+extern const struct weir_cli_command weir_cli_keys_command;
 extern const struct weir_cli_command weir_cli_stats_command;
 extern const struct weir_cli_command weir_cli_breaker_command;
 extern const struct weir_cli_command weir_cli_check_command;
@@ -85,6 +86,21 @@ int weir_cli_duration(const struct weir_cli_args *args, uint64_t max_ms, uint64_
 /* weir_cli_endpoint returns the coordinator to talk to: |given|, or without it $WEIR_COORDINATOR,
  * or else the packaged default. Static storage or |given|. */
 const char *weir_cli_endpoint(const char *given);
+
+/* Options of every command that speaks with a coordinator: entries of its table. */
+#define WEIR_CLI_SERVER_KEY 1000
+#define WEIR_CLI_KEY_FILE   1001
+#define WEIR_CLI_KEY_OPTIONS                                                                       \
+  {"server-key", WEIR_CLI_SERVER_KEY, "KEY",                                                       \
+   "public key of a coordinator on tcp (default:\n$WEIR_SERVER_KEY)"},                             \
+  {                                                                                                \
+    "key-file", WEIR_CLI_KEY_FILE, "FILE",                                                         \
+        "secret key to show it, made by 'weir keys new' (default:\n$WEIR_KEY_FILE)"                \
+  }
+
+/* weir_cli_key_option takes |args|'s value for option |id|, one of these, into the environment,
+ * where the library and weir_view_get look; false when |id| is another one. */
+bool weir_cli_key_option(const struct weir_cli_args *args, int id);
 
 /* weir_cli_nearest returns which of the |count| |words| (NULLs are passed over) |text| is probably
  * meant to be, or NULL when none is near. */

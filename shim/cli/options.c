@@ -236,6 +236,13 @@ int weir_cli_duration(const struct weir_cli_args *args, uint64_t max_ms, uint64_
   return WEIR_CLI_FINE;
 }
 
+bool weir_cli_key_option(const struct weir_cli_args *args, int id)
+{
+  if (id == WEIR_CLI_SERVER_KEY)
+    return setenv("WEIR_SERVER_KEY", args->value, 1) == 0;
+  return id == WEIR_CLI_KEY_FILE && setenv("WEIR_KEY_FILE", args->value, 1) == 0;
+}
+
 const char *weir_cli_endpoint(const char *given)
 {
   const char *endpoint = given ? given : getenv("WEIR_COORDINATOR");

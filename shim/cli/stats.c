@@ -20,6 +20,7 @@ static const struct weir_cli_option options[] = {
      "where it listens (default: $WEIR_COORDINATOR, or ipc:///run/weir/weir.sock)"},
     {"pool", 'p', "NAME", "show only this pool"},
     {"watch", 'w', "SECONDS", "show again every so many seconds, until interrupted"},
+    WEIR_CLI_KEY_OPTIONS,
     {"timeout", OPTION_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"},
     {"json", OPTION_JSON, NULL, "one JSON object per look, on one line"},
     {0},
@@ -363,6 +364,8 @@ static int run(int argc, char **argv)
       bad = weir_cli_duration(&args, UINT64_C(86400000), &stats.watch_ms);
     else if (id == OPTION_TIMEOUT)
       bad = weir_cli_duration(&args, UINT64_C(3600000), &stats.timeout_ms);
+    else if (weir_cli_key_option(&args, id))
+      continue;
     else if (id == OPTION_JSON)
       stats.is_json = true;
     else if (id == WEIR_CLI_OPERAND)

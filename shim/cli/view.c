@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* explicit_bzero */
 #include "view.h"
 
 #include <errno.h>
@@ -9,8 +10,12 @@
 #include <zmq.h>
 
 #include <weir/codec.h>
+#include <weir/key.h>
 
 #include "cli.h"
+#include "file.h"
+
+#define BROKEN_MAX 3 /* no accident any more: its key is another one */
 
 /* The rows of one view, as they come. */
 struct table {
@@ -19,7 +24,8 @@ struct table {
 };
 
 struct look {
-  void *socket;
+  void *socket, *monitor;
+  uint32_t broken; /* handshakes that the other side broke off */
   uint64_t deadline_us;
   struct weir_msg_row totals, budget; /* the first rows, which tell how many there are */
   bool has_totals, has_budget, has_state;
@@ -69,38 +75,68 @@ static void row_take(struct look *look, const struct weir_msg_row *row)
   }
 }
 
-/* Receives one frame and takes its rows. */
+/* What the end of a handshake says; without it a wrong key would look like silence. */
+static enum weir_err link_check(struct look *look)
+{
+  uint8_t head[6], address[256];
+  uint16_t event;
+  uint32_t value;
+
+  if (zmq_recv(look->monitor, head, sizeof(head), ZMQ_DONTWAIT) != (int)sizeof(head))
+    return WEIR_OK;
+  (void)!zmq_recv(look->monitor, address, sizeof(address), 0);
+  memcpy(&event, head, sizeof(event));
+  memcpy(&value, head + sizeof(event), sizeof(value));
+  if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL && (value == EPIPE || value == ECONNRESET))
+    look->broken++;
+  if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH || event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL ||
+      look->broken >= BROKEN_MAX)
+    return WEIR_EKEY;
+  return WEIR_OK;
+}
+
+/* Takes what one message tells. */
+static enum weir_err msg_take(struct look *look, const struct weir_msg *msg)
+{
+  if (msg->type == WEIR_MSG_ROW)
+    row_take(look, &msg->row);
+  if (msg->type == WEIR_MSG_STATE)
+    look->state = msg->state;
+  look->has_state = look->has_state || msg->type == WEIR_MSG_STATE;
+  if (msg->type != WEIR_MSG_REFUSE)
+    return WEIR_OK;
+  return msg->refuse.why == WEIR_REFUSAL_FORBIDDEN ? WEIR_EDENIED : WEIR_EVERSION;
+}
+
+/* Receives one frame and takes its messages. */
 static enum weir_err frame_take(struct look *look)
 {
   uint64_t now = weir_cli_now_us();
-  zmq_pollitem_t item = {.socket = look->socket, .events = ZMQ_POLLIN};
+  zmq_pollitem_t items[] = {{.socket = look->socket, .events = ZMQ_POLLIN},
+                            {.socket = look->monitor, .events = ZMQ_POLLIN}};
   uint8_t frame[WEIR_FRAME_SIZE_MAX];
+  enum weir_err err = WEIR_OK;
   size_t offset = 0;
   int size;
 
   if (now >= look->deadline_us ||
-      zmq_poll(&item, 1, (long)((look->deadline_us - now) / 1000 + 1)) == 0)
+      zmq_poll(items, 2, (long)((look->deadline_us - now) / 1000 + 1)) == 0)
     return WEIR_EUNREACHABLE;
+  if (items[1].revents != 0)
+    return link_check(look);
   size = zmq_recv(look->socket, frame, sizeof(frame), ZMQ_DONTWAIT);
   if (size < 0)
     return errno == EAGAIN || errno == EINTR ? WEIR_OK : WEIR_ESYSTEM;
   if ((size_t)size > sizeof(frame))
     return WEIR_ERANGE;
-  while (offset < (size_t)size) {
+  while (!err && offset < (size_t)size) {
     struct weir_msg msg;
-    enum weir_err err = weir_codec_decode(frame, (size_t)size, &offset, &msg);
 
-    if (err)
-      return err;
-    if (msg.type == WEIR_MSG_ROW)
-      row_take(look, &msg.row);
-    if (msg.type == WEIR_MSG_STATE)
-      look->state = msg.state;
-    look->has_state = look->has_state || msg.type == WEIR_MSG_STATE;
-    if (msg.type == WEIR_MSG_REFUSE)
-      return WEIR_EVERSION;
+    err = weir_codec_decode(frame, (size_t)size, &offset, &msg);
+    if (!err)
+      err = msg_take(look, &msg);
   }
-  return WEIR_OK;
+  return err;
 }
 
 /* Asks for |count| rows of |view|, and receives them into |table|, without gaps; |ret_count| gets
@@ -163,46 +199,76 @@ static enum weir_err steer_run(struct look *look, const char *pool, enum weir_st
   return err;
 }
 
-static enum weir_err socket_open(void *context, const char *endpoint, uint64_t timeout_ms,
-                                 void **ret_socket)
+/* Gives the keys of the environment to |socket|. */
+static enum weir_err keys_set(void *socket)
 {
-  void *socket = zmq_socket(context, ZMQ_DEALER);
+  const char *server = getenv("WEIR_SERVER_KEY"), *path = getenv("WEIR_KEY_FILE");
+  char public[WEIR_KEY_SIZE], secret[WEIR_KEY_SIZE] = "";
+  uint8_t decoded[WEIR_KEY_BYTES];
+  char *bytes = NULL;
+  size_t size = 0;
+  bool is_set;
+
+  if (!server || !path || !weir_key_decode(server, decoded) ||
+      weir_file_read(path, WEIR_KEY_FILE_SIZE_MAX, NULL, &bytes, &size) != 0)
+    return WEIR_ECONFIG;
+  is_set = weir_key_file_parse(bytes, size, secret) == WEIR_OK &&
+           zmq_curve_public(public, secret) == 0 &&
+           zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server, WEIR_KEY_SIZE) == 0 &&
+           zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public, WEIR_KEY_SIZE) == 0 &&
+           zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, WEIR_KEY_SIZE) == 0;
+  weir_file_free(bytes, size);
+  explicit_bzero(secret, sizeof(secret));
+  return is_set ? WEIR_OK : WEIR_ECONFIG;
+}
+
+static enum weir_err socket_set(void *socket, const char *endpoint, uint64_t timeout_ms)
+{
   int linger = 0, hwm = 0, timeout = (int)timeout_ms;
   int64_t size_max = WEIR_FRAME_SIZE_MAX;
 
-  if (!socket)
-    return WEIR_ESYSTEM;
   zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger));
   zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof(hwm));
   zmq_setsockopt(socket, ZMQ_SNDTIMEO, &timeout, sizeof(timeout));
   zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max));
-  if (zmq_connect(socket, endpoint) != 0) {
-    zmq_close(socket);
-    return WEIR_EINVAL;
+  return strncmp(endpoint, "tcp://", 6) == 0 ? keys_set(socket) : WEIR_OK;
+}
+
+static void look_close(struct look *look, void *context)
+{
+  if (look->socket) {
+    zmq_socket_monitor(look->socket, NULL, 0);
+    zmq_close(look->socket);
   }
-  *ret_socket = socket;
-  return WEIR_OK;
+  if (look->monitor)
+    zmq_close(look->monitor);
+  zmq_ctx_term(context);
 }
 
 static enum weir_err look_open(struct look *look, const char *endpoint, uint64_t timeout_ms,
                                void **ret_context)
 {
-  enum weir_err err;
+  void *context = zmq_ctx_new();
+  enum weir_err err = WEIR_ESYSTEM;
 
   look->deadline_us = weir_cli_now_us() + timeout_ms * 1000;
-  *ret_context = zmq_ctx_new();
-  if (!*ret_context)
-    return WEIR_ESYSTEM;
-  err = socket_open(*ret_context, endpoint, timeout_ms, &look->socket);
+  if (!context)
+    return err;
+  look->socket = zmq_socket(context, ZMQ_DEALER);
+  look->monitor = zmq_socket(context, ZMQ_PAIR);
+  if (look->socket && look->monitor &&
+      zmq_socket_monitor(look->socket, "inproc://monitor",
+                         ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                             ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) == 0 &&
+      zmq_connect(look->monitor, "inproc://monitor") == 0)
+    err = socket_set(look->socket, endpoint, timeout_ms);
+  if (!err && zmq_connect(look->socket, endpoint) != 0)
+    err = WEIR_EINVAL;
   if (err)
-    zmq_ctx_term(*ret_context);
+    look_close(look, context);
+  else
+    *ret_context = context;
   return err;
-}
-
-static void look_close(struct look *look, void *context)
-{
-  zmq_close(look->socket);
-  zmq_ctx_term(context);
 }
 
 enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
@@ -250,10 +316,24 @@ int weir_view_failed(const struct weir_cli_command *command, const char *endpoin
                    "no answer from the coordinator at %s within %s; check that weir-coordinator "
                    "runs, that its 'listen' names this endpoint, and that you may open the socket",
                    endpoint, weir_cli_span(timeout_ms * 1000, text));
+  else if (err == WEIR_ECONFIG)
+    return weir_cli_usage(command,
+                          "%s wants keys: give --server-key (40 characters) and --key-file (of "
+                          "'weir keys new'), or WEIR_SERVER_KEY and WEIR_KEY_FILE",
+                          endpoint);
+  else if (err == WEIR_EKEY)
+    weir_cli_error(command,
+                   "the coordinator at %s refused this key, or has another one than the server key "
+                   "given; 'weir keys list' on its machine shows those that it knows",
+                   endpoint);
   else if (err == WEIR_EINVAL)
     return weir_cli_usage(command, "'%s' is not an endpoint; write ipc:///path or tcp://host:port",
                           endpoint);
-  else
+  else if (err == WEIR_EDENIED) {
+    weir_cli_error(command, "this key has not the right to do that at %s; see 'weir help keys'",
+                   endpoint);
+    return WEIR_CLI_BAD;
+  } else
     weir_cli_error(command, "the answer from %s cannot be used: %s", endpoint,
                    weir_err_text((int)err));
   return WEIR_CLI_UNREACHABLE;

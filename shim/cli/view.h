@@ -24,8 +24,10 @@ struct weir_view_data {
 };
 
 /* weir_view_get looks at the coordinator at |endpoint| and waits up to |timeout_ms| for all of it.
- * |ret_data| belongs to the caller: weir_view_free. Errors: WEIR_EINVAL (|endpoint| is not an
- * endpoint), WEIR_EUNREACHABLE, WEIR_ESYSTEM, WEIR_ENOMEM, or the codec's when the answer is not
+ * |ret_data| belongs to the caller: weir_view_free. On tcp it shows the keys of
+ * $WEIR_SERVER_KEY and $WEIR_KEY_FILE. Errors: WEIR_EINVAL (|endpoint| is not an endpoint),
+ * WEIR_ECONFIG (no usable keys), WEIR_EKEY (refused), WEIR_EDENIED (the key lacks the right),
+ * WEIR_EUNREACHABLE, WEIR_ESYSTEM, WEIR_ENOMEM, or the codec's when the answer is not
  * weir's. */
 WEIR_MUSTUSE enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
                                          struct weir_view_data *ret_data);

@@ -99,7 +99,8 @@ enum weir_err {
   WEIR_ENETWORK = -22,     /* the provider could not be reached, or its answer was cut */
   WEIR_ECLOSED = -23,      /* weir_close was called */
   WEIR_ECONFIG = -24,      /* the configuration is not valid: a key or a provider is missing */
-  WEIR_EAGAIN = -25        /* nothing is ready yet */
+  WEIR_EAGAIN = -25,       /* nothing is ready yet */
+  WEIR_EKEY = -26          /* the coordinator refused this instance's key */
 };
 #endif
 
@@ -220,6 +221,10 @@ struct weir_options {
   uint64_t cache_ttl_ms;    /* older ones are not given; 0: 3,600,000 (an hour) */
   weir_degrade_fn *degrade; /* NULL: none */
   void *degrade_context;
+  const char *server_key; /* public key of a coordinator on tcp, 40 characters; NULL:
+                             $WEIR_SERVER_KEY. Not used on ipc */
+  const char *key_file;   /* path of this instance's secret key (weir keys new), read again for each
+                             connection; NULL: $WEIR_KEY_FILE. Not used on ipc */
 };
 
 /* weir_open makes a handle; the connection is made later, by the first acquire, so that a process
@@ -230,10 +235,12 @@ struct weir_options {
  *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, retries_max above 100, wallet_max above
  *                 64, cache_ttl_ms above WEIR_WAIT_MAX_MS, or cache_bytes_max neither 0 nor between
  *                 64 KiB and 64 GiB
- *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port, or the file
- *                 of prices cannot be read or is not valid; the log tells where and why
+ *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port; one on tcp
+ *                 lacks server_key or key_file; the key file cannot be read, is not valid, or may
+ *                 be read by others; the file of prices cannot be read or is not valid. The log
+ *                 tells where and why
  *   WEIR_ENOMEM   out of memory
- * Blocks: only to read the file of prices. The caller owns *ret_weir and ends it with weir_close.
+ * Blocks: only to read files. The caller owns *ret_weir and ends it with weir_close.
  * Since 0.1. */
 WEIR_API int weir_open(const struct weir_options *options, struct weir **ret_weir);
 

@@ -3,6 +3,7 @@
  *   weir.c      opening, closing, entering, fork
  *   lease.c     acquire, cancel, settle: the client machine stepped by the callers' threads
  *   worker.c    the one thread that owns the sockets
+ *   identity.c  the keys that it shows to a coordinator on TCP
  *   provider.c  names and addresses of providers
  *   keys.c      their keys: where they are, whose turn it is
  *   account.c   what calls cost, and the line of the call log
@@ -25,6 +26,7 @@
 #include <weir/client.h>
 #include <weir/err.h>
 #include <weir/estimate.h>
+#include <weir/key.h>
 #include <weir/price.h>
 #include <weir/provider.h>
 #include <weir/rng.h>
@@ -98,12 +100,23 @@ struct weir_rule_entry {
   size_t body_size;
 };
 
+/* Why no connection is made, as far as this side can know. */
+enum weir_link_refusal {
+  WEIR_LINK_FINE = 0,
+  WEIR_LINK_KEY,       /* the coordinator does not know the key */
+  WEIR_LINK_MECHANISM, /* one side uses keys, the other does not */
+  WEIR_LINK_SERVER     /* it breaks off each handshake: its key is probably another one */
+};
+
 struct weir_worker {
   bool is_running;
   pthread_t thread;
   void *context, *socket, *monitor;
   int wake_fd;
-  weir_tstamp poll_until; /* the thread looks again then; 0: it is awake, or was woken */
+  enum weir_link_refusal refused; /* until a connection is made */
+  uint32_t broken;                /* handshakes in a row that the other side broke off */
+  weir_tstamp retry_at;           /* libzmq has given up: connect again then; 0: it has not */
+  weir_tstamp poll_until;         /* the thread looks again then; 0: it is awake, or was woken */
   bool is_stopping;
   struct weir_client_update update; /* of the worker's own steps */
 };
@@ -119,6 +132,8 @@ struct weir {
 
   /* options */
   char *coordinator;
+  char server_key[WEIR_KEY_SIZE];
+  char *key_file;            /* NULL: no keys are used */
   char name[WEIR_NAME_SIZE]; /* "": made from the process at the first acquire */
   uint64_t max_wait_ms;
   uint32_t retries_max;

@@ -104,7 +104,7 @@ static void fill_lease(struct weir_lease *lease, const struct weir_client_result
     lease->err = WEIR_ETIMEOUT;
     return;
   case WEIR_CLIENT_UNREACHABLE:
-    lease->err = WEIR_EUNREACHABLE;
+    lease->err = result->refusal == WEIR_REFUSAL_FORBIDDEN ? WEIR_EKEY : WEIR_EUNREACHABLE;
     return;
   case WEIR_CLIENT_CANCELLED:
     lease->err = WEIR_ECANCELLED;

@@ -1,5 +1,6 @@
 #include "account.h"
 #include "handle.h"
+#include "identity.h"
 
 #include <weir/scrub.h>
 
@@ -284,6 +285,9 @@ static int set_options(struct weir *w, const struct weir_options *options)
   w->coordinator = strdup(coordinator);
   if (!w->coordinator)
     return WEIR_ENOMEM;
+  err = weir_identity_open(w, options);
+  if (err)
+    return err;
   if (options->name)
     snprintf(w->name, sizeof(w->name), "%s", options->name);
   w->max_wait_ms = options->max_wait_ms ? options->max_wait_ms : MAX_WAIT_MS_DEFAULT;
@@ -316,6 +320,7 @@ static void free_handle(struct weir *w)
   pthread_mutex_destroy(&w->lock);
   free(w->client);
   free(w->coordinator);
+  weir_identity_close(w);
   free(w);
 }
 

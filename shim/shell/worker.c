@@ -5,6 +5,7 @@
  * out of descriptors or threads while it starts, hence the probes before.
  */
 #include "handle.h"
+#include "identity.h"
 
 #include <weir/codec.h>
 
@@ -22,6 +23,8 @@
 #define THREADS_NEEDED 3   /* its two, and the worker */
 #define DRAIN_MAX      256 /* frames taken in before something is said */
 #define POLL_MS_MAX    60000
+#define BROKEN_MAX     3             /* handshakes broken off in a row: no accident any more */
+#define RETRY_MIN_US   WEIR_US_PER_S /* after a refusal; up to twice as long */
 #define GOODBYE_MS     500 /* for what is on its way to the coordinator when the handle is closed */
 
 /* ---- starting ---- */
@@ -152,9 +155,14 @@ static void close_sockets(struct weir_worker *worker)
   worker->wake_fd = -1;
 }
 
+#define EVENTS                                                                                     \
+  (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |      \
+   ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+
 static int open_sockets(struct weir *w)
 {
   struct weir_worker *worker = &w->worker;
+  int err;
 
   worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   worker->context = zmq_ctx_new();
@@ -165,10 +173,12 @@ static int open_sockets(struct weir *w)
   if (!worker->socket || !worker->monitor || !set_options(worker->socket))
     return WEIR_ESYSTEM;
   /* The monitor tells at once that a connection broke, which sending would only tell later. */
-  if (zmq_socket_monitor(worker->socket, "inproc://monitor",
-                         ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0 ||
+  if (zmq_socket_monitor(worker->socket, "inproc://monitor", EVENTS) != 0 ||
       zmq_connect(worker->monitor, "inproc://monitor") != 0)
     return WEIR_ESYSTEM;
+  err = weir_identity_apply(w, worker->socket);
+  if (err)
+    return err;
   return zmq_connect(worker->socket, w->coordinator) == 0 ? WEIR_OK : WEIR_ECONFIG;
 }
 
@@ -192,18 +202,65 @@ static bool step(struct weir *w, struct weir_client_event *event, uint32_t messa
   return update->wake <= event->now;
 }
 
+/* Draws when to connect again: libzmq does not, once it was refused. */
+static void retry_later(struct weir_worker *worker)
+{
+  uint32_t random;
+
+  weir_random(&random, sizeof(random));
+  worker->retry_at = weir_time_add(weir_now(), RETRY_MIN_US + random % RETRY_MIN_US);
+}
+
+/* What an event says about keys. */
+static void note_refusal(struct weir_worker *worker, uint16_t what, uint32_t value)
+{
+  if (what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+    worker->refused = WEIR_LINK_FINE;
+    worker->broken = 0;
+    worker->retry_at = 0;
+  } else if (what == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+    worker->refused = WEIR_LINK_KEY;
+    retry_later(worker);
+  } else if (what == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) {
+    if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+      worker->refused = WEIR_LINK_MECHANISM;
+    retry_later(worker);
+  } else if (what == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL &&
+             (value == EPIPE || value == ECONNRESET) && ++worker->broken >= BROKEN_MAX) {
+    worker->refused = WEIR_LINK_SERVER;
+  }
+}
+
+/* Connects again after a refusal: the key may be known now, or the file hold another one. */
+static void connect_again(struct weir *w)
+{
+  struct weir_worker *worker = &w->worker;
+
+  if (worker->retry_at == 0 || worker->retry_at > weir_now())
+    return;
+  worker->retry_at = 0;
+  zmq_disconnect(worker->socket, w->coordinator);
+  if (weir_identity_apply(w, worker->socket) != WEIR_OK ||
+      zmq_connect(worker->socket, w->coordinator) != 0)
+    retry_later(worker);
+}
+
 static void on_monitor(struct weir *w)
 {
   struct weir_client_event event = {.type = WEIR_CLIENT_LINK};
   uint8_t head[6];
   uint16_t what;
+  uint32_t value;
   char address[256];
 
   /* Two frames: event and value, then an address. */
   while (zmq_recv(w->worker.monitor, head, sizeof(head), ZMQ_DONTWAIT) == (int)sizeof(head)) {
     (void)!zmq_recv(w->worker.monitor, address, sizeof(address), 0);
     memcpy(&what, head, sizeof(what));
+    memcpy(&value, head + sizeof(what), sizeof(value));
+    note_refusal(&w->worker, what, value);
     event.is_up = what == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    event.is_refused = w->worker.refused != WEIR_LINK_FINE;
     step(w, &event, 0);
   }
 }
@@ -281,6 +338,19 @@ struct reporter {
   uint64_t dropped;
 };
 
+static const char *refusal_text(const struct weir_worker *worker, enum weir_refusal refusal)
+{
+  if (refusal == WEIR_REFUSAL_VERSION)
+    return "no common protocol version; update the older of the two";
+  if (refusal != WEIR_REFUSAL_FORBIDDEN)
+    return "a newer copy of it is known";
+  if (worker->refused == WEIR_LINK_MECHANISM)
+    return "one of the two uses keys, the other does not";
+  if (worker->refused == WEIR_LINK_SERVER)
+    return "it breaks off each handshake; is server_key its public key?";
+  return "the coordinator refused this key; 'weir keys list' shows those that it knows";
+}
+
 static void report(struct reporter *t)
 {
   struct weir *w = t->w;
@@ -295,6 +365,12 @@ static void report(struct reporter *t)
              "stay charged",
              (unsigned long long)(status.settlements_dropped - t->dropped));
   t->dropped = status.settlements_dropped;
+  /* The key was taken from the list: it may come back to it, but only a new connection tells. */
+  if (status.state == WEIR_CLIENT_REFUSED && status.refusal == WEIR_REFUSAL_FORBIDDEN &&
+      w->worker.refused == WEIR_LINK_FINE) {
+    w->worker.refused = WEIR_LINK_KEY;
+    retry_later(&w->worker);
+  }
   if (status.state == t->state)
     return;
   if (status.state == WEIR_CLIENT_OPEN)
@@ -302,9 +378,7 @@ static void report(struct reporter *t)
              w->coordinator, (unsigned long long)status.epoch);
   else if (status.state == WEIR_CLIENT_REFUSED)
     weir_log(w, WEIR_LEVEL_ERROR, "the coordinator at %s refuses this instance: %s", w->coordinator,
-             status.refusal == WEIR_REFUSAL_VERSION
-                 ? "no common protocol version; update the older of the two"
-                 : "a newer copy of it is known");
+             refusal_text(&w->worker, status.refusal));
   else if (t->state == WEIR_CLIENT_OPEN)
     weir_log(w, WEIR_LEVEL_WARNING, "the coordinator at %s is gone; connecting again",
              w->coordinator);
@@ -346,7 +420,10 @@ static void *run(void *handle)
   weir_tstamp wake;
 
   while (!is_stopping(w, &wake)) {
+    if (w->worker.retry_at > 0 && w->worker.retry_at < wake)
+      wake = w->worker.retry_at;
     sleep_until(w, wake);
+    connect_again(w);
     on_monitor(w);
     on_readable(w);
     speak(w);
@@ -385,7 +462,9 @@ int weir_worker_start(struct weir *w)
   if (err)
     return err;
   w->worker.is_stopping = false;
-  w->worker.poll_until = 0;
+  w->worker.poll_until = w->worker.retry_at = 0;
+  w->worker.refused = WEIR_LINK_FINE;
+  w->worker.broken = 0;
   err = start_thread(w);
   if (err)
     close_sockets(&w->worker);

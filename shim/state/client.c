@@ -92,14 +92,15 @@ static void connect_at(struct weir_client *c, weir_tstamp at)
   c->hello_at = at;
 }
 
-static void on_link(struct weir_client *c, bool is_up, weir_tstamp now)
+static void on_link(struct weir_client *c, const struct weir_client_event *event)
 {
   if (c->is_closing) {
     c->state = WEIR_CLIENT_CLOSED;
-  } else if (is_up) {
-    connect_at(c, now);
+  } else if (event->is_up) {
+    connect_at(c, event->now);
   } else {
-    c->state = WEIR_CLIENT_DOWN;
+    c->state = event->is_refused ? WEIR_CLIENT_REFUSED : WEIR_CLIENT_DOWN;
+    c->refusal = event->is_refused ? WEIR_REFUSAL_FORBIDDEN : c->refusal;
     c->token = 0;
   }
 }
@@ -148,6 +149,7 @@ static void on_refuse(struct weir_client *c, const struct weir_msg *msg, weir_ts
     break;
   case WEIR_REFUSAL_VERSION:
   case WEIR_REFUSAL_STALE:
+  case WEIR_REFUSAL_FORBIDDEN:
   case WEIR_REFUSAL_MAX:
   default:
     c->state = WEIR_CLIENT_REFUSED;
@@ -194,7 +196,7 @@ static enum weir_err dispatch(struct weir_client *c, const struct weir_client_ev
 {
   switch (event->type) {
   case WEIR_CLIENT_LINK:
-    on_link(c, event->is_up, event->now);
+    on_link(c, event);
     return WEIR_OK;
   case WEIR_CLIENT_RECEIVED:
     on_received(c, event, update);

@@ -10,5 +10,8 @@ weir_test(shell.cli LABEL shell SOURCES shell/test_cli.c shell/daemon.c shell/ru
 weir_test(shell.batch LABEL shell SOURCES shell/test_cli_batch.c shell/daemon.c shell/run.c
                   shell/fake_coordinator.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
+weir_test(shell.cli_keys LABEL shell SOURCES shell/test_cli_keys.c shell/daemon.c shell/run.c
+          USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
+add_dependencies(test_shell_cli_keys weir_cli weir-coordinator)
 add_dependencies(test_shell_cli weir_cli weir-coordinator weir-upstream)
 add_dependencies(test_shell_batch weir_cli weir-coordinator weir-upstream)

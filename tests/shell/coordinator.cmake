@@ -19,3 +19,8 @@ weir_test(unit.daemon_parts LABEL unit SOURCES shell/test_daemon_parts.c
           USES weir_coordinator_shell)
 
 weir_test(unit.zones LABEL unit SOURCES shell/test_zones.c USES weir_coordinator_shell)
+weir_test(unit.peers LABEL unit SOURCES shell/test_peers.c USES weir_coordinator_shell)
+
+# Keys, from libweir to the daemon.
+weir_test(shell.identity LABEL shell SOURCES shell/test_identity.c shell/daemon.c
+          USES weir weir_proto PkgConfig::ZMQ Threads::Threads ENV ${coordinator_env})

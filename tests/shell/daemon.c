@@ -32,9 +32,10 @@ void daemon_init(struct daemon *d)
 
 void daemon_fini(struct daemon *d)
 {
-  static const char *const names[] = {"weir.yaml",        "weir.state",     "weir.state.new",
-                                      "weir.state.lock",  "weir.sock",      "other.state",
-                                      "other.state.lock", "other.state.new"};
+  static const char *const names[] = {
+      "weir.yaml",   "weir.state",       "weir.state.new",  "weir.state.lock", "weir.sock",
+      "other.state", "other.state.lock", "other.state.new", "peers",           "peers.new",
+      "peers.lock",  "server.key",       "client.key"};
   if (d->pid > 0) {
     kill(d->pid, SIGKILL);
     waitpid(d->pid, NULL, 0);
@@ -49,11 +50,54 @@ void daemon_fini(struct daemon *d)
   rmdir(d->folder);
 }
 
+void daemon_key_new(struct daemon_key *ret_key)
+{
+  assert_int_equal(zmq_curve_keypair(ret_key->public, ret_key->secret), 0);
+}
+
+void daemon_key_write(const struct daemon_key *key, const char *path)
+{
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  assert_true(fd >= 0);
+  dprintf(fd, "curve\n    public-key = \"%s\"\n    secret-key = \"%s\"\n", key->public,
+          key->secret);
+  assert_int_equal(close(fd), 0);
+}
+
+void daemon_list(const struct daemon *d, const char *format, ...)
+{
+  char path[128];
+  snprintf(path, sizeof path, "%s.new", d->peers);
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  va_list args;
+  va_start(args, format);
+  vfprintf(file, format, args);
+  va_end(args);
+  assert_int_equal(fclose(file), 0);
+  assert_int_equal(rename(path, d->peers), 0);
+}
+
+void daemon_secure(struct daemon *d)
+{
+  struct daemon_key server;
+  snprintf(d->endpoint, sizeof d->endpoint, "tcp://127.0.0.1:*");
+  snprintf(d->key_file, sizeof d->key_file, "%s/server.key", d->folder);
+  snprintf(d->peers, sizeof d->peers, "%s/peers", d->folder);
+  daemon_key_new(&server);
+  daemon_key_write(&server, d->key_file);
+  memcpy(d->server_key, server.public, sizeof d->server_key);
+  daemon_key_new(&d->known);
+  daemon_list(d, "known %s\n", d->known.public);
+}
+
 void daemon_configure(struct daemon *d, const char *format, ...)
 {
   FILE *file = fopen(d->config, "w");
   assert_non_null(file);
   fprintf(file, "listen: %s\nstate: %s\n", d->endpoint, d->state);
+  if (d->server_key[0] != '\0')
+    fprintf(file, "key: %s\npeers: %s\n", d->key_file, d->peers);
   va_list args;
   va_start(args, format);
   vfprintf(file, format, args);
@@ -121,6 +165,9 @@ void daemon_start(struct daemon *d)
 {
   daemon_spawn(d, NULL);
   daemon_wait_log(d, "event=ready");
+  const char *bound = strstr(d->log, "listen=tcp://");
+  if (bound != NULL)
+    snprintf(d->endpoint, sizeof d->endpoint, "%.*s", (int)strcspn(bound + 7, "\n"), bound + 7);
 }
 
 void daemon_signal(const struct daemon *d, int number)
@@ -152,7 +199,22 @@ size_t daemon_rss(const struct daemon *d)
 
 /* ---- clients ---- */
 
+void client_set_key(void *socket, const struct daemon *d, const struct daemon_key *key)
+{
+  if (key == NULL || d->server_key[0] == '\0')
+    return;
+  zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, d->server_key, WEIR_KEY_SIZE);
+  zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, key->public, WEIR_KEY_SIZE);
+  assert_int_equal(zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, key->secret, WEIR_KEY_SIZE), 0);
+}
+
 void client_init(struct client *c, const struct daemon *d, uint8_t number)
+{
+  client_init_key(c, d, number, &d->known);
+}
+
+void client_init_key(struct client *c, const struct daemon *d, uint8_t number,
+                     const struct daemon_key *key)
 {
   *c = (struct client){.instance = {number}};
   int zero = 0, timeout = DAEMON_TIMEOUT_MS;
@@ -162,6 +224,7 @@ void client_init(struct client *c, const struct daemon *d, uint8_t number)
   zmq_setsockopt(c->socket, ZMQ_LINGER, &zero, sizeof zero);
   zmq_setsockopt(c->socket, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
   zmq_setsockopt(c->socket, ZMQ_SNDTIMEO, &timeout, sizeof timeout);
+  client_set_key(c->socket, d, key);
   assert_int_equal(zmq_connect(c->socket, d->endpoint), 0);
 }
 

@@ -13,14 +13,22 @@
 #include <sys/types.h>
 
 #include <weir/codec.h>
+#include <weir/key.h>
 
 #define DAEMON_TIMEOUT_MS 30000
 #define DAEMON_LOG_SIZE   (1 << 20)
+
+struct daemon_key {
+  char public[WEIR_KEY_SIZE], secret[WEIR_KEY_SIZE];
+};
 
 struct daemon {
   pid_t pid;
   int out_fd; /* its stdout and stderr */
   char folder[64], config[96], state[96], endpoint[96];
+  /* of a daemon on TCP, else "" */
+  char server_key[WEIR_KEY_SIZE], key_file[96], peers[96];
+  struct daemon_key known;   /* stands in its list as "known" */
   size_t log_size, log_read; /* |log_read|: the part that daemon_wait_log has passed */
   char log[DAEMON_LOG_SIZE];
 };
@@ -29,6 +37,15 @@ struct daemon {
 void daemon_init(struct daemon *d);
 /* daemon_fini removes it; a process that still runs is killed first. */
 void daemon_fini(struct daemon *d);
+
+/* daemon_secure has it listen on TCP instead, with keys of its own and a list of one. Before
+ * daemon_configure. daemon_key_new draws a pair; daemon_key_write writes the file of one. */
+void daemon_secure(struct daemon *d);
+void daemon_key_new(struct daemon_key *ret_key);
+void daemon_key_write(const struct daemon_key *key, const char *path);
+/* daemon_list writes the list anew: |format|, with a newline at its end. */
+__attribute__((format(printf, 2, 3))) void daemon_list(const struct daemon *d, const char *format,
+                                                       ...);
 
 /* daemon_configure writes the configuration: listen, state and what follows from |format|. */
 __attribute__((format(printf, 2, 3))) void daemon_configure(struct daemon *d, const char *format,
@@ -54,7 +71,12 @@ struct client {
   uint8_t frame[WEIR_FRAME_SIZE_MAX];
 };
 
-/* client_init connects; |number| makes its instance. client_hello opens a session. */
+/* client_init connects, on TCP with the key that is known; |number| makes its instance.
+ * client_init_key connects with another one, or without when it is NULL. client_hello opens a
+ * session. client_set_key gives a key to a socket. */
+void client_init_key(struct client *c, const struct daemon *d, uint8_t number,
+                     const struct daemon_key *key);
+void client_set_key(void *socket, const struct daemon *d, const struct daemon_key *key);
 void client_init(struct client *c, const struct daemon *d, uint8_t number);
 void client_fini(struct client *c);
 void client_hello(struct client *c);

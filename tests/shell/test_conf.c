@@ -246,19 +246,18 @@ static const struct bad_file bad_files[] = {
      "f:1:1: 'providers' is missing; add it: the providers, by a name of your choice\n"
      "f:1:1: 'pools' is missing; add it: the quotas: one element for each project and model\n"},
     {GOOD "pols: 1\n", "f:3:1: unknown key 'pols'; did you mean 'pools'?\n"},
-    {GOOD "zzzzz: 1\n",
-     "f:3:1: unknown key 'zzzzz'; known here: listen, insecure, state, log, heartbeat, "
-     "session_ttl, asks_per_session, bounds, providers, budgets, tenants, pools, routes\n"},
+    {GOOD "zzzzz: 1\n", "f:3:1: unknown key 'zzzzz'; known here: listen, key, peers, plain_rights, "
+                        "peer_limits, state, "
+                        "log, heartbeat, session_ttl, asks_per_session, bounds, providers, "
+                        "budgets, tenants, pools, routes\n"},
     {GOOD "log: {level: info, level: warn}\n",
      "f:3:20: 'level' stands here twice, first in line 3; remove one\n"},
     {GOOD POOL, "f:3:1: 'pools' stands here twice, first in line 2; remove one\n"},
     {GOOD "log: {level: inf}\n", "f:3:14: level: unknown word 'inf'; did you mean 'info'?\n"},
     {GOOD "log: {format: cbor}\n",
      "f:3:15: format: unknown word 'cbor'; write one of logfmt|json\n"},
-    {GOOD "insecure: yes\n",
-     "f:3:11: insecure: 'yes' is not a valid boolean; write true or false\n"},
-    {GOOD "insecure: \"true\"\n",
-     "f:3:11: insecure: 'true' is not a valid boolean; write true or false\n"},
+    {PROVIDER "pools: [{name: p, provider: g, models: m, limits: {rpm: 1}, fall_back: \"true\"}]\n",
+     "f:2:72: fall_back: 'true' is not a valid boolean; write true or false\n"},
     {GOOD "state: off\n",
      "f:3:8: state: YAML reads off as a boolean or null, not as text; write \"off\" with quotes\n"},
     {GOOD "state:\n", "f:3:7: state has no value; write one or remove the key\n"},
@@ -283,17 +282,25 @@ static const struct bad_file bad_files[] = {
      "f:3:9: listen: the path is 108 bytes long, the system allows 107; choose a shorter one\n"},
     {GOOD "listen: http://127.0.0.1:1\n",
      "f:3:9: listen: http://127.0.0.1:1 is no endpoint; write ipc:///path or "
-     "tcp://127.0.0.1:port\n"},
+     "tcp://address:port\n"},
     {GOOD "listen: tcp://127.0.0.1:7447\n",
-     "f:3:9: listen: TCP without keys lets every user of this machine in, and keys (CURVE) come "
-     "with a later version; use ipc:///path, or add insecure: true\n"},
-    {GOOD "insecure: true\nlisten: [\"tcp://*:7447\"]\n",
-     "f:4:10: listen: tcp://*:7447 would let anybody on the network in, because keys (CURVE) come "
-     "with a later version; use ipc:///path, or tcp://127.0.0.1:port with insecure: true\n"},
-    {GOOD "insecure: true\nlisten: tcp://127.0.0.1\n",
-     "f:4:9: listen: tcp://127.0.0.1 has no valid port; write tcp://127.0.0.1:7447\n"},
-    {GOOD "insecure: true\nlisten: tcp://127.0.0.1:65536\n",
-     "f:4:9: listen: tcp://127.0.0.1:65536 has no valid port; write tcp://127.0.0.1:7447\n"},
+     "f:3:9: listen: TCP needs keys; add key: FILE (made by 'weir keys new --coordinator') and "
+     "peers: FILE (see 'weir help keys'), or use ipc:///path\n"},
+    {GOOD "key: /k\nlisten: [\"tcp://*:7447\"]\n",
+     "f:4:10: listen: TCP needs keys; add key: FILE (made by 'weir keys new --coordinator') and "
+     "peers: FILE (see 'weir help keys'), or use ipc:///path\n"},
+    {GOOD "key: /k\npeers: /p\nlisten: tcp://127.0.0.1\n",
+     "f:5:9: listen: tcp://127.0.0.1 has no valid port; write tcp://127.0.0.1:7447\n"},
+    {GOOD "key: /k\npeers: /p\nlisten: tcp://127.0.0.1:65536\n",
+     "f:5:9: listen: tcp://127.0.0.1:65536 has no valid port; write tcp://127.0.0.1:7447\n"},
+    {GOOD "insecure: true\n", "f:3:1: unknown key 'insecure'; known here: listen, key, peers, "
+                              "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+                              "asks_per_session, bounds, providers, budgets, tenants, pools, "
+                              "routes\n"},
+    {GOOD "plain_rights: [ask, root]\n",
+     "f:3:21: plain_rights: unknown word 'root'; write some of ask, show, admin\n"},
+    {GOOD "peer_limits: {burst: 2m}\n",
+     "f:3:22: burst: 2m is out of range; allowed is 100ms..1m\n"},
     {GOOD "listen: []\n", "f:3:9: listen has 0 endpoints; give 1 to 8 of them\n"},
     {"providers: {g: {kind: gemni}}\n" POOL,
      "f:1:23: kind: unknown word 'gemni'; did you mean 'gemini'?\n"},
@@ -414,12 +421,14 @@ static const struct bad_file bad_files[] = {
     {GOOD "log: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n",
      "f:3:37: lists and maps are nested deeper than 32; no key needs that\n"},
     {GOOD "\xff\n", "f: byte 95: invalid leading UTF-8 octet; save the file as UTF-8 text\n"},
-    {GOOD "z\\e[31m: 1\n", "f:3:1: unknown key 'z\\e[31m'; known here: listen, insecure, state, "
-                           "log, heartbeat, session_ttl, asks_per_session, bounds, providers, "
-                           "budgets, tenants, pools, routes\n"},
-    {GOOD "? \"z\\e[31m\"\n: 1\n", "f:3:3: unknown key 'z?[31m'; known here: listen, insecure, "
-                                   "state, log, heartbeat, session_ttl, asks_per_session, bounds, "
-                                   "providers, budgets, tenants, pools, routes\n"},
+    {GOOD "z\\e[31m: 1\n", "f:3:1: unknown key 'z\\e[31m'; known here: listen, key, peers, "
+                           "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+                           "asks_per_session, bounds, providers, budgets, tenants, pools, "
+                           "routes\n"},
+    {GOOD "? \"z\\e[31m\"\n: 1\n", "f:3:3: unknown key 'z?[31m'; known here: listen, key, peers, "
+                                   "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+                                   "asks_per_session, bounds, providers, budgets, tenants, pools, "
+                                   "routes\n"},
 };
 
 static void says_where_what_and_how_to_fix_it(void **state)

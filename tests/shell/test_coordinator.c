@@ -329,27 +329,7 @@ static void refuses_tcp_without_keys(void **state)
   daemon_configure(d, ROOMY);
   daemon_spawn(d, NULL);
   assert_int_equal(daemon_wait(d), 1);
-  assert_non_null(strstr(d->log, "weir.yaml:1:9: listen: TCP without keys"));
-  snprintf(d->endpoint, sizeof d->endpoint, "tcp://0.0.0.0:7447");
-  daemon_configure(d, "insecure: true\n" ROOMY);
-  daemon_spawn(d, NULL);
-  assert_int_equal(daemon_wait(d), 1);
-  assert_non_null(strstr(d->log, "would let anybody on the network in"));
-}
-
-static void serves_loopback_tcp_when_told_so(void **state)
-{
-  struct daemon *d = *state;
-  snprintf(d->endpoint, sizeof d->endpoint, "tcp://127.0.0.1:*");
-  daemon_configure(d, "insecure: true\n" ROOMY);
-  daemon_start(d);
-  const char *bound = strstr(d->log, "listen=tcp://127.0.0.1:");
-  assert_non_null(bound);
-  snprintf(d->endpoint, sizeof d->endpoint, "%.*s", (int)strcspn(bound + 7, "\n"), bound + 7);
-  struct client c;
-  client_init(&c, d, 1);
-  client_hello(&c);
-  client_fini(&c);
+  assert_non_null(strstr(d->log, "weir.yaml:1:9: listen: TCP needs keys"));
 }
 
 static void refuses_a_damaged_state_file_and_says_where(void **state)
@@ -473,7 +453,6 @@ int main(void)
       TEST(looks_at_the_wall_clock_every_half_minute_and_when_it_is_set),
       TEST(refuses_a_second_coordinator_on_the_same_state),
       TEST(refuses_tcp_without_keys),
-      TEST(serves_loopback_tcp_when_told_so),
       TEST(refuses_a_damaged_state_file_and_says_where),
       TEST(holds_grants_while_the_state_file_cannot_be_written),
       TEST(tells_the_service_manager_how_it_is),

@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,12 +28,14 @@
 #define GROWTH_MAX   (8u << 20) /* bytes of resident memory, malloc's own slack included */
 #define HEALTHY_EACH 50         /* frames between two checks of the healthy client */
 
-static int setup(void **state)
+static int start(void **state, bool is_secure)
 {
   struct daemon *d = calloc(1, sizeof *d);
   if (d == NULL)
     return -1;
   daemon_init(d);
+  if (is_secure)
+    daemon_secure(d);
   daemon_configure(d, "heartbeat: 10s\nsession_ttl: 5m\n"
                       "bounds: {sessions: 256, asks: 1024, leases: 16384}\n"
                       "providers: {g: {kind: gemini}}\n"
@@ -39,6 +43,17 @@ static int setup(void **state)
   daemon_start(d);
   *state = d;
   return 0;
+}
+
+static int setup(void **state)
+{
+  return start(state, false);
+}
+
+/* The same by TCP, by somebody whose key is known. */
+static int setup_secure(void **state)
+{
+  return start(state, true);
 }
 
 static int teardown(void **state)
@@ -253,6 +268,7 @@ static void ignores_peers_that_choose_their_routing_id(void **state)
     zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
     assert_int_equal(zmq_setsockopt(socket, ZMQ_ROUTING_ID, ids[i], i == 2 ? 5 : strlen(ids[i])),
                      0);
+    client_set_key(socket, d, &d->known);
     assert_int_equal(zmq_connect(socket, d->endpoint), 0);
     struct weir_msg hello = {.type = WEIR_MSG_HELLO, .mark = 1};
     hello.hello.incarnation = 1;
@@ -272,14 +288,24 @@ static void ignores_peers_that_choose_their_routing_id(void **state)
   client_fini(&healthy);
 }
 
+static int connect_to(int family, const void *address, socklen_t size)
+{
+  int fd = socket(family, SOCK_STREAM, 0);
+  assert_true(fd >= 0);
+  assert_int_equal(connect(fd, address, size), 0);
+  return fd;
+}
+
 static int raw_connect(const struct daemon *d)
 {
+  if (d->server_key[0] != '\0') {
+    struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    tcp.sin_port = htons((uint16_t)atoi(strrchr(d->endpoint, ':') + 1));
+    return connect_to(AF_INET, &tcp, sizeof tcp);
+  }
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", d->endpoint + strlen("ipc://"));
-  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  assert_true(fd >= 0);
-  assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
-  return fd;
+  return connect_to(AF_UNIX, &address, sizeof address);
 }
 
 /* Below the messages: bytes that are no ZMTP at all. */
@@ -309,6 +335,36 @@ static void survives_bytes_that_are_no_zmtp(void **state)
   client_fini(&healthy);
 }
 
+/* Bytes behind a greeting that is right: CURVE's own commands, mutated. */
+static void survives_handshakes_that_go_wrong_half_way(void **state)
+{
+  struct daemon *d = *state;
+  struct client healthy;
+  struct weir_rng rng;
+  weir_rng_init(&rng, 11);
+  client_init(&healthy, d, 1);
+  client_hello(&healthy);
+  for (uint32_t i = 0; i < 300; i++) {
+    uint8_t bytes[64 + 210] = {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1};
+    static const uint8_t hello[] = {0x04, 200, 5, 'H', 'E', 'L', 'L', 'O', 1, 0};
+    int fd = raw_connect(d);
+    memcpy(bytes + 12, i % 5 == 0 ? "PLAIN" : "CURVE", 5);
+    memcpy(bytes + 64, hello, sizeof hello);
+    for (size_t k = 64 + sizeof hello; k < sizeof bytes; k++)
+      bytes[k] = (uint8_t)weir_rng_next(&rng);
+    if (i % 3 == 0)
+      bytes[64 + weir_rng_below(&rng, sizeof hello)] = (uint8_t)weir_rng_next(&rng);
+    size_t size = i % 2 == 0 ? sizeof bytes : 64 + weir_rng_below(&rng, 210);
+    ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+    assert_true(sent == (ssize_t)size || errno == EPIPE || errno == ECONNRESET);
+    close(fd);
+    if (i % HEALTHY_EACH == 0)
+      check_healthy(&healthy, i + 1);
+  }
+  check_healthy(&healthy, 301);
+  client_fini(&healthy);
+}
+
 /* A peer that never reads fills its own queue and nobody else's. */
 static void forgets_answers_of_a_peer_that_does_not_read(void **state)
 {
@@ -332,12 +388,22 @@ static void forgets_answers_of_a_peer_that_does_not_read(void **state)
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define SECURE(name)                                                                               \
+  {                                                                                                \
+    "secure_" #name, name, setup_secure, teardown, NULL                                            \
+  }
   const struct CMUnitTest tests[] = {
       TEST(survives_ten_thousand_malformed_frames),
       TEST(drops_a_peer_that_sends_a_larger_frame),
       TEST(ignores_peers_that_choose_their_routing_id),
       TEST(survives_bytes_that_are_no_zmtp),
       TEST(forgets_answers_of_a_peer_that_does_not_read),
+      SECURE(survives_ten_thousand_malformed_frames),
+      SECURE(drops_a_peer_that_sends_a_larger_frame),
+      SECURE(ignores_peers_that_choose_their_routing_id),
+      SECURE(survives_bytes_that_are_no_zmtp),
+      SECURE(survives_handshakes_that_go_wrong_half_way),
+      SECURE(forgets_answers_of_a_peer_that_does_not_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,6 +379,8 @@ static void wrong_arguments_are_refused(void **state)
   options.coordinator = "/run/weir.sock";
   assert_int_equal(weir_open(&options, &weir), WEIR_ECONFIG);
   options.coordinator = "tcp://127.0.0.1:1";
+  assert_int_equal(weir_open(&options, &weir), WEIR_ECONFIG); /* without keys */
+  options.coordinator = "ipc:///nowhere/weir.sock";
   options.name = "two\nlines";
   assert_int_equal(weir_open(&options, &weir), WEIR_EINVAL);
   options.name = NULL;

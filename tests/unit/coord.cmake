@@ -3,8 +3,8 @@ foreach(module ring trail day ledger gates learn)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_ledger)
 endforeach()
 # The coordinator's pure machine, in virtual time.
-foreach(module calendar fair bias breaker retries choose latency ratio coord coord_breaker
-               coord_reload coord_tenants coord_budgets coord_standing coord_routes coord_routes_random coord_callers
+foreach(module throttle calendar fair bias breaker retries choose latency ratio coord coord_breaker
+               coord_reload coord_tenants coord_budgets coord_standing coord_routes coord_routes_random coord_callers coord_peers
                grant)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()

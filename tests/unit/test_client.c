@@ -174,6 +174,28 @@ static void a_full_coordinator_is_asked_again_when_it_says(void **state)
   fixture_free(f);
 }
 
+static void a_refused_key_ends_what_waits_until_there_is_a_link(void **state)
+{
+  struct fixture *f = fixture_new(8, 8, 1);
+  struct weir_client_event refused = {.type = WEIR_CLIENT_LINK, .is_refused = true};
+
+  (void)state;
+  fixture_ask(f, 1, 60 * SECOND);
+  assert_int_equal(fixture_step(f, &refused), WEIR_OK);
+  fixture_ask(f, 2, 60 * SECOND); /* fails at once */
+  assert_int_equal(f->results_count, 2);
+  for (uint32_t i = 0; i < 2; i++) {
+    assert_int_equal(f->results[i].type, WEIR_CLIENT_UNREACHABLE);
+    assert_int_equal(f->results[i].refusal, WEIR_REFUSAL_FORBIDDEN);
+  }
+  fixture_link(f, false);
+  fixture_ask(f, 3, 60 * SECOND); /* waits: the key may be known by then */
+  assert_int_equal(f->results_count, 2);
+  fixture_link(f, true);
+  assert_int_equal(fixture_count(f, WEIR_MSG_HELLO), 1);
+  fixture_free(f);
+}
+
 static void gives_up_with_the_reason_until_there_is_another_link(void **state)
 {
   struct fixture *f = fixture_new(200, 8, 1);
@@ -959,6 +981,7 @@ int main(void)
       cmocka_unit_test(a_lost_session_is_followed_by_one_of_a_higher_incarnation),
       cmocka_unit_test(a_welcome_to_an_earlier_hello_opens_nothing),
       cmocka_unit_test(a_full_coordinator_is_asked_again_when_it_says),
+      cmocka_unit_test(a_refused_key_ends_what_waits_until_there_is_a_link),
       cmocka_unit_test(gives_up_with_the_reason_until_there_is_another_link),
       cmocka_unit_test(a_lease_is_reported_at_its_start_and_never_earlier),
       cmocka_unit_test(a_lease_ends_counted_from_the_sending_of_what_the_grant_echoes),

@@ -50,7 +50,7 @@ const struct fields_entry fields[] = {
     U(6, WEIR_MSG_WELCOME, welcome.asks_max, 0, ALL32),
     S(7, WEIR_MSG_WELCOME, welcome.coordinator, 0),
 
-    U(2, WEIR_MSG_REFUSE, refuse.why, 1, 4),
+    U(2, WEIR_MSG_REFUSE, refuse.why, 1, 5),
     U(3, WEIR_MSG_REFUSE, refuse.retry_in_us, 0, T400D),
 
     U(2, WEIR_MSG_ASK, ask.seq, 1, ALL64),
@@ -126,7 +126,7 @@ const struct fields_entry fields[] = {
     U(6, WEIR_MSG_ROW, row.uptime_us, 0, ALL64),
     U(7, WEIR_MSG_ROW, row.sessions, 0, ALL32),
     U(8, WEIR_MSG_ROW, row.pools, 0, ALL32),
-    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 22},
+    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 23},
     S(10, WEIR_MSG_ROW, row.pool, 0),
     {WEIR_MSG_ROW, 11, "row.limits", FIELDS_LIMITS, AT(row.limits), 0, 8},
     {WEIR_MSG_ROW, 12, "row.queued", FIELDS_ARRAY, AT(row.queued), 0, 2},

@@ -37,7 +37,8 @@
   X(ENETWORK, -22, RETRY, "the provider could not be reached, or the answer was cut")              \
   X(ECLOSED, -23, REFUSE, "the handle is closed or belongs to another process")                    \
   X(ECONFIG, -24, REFUSE, "the configuration is not valid")                                        \
-  X(EAGAIN, -25, RETRY, "nothing is ready yet")
+  X(EAGAIN, -25, RETRY, "nothing is ready yet")                                                    \
+  X(EKEY, -26, REFUSE, "the coordinator refused this key")
 
 enum weir_err {
   WEIR_OK = 0,

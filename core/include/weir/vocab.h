@@ -105,7 +105,8 @@
   X(RETRIES, 19, "retries")             /* grants for new attempts of a call */                    \
   X(OPENINGS, 20, "openings")           /* breakers that opened, again after a probe included */   \
   X(PROBES, 21, "probes")               /* grants while a breaker was half open */                 \
-  X(REROUTED, 22, "rerouted")           /* grants of another choice than a route's first */
+  X(REROUTED, 22, "rerouted")           /* grants of another choice than a route's first */        \
+  X(THROTTLED, 23, "throttled")         /* frames dropped because their peer sent too many */
 
 #define X(name, value, text) WEIR_DIMENSION_##name = (value),
 enum weir_dimension { WEIR_DIMENSION_LIST(X) WEIR_DIMENSION_MAX };

@@ -56,10 +56,11 @@ enum weir_msg_type { WEIR_MSG_LIST(X) WEIR_MSG_MAX };
 
 /* Why the coordinator will not talk: the shim says HELLO again, or gives up. */
 #define WEIR_REFUSAL_LIST(X)                                                                       \
-  X(VERSION, 1, "version") /* no common protocol version: give up */                               \
-  X(SESSION, 2, "session") /* unknown or ended session: say HELLO */                               \
-  X(FULL, 3, "full")       /* the session table is full: say HELLO later */                        \
-  X(STALE, 4, "stale")     /* a newer incarnation of this instance is known: give up */
+  X(VERSION, 1, "version")     /* no common protocol version: give up */                           \
+  X(SESSION, 2, "session")     /* unknown or ended session: say HELLO */                           \
+  X(FULL, 3, "full")           /* the session table is full: say HELLO later */                    \
+  X(STALE, 4, "stale")         /* a newer incarnation of this instance is known: give up */        \
+  X(FORBIDDEN, 5, "forbidden") /* the peer's key does not have the right: give up */
 #define X(name, value, text) WEIR_REFUSAL_##name = (value),
 enum weir_refusal { WEIR_REFUSAL_LIST(X) WEIR_REFUSAL_MAX };
 #undef X

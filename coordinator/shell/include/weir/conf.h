@@ -18,6 +18,8 @@
 
 #include <weir/config.h>
 #include <weir/err.h>
+#include <weir/peer.h>
+#include <weir/throttle.h>
 
 #define WEIR_CONF_FILE_SIZE_MAX 262144 /* bytes of a configuration file */
 #define WEIR_CONF_POOLS_MAX     1024   /* the highest value of bounds.pools */
@@ -75,8 +77,13 @@ struct weir_conf {
   uint32_t providers_count;
   uint32_t listen_count;
   char listen[WEIR_CONF_LISTEN_MAX]
-             [WEIR_CONF_ENDPOINT_SIZE]; /* "ipc:///path", "tcp://127.0.0.1:7447" */
+             [WEIR_CONF_ENDPOINT_SIZE]; /* "ipc:///path", "tcp://0.0.0.0:7447" */
   char state[WEIR_CONF_PATH_SIZE];      /* path of the state file */
+  char key[WEIR_CONF_PATH_SIZE];        /* path of the coordinator's secret key; "": none */
+  char peers[WEIR_CONF_PATH_SIZE];      /* path of the list of keys; "": none */
+  uint32_t plain_rights;                /* of peers without a key: bits of enum weir_right */
+  struct weir_throttle_limits peer_limits;
+  uint32_t peer_sessions; /* of one key */
   enum weir_log_level log_level;
   enum weir_log_format log_format;
 };

@@ -21,6 +21,7 @@
 #include <weir/config.h>
 #include <weir/err.h>
 #include <weir/msg.h>
+#include <weir/peer.h>
 #include <weir/time.h>
 
 /* Grants leave at most this long before their start, so that the hop to the shim is hidden. */
@@ -37,6 +38,7 @@ struct weir_coord; /* lives in the caller's storage */
 enum weir_coord_event_type {
   WEIR_COORD_MESSAGE = 1, /* |route|, |msg| */
   WEIR_COORD_MALFORMED,   /* a frame of |route| did not decode: counted */
+  WEIR_COORD_THROTTLED,   /* a frame of |route| was dropped: too many: counted */
   WEIR_COORD_UNSENT,      /* a message to |route| could not be delivered: counted */
   WEIR_COORD_CONFIG,      /* |config| replaces the configuration */
   WEIR_COORD_CLOCK,       /* |wall|: every minute or so, and when the wall clock was set */
@@ -46,8 +48,9 @@ enum weir_coord_event_type {
 struct weir_coord_event {
   enum weir_coord_event_type type;
   weir_tstamp now; /* never goes back */
-  uint64_t route;  /* names a peer of the transport */
+  uint64_t route;  /* names a connection of the transport */
   const struct weir_msg *msg;
+  const struct weir_coord_peer *peer; /* who sent |msg|; NULL: somebody who may do everything */
   const struct weir_coord_config *config;
   const struct weir_wall *wall;
 };

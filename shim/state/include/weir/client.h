@@ -90,7 +90,7 @@ struct weir_client_config {
 };
 
 enum weir_client_event_type {
-  WEIR_CLIENT_LINK = 1, /* the transport came up or went down: |is_up| */
+  WEIR_CLIENT_LINK = 1, /* the transport came up, went down or was refused: |is_up|, |is_refused| */
   WEIR_CLIENT_RECEIVED, /* |msg| */
   WEIR_CLIENT_UNSENT,   /* messages of an update could not be sent: they count as lost */
   WEIR_CLIENT_ASK,      /* |cookie|, |context|, |ask| */
@@ -117,6 +117,8 @@ struct weir_client_event {
   uint64_t cookie; /* names a call; the caller uses each once */
   uint64_t context;
   bool is_up;
+  bool is_refused; /* down, because the coordinator does not take this instance's key: who waits is
+                      told so at once. It may come up all the same, later */
   const struct weir_msg *msg;
   const struct weir_client_ask *ask;
   const struct weir_client_settle *settle;
