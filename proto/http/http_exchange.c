@@ -506,6 +506,13 @@ enum weir_err weir_http_exchange_send(struct weir_http_exchange *x, const void *
   return WEIR_OK;
 }
 
+bool weir_http_exchange_wait(struct weir_http_exchange *x)
+{
+  assert(x->state == EXCHANGE_STARTED);
+  x->is_full = weir_http_exchange_queued(x) > 0;
+  return x->is_full;
+}
+
 void weir_http_exchange_finish(struct weir_http_exchange *x)
 {
   struct weir_http_out out;

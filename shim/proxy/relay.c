@@ -1,0 +1,114 @@
+#include "relay.h"
+
+#include <weir/text.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static bool is_any_of(const char *name, const char *const *names, size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+    if (weir_text_is(name, names[i]))
+      return true;
+  return false;
+}
+
+static bool is_named(const char *name, const char *list)
+{
+  const size_t size = strlen(name);
+
+  while (list && *list != '\0') {
+    const size_t word = strcspn(list, ", \t");
+
+    if (word == size && weir_text_find(list, name) == list + word)
+      return true;
+    list += word;
+    list += strspn(list, ", \t");
+  }
+  return false;
+}
+
+/* Of one connection, or stated anew on the next one (RFC 9110, 7.6.1). */
+static bool is_hop(const char *name, const char *connection)
+{
+  static const char *const names[] = {"connection",
+                                      "keep-alive",
+                                      "proxy-connection",
+                                      "proxy-authenticate",
+                                      "proxy-authorization",
+                                      "te",
+                                      "trailer",
+                                      "transfer-encoding",
+                                      "upgrade",
+                                      "content-length"};
+
+  return is_any_of(name, names, COUNT(names)) || is_named(name, connection);
+}
+
+static bool is_ours(const char *name)
+{
+  static const char ours[] = "x-weir-", theirs[] = "x-litellm-";
+  char begin[sizeof(theirs)];
+
+  strncpy(begin, name, sizeof(begin) - 1);
+  begin[sizeof(begin) - 1] = '\0';
+  if (weir_text_is(begin, theirs))
+    return true;
+  begin[sizeof(ours) - 1] = '\0';
+  return weir_text_is(begin, ours);
+}
+
+bool weir_relay_is_request(const char *name, const char *connection, bool is_key_replaced,
+                           bool is_read)
+{
+  static const char *const keys[] = {"authorization", "x-api-key", "x-goog-api-key"};
+
+  if (is_hop(name, connection) || is_ours(name) || weir_text_is(name, "host") ||
+      weir_text_is(name, "expect"))
+    return false;
+  if (is_key_replaced && is_any_of(name, keys, COUNT(keys)))
+    return false;
+  return !is_read || !weir_text_is(name, "accept-encoding");
+}
+
+bool weir_relay_is_response(const char *name, const char *connection, bool is_final)
+{
+  return !is_hop(name, connection) && !is_ours(name) &&
+         !(is_final && weir_text_is(name, "x-should-retry"));
+}
+
+const char *weir_relay_header(const struct weir_header *headers, size_t count, const char *name)
+{
+  for (size_t i = 0; i < count; i++)
+    if (weir_text_is(headers[i].name, name))
+      return headers[i].value;
+  return NULL;
+}
+
+const char *weir_relay_key(const struct weir_header *headers, size_t count)
+{
+  static const char scheme[] = "bearer ";
+  const char *value = weir_relay_header(headers, count, "x-goog-api-key");
+
+  if (!value)
+    value = weir_relay_header(headers, count, "x-api-key");
+  if (value)
+    return value;
+  value = weir_relay_header(headers, count, "authorization");
+  if (!value || weir_text_find(value, scheme) != value + sizeof(scheme) - 1)
+    return NULL;
+  value += sizeof(scheme) - 1;
+  return value + strspn(value, " ");
+}
+
+bool weir_relay_is_token(const char *key, size_t size, const char *token)
+{
+  const size_t token_size = token ? strlen(token) : 0;
+  uint8_t different = size != token_size;
+
+  for (size_t i = 0; i < size && token_size > 0; i++)
+    different |= (uint8_t)(key[i] ^ token[i % token_size]);
+  return token_size > 0 && different == 0;
+}

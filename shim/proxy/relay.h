@@ -1,0 +1,35 @@
+/* relay.h - which header lines pass through the proxy, in which direction, and whose key goes
+ * along.
+ */
+#ifndef WEIR_PROXY_RELAY_H
+#define WEIR_PROXY_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <weir/facts.h>
+
+/* weir_relay_is_request tells whether the request header |name| goes on to the provider. Not those
+ * of the connection itself (also those that |connection|, the value of "Connection", names; NULL:
+ * none), nor what the proxy states anew, nor what is meant for weir. With |is_key_replaced| no line
+ * with a key goes on; with |is_read| none that would let the answer be compressed, because the
+ * proxy has to read it. */
+bool weir_relay_is_request(const char *name, const char *connection, bool is_key_replaced,
+                           bool is_read);
+
+/* weir_relay_is_response tells the same for a response header on its way to the client. With
+ * |is_final| not the provider's "x-should-retry", which gives way to the proxy's. */
+bool weir_relay_is_response(const char *name, const char *connection, bool is_final);
+
+/* weir_relay_key returns the key that a request brings, in any of the providers' ways
+ * ("Authorization: Bearer", "x-api-key", "x-goog-api-key"); NULL without. */
+const char *weir_relay_key(const struct weir_header *headers, size_t count);
+
+/* weir_relay_header returns the value of the first header called |name| (any case), or NULL. */
+const char *weir_relay_header(const struct weir_header *headers, size_t count, const char *name);
+
+/* weir_relay_is_token compares |size| bytes of |key| with |token| in a time that does not depend on
+ * where they differ. False with a NULL or an empty token. */
+bool weir_relay_is_token(const char *key, size_t size, const char *token);
+
+#endif
