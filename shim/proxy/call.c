@@ -558,44 +558,18 @@ static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
   return c->body != NULL;
 }
 
-/* The path of OpenAI's protocol differs from provider to provider. Returns where the common part
- * of |path| begins, or NULL when it has none. */
-static const char *openai_tail(const char *path)
-{
-  static const char *const begins[] = {"/v1beta/openai/", "/v1/"};
-
-  for (size_t i = 0; i < 2; i++)
-    if (strncmp(path, begins[i], strlen(begins[i])) == 0)
-      return path + strlen(begins[i]) - 1;
-  return NULL;
-}
-
 static bool url_make(const struct weir_proxy_call *c, char *url, size_t size)
 {
   const char *target = weir_http_exchange_request(c->x)->target;
-  const struct weir_proxy_provider *asked = &c->p->config->providers[c->path.mount];
-  char path[8192];
+  const enum weir_provider_kind asked = c->p->config->mounts[c->path.mount].kind;
+  const bool is_other = c->has_lease && strcmp(leased_model(c), c->path.model) != 0;
   struct weir_put put;
-  int needed;
 
-  weir_put_init(&put, path, sizeof(path));
-  weir_path_put(&put, target, &c->path,
-                c->has_lease && strcmp(leased_model(c), c->path.model) != 0 ? leased_model(c)
-                                                                            : NULL,
-                c->is_key_ours && c->is_key_query);
-  if (put.is_cut)
-    return false;
-  if (asked->kind != c->provider->kind) {
-    const char *tail = openai_tail(path);
-
-    if (!tail)
-      return false;
-    needed = snprintf(url, size, "%s%s%s", c->provider->base_url,
-                      c->provider->kind == WEIR_PROVIDER_GEMINI ? "/v1beta/openai" : "/v1", tail);
-  } else {
-    needed = snprintf(url, size, "%s%s", c->provider->base_url, path);
-  }
-  return needed > 0 && (size_t)needed < size;
+  weir_put_init(&put, url, size);
+  weir_put_text(&put, c->provider->base_url);
+  return weir_path_put(&put, target, &c->path, is_other ? leased_model(c) : NULL,
+                       c->is_key_ours && c->is_key_query, asked, c->provider->kind) &&
+         !put.is_cut;
 }
 
 static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *headers,
@@ -672,21 +646,6 @@ static void pass_unleased(struct weir_proxy_call *c)
 
 /* ---- the lease ---- */
 
-static bool is_speaker(enum weir_provider_kind kind, enum weir_protocol protocol)
-{
-  switch (protocol) {
-  case WEIR_PROTOCOL_ANTHROPIC:
-    return kind == WEIR_PROVIDER_ANTHROPIC;
-  case WEIR_PROTOCOL_GEMINI:
-    return kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX;
-  case WEIR_PROTOCOL_OPENAI:
-  case WEIR_PROTOCOL_MAX:
-    break;
-  }
-  return kind == WEIR_PROVIDER_OPENAI || kind == WEIR_PROVIDER_COMPATIBLE ||
-         kind == WEIR_PROVIDER_GEMINI;
-}
-
 static const struct weir_proxy_provider *provider_of(const struct weir_proxy_call *c)
 {
   const struct weir_proxy_config *config = c->p->config;
@@ -707,7 +666,7 @@ static const char *lease_flaw(const struct weir_proxy_call *c)
     return "weir: the route leads to a provider that this proxy does not know";
   if (c->provider == &c->p->config->providers[c->path.mount])
     return NULL;
-  if (!is_speaker(c->provider->kind, c->path.protocol))
+  if (!weir_path_is_spoken(c->provider->kind, c->path.protocol))
     return "weir: the route leads to a provider that does not speak this request's protocol";
   if (!c->is_key_ours)
     return "weir: the route leads to another provider, for which the request brings no key";
@@ -876,20 +835,21 @@ static const char *key_choose(struct weir_proxy_call *c, const struct weir_heade
                               size_t count)
 {
   const struct weir_proxy_config *config = c->p->config;
-  const struct weir_proxy_provider *provider = &config->providers[c->path.mount];
-  const char *key = weir_relay_key(headers, count), *extra, *query;
-  size_t size = key ? strlen(key) : 0;
+  const char *target = weir_http_exchange_request(c->x)->target;
+  size_t size = 0;
+  const char *key = weir_path_key(target, &c->path, &size);
+  enum weir_key whose;
 
-  query = weir_path_key(weir_http_exchange_request(c->x)->target, &c->path, &size);
-  c->is_key_query = query != NULL;
-  if (!query)
-    size = key ? strlen(key) : 0;
-  extra = weir_relay_header(headers, count, "x-weir-token");
-  c->is_key_ours = weir_relay_is_token(query ? query : key, size, config->token);
-  if (c->is_key_ours)
-    return provider->key ? NULL : "weir: this proxy has no key for that provider";
-  if (config->is_wide && !(extra && weir_relay_is_token(extra, strlen(extra), config->token)))
+  c->is_key_query = key != NULL;
+  if (!key && (key = weir_relay_key(headers, count)))
+    size = strlen(key);
+  whose = weir_relay_key_choose(key, size, weir_relay_header(headers, count, "x-weir-token"),
+                                config->token, config->is_wide);
+  c->is_key_ours = whose == WEIR_KEY_OURS;
+  if (whose == WEIR_KEY_NONE)
     return "weir: the key is not that of this proxy";
+  if (c->is_key_ours && !config->providers[c->path.mount].key)
+    return "weir: this proxy has no key for that provider";
   return NULL;
 }
 

@@ -35,24 +35,25 @@ static bool has_usage_object(const char *at, size_t size)
 static bool is_usage_chunk(const char *json_text, size_t size)
 {
   bool has_choices = false, is_choice = false, has_usage = false;
-  enum weir_json_status status;
   struct weir_json_token token;
   struct weir_json json;
 
   weir_json_init(&json);
   weir_json_feed(&json, json_text, size);
-  while ((status = weir_json_next(&json, &token)) == WEIR_JSON_TOKEN) {
+  while (weir_json_next(&json, &token) == WEIR_JSON_TOKEN) {
     has_choices |= token.type == WEIR_JSON_ARRAY && strcmp(token.path, "choices") == 0;
     is_choice |= strncmp(token.path, "choices[]", 9) == 0;
     has_usage |= token.type == WEIR_JSON_OBJECT && strcmp(token.path, "usage") == 0;
   }
-  return status == WEIR_JSON_MORE && has_choices && !is_choice && has_usage;
+  return weir_json_end(&json, &token) == WEIR_JSON_MORE && has_choices && !is_choice && has_usage;
 }
 
 static bool is_dropped(const char *event, size_t size)
 {
   static const char field[] = "data:";
 
+  if (size > WEIR_FILTER_EVENT_MAX)
+    return false;
   /* The line feed of the line end before may stand first. */
   while (size > 0 && (*event == '\n' || *event == '\r')) {
     event++;

@@ -244,30 +244,73 @@ const char *weir_path_key(const char *target, const struct weir_path *path, size
   return NULL;
 }
 
-void weir_path_put(struct weir_put *put, const char *target, const struct weir_path *path,
-                   const char *model, bool is_key_dropped)
+bool weir_path_is_spoken(enum weir_provider_kind kind, enum weir_protocol protocol)
 {
-  const char *at = target + path->query;
+  switch (protocol) {
+  case WEIR_PROTOCOL_ANTHROPIC:
+    return kind == WEIR_PROVIDER_ANTHROPIC;
+  case WEIR_PROTOCOL_GEMINI:
+    return kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX;
+  case WEIR_PROTOCOL_OPENAI:
+  case WEIR_PROTOCOL_MAX:
+    break;
+  }
+  return kind == WEIR_PROVIDER_OPENAI || kind == WEIR_PROVIDER_COMPATIBLE ||
+         kind == WEIR_PROVIDER_GEMINI;
+}
+
+static const char gemini_base[] = "/v1beta/openai/", openai_base[] = "/v1/";
+
+/* The provider's own path up to where |p| goes on, for a provider of another kind. */
+static bool base_move(struct weir_put *put, struct part *p, enum weir_provider_kind to)
+{
+  static const char *const bases[] = {gemini_base, openai_base};
+
+  for (size_t i = 0; i < 2; i++) {
+    if (!is_begin(*p, bases[i]))
+      continue;
+    p->at += strlen(bases[i]);
+    p->size -= strlen(bases[i]);
+    weir_put_text(put, to == WEIR_PROVIDER_GEMINI ? gemini_base : openai_base);
+    return true;
+  }
+  return false;
+}
+
+static void query_put(struct weir_put *put, const char *query, bool is_key_dropped)
+{
   bool is_first = true;
   struct part p;
 
-  if (model && path->has_model) {
-    weir_put_bytes(put, target + path->begin, path->model_begin - path->begin);
-    weir_put_text(put, model);
-    weir_put_bytes(put, target + path->model_end, path->query - path->model_end);
-  } else {
-    weir_put_bytes(put, target + path->begin, path->query - path->begin);
-  }
   if (!is_key_dropped) {
-    weir_put_text(put, at);
+    weir_put_text(put, query);
     return;
   }
-  at += *at == '?';
-  while ((p = parameter_next(&at)).at) {
+  query += *query == '?';
+  while ((p = parameter_next(&query)).at) {
     if (is_key(p))
       continue;
     weir_put_text(put, is_first ? "?" : "&");
     weir_put_bytes(put, p.at, p.size);
     is_first = false;
   }
+}
+
+bool weir_path_put(struct weir_put *put, const char *target, const struct weir_path *path,
+                   const char *model, bool is_key_dropped, enum weir_provider_kind from,
+                   enum weir_provider_kind to)
+{
+  struct part p = {target + path->begin, path->query - path->begin};
+
+  if (from != to && !base_move(put, &p, to))
+    return false;
+  if (model && path->has_model) {
+    weir_put_bytes(put, p.at, path->model_begin - (size_t)(p.at - target));
+    weir_put_text(put, model);
+    weir_put_bytes(put, target + path->model_end, path->query - path->model_end);
+  } else {
+    weir_put_bytes(put, p.at, p.size);
+  }
+  query_put(put, target + path->query, is_key_dropped);
+  return true;
 }

@@ -59,11 +59,17 @@ bool weir_path_read(const char *method, const char *target, const struct weir_mo
                     size_t mount_count, enum weir_provider_kind kind_hint,
                     struct weir_path *ret_path);
 
+/* weir_path_is_spoken tells whether a provider of |kind| answers requests of |protocol|. Gemini
+ * speaks OpenAI's, too. */
+bool weir_path_is_spoken(enum weir_provider_kind kind, enum weir_protocol protocol);
+
 /* weir_path_put writes the target for upstream: the provider's own path of |target|, with |model|
  * in place of the path's (NULL: as it is), and the query, without its parameter "key" where
- * |is_key_dropped|. */
-void weir_path_put(struct weir_put *put, const char *target, const struct weir_path *path,
-                   const char *model, bool is_key_dropped);
+ * |is_key_dropped|. From a provider of kind |from| to one of kind |to|: OpenAI's protocol is at
+ * another place of Gemini's. False when the path has no counterpart there. */
+bool weir_path_put(struct weir_put *put, const char *target, const struct weir_path *path,
+                   const char *model, bool is_key_dropped, enum weir_provider_kind from,
+                   enum weir_provider_kind to);
 
 /* weir_path_key returns the value of the query's parameter "key" and its size; NULL without. */
 const char *weir_path_key(const char *target, const struct weir_path *path, size_t *ret_size);

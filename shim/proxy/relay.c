@@ -103,7 +103,7 @@ const char *weir_relay_key(const struct weir_header *headers, size_t count)
   return value + strspn(value, " ");
 }
 
-bool weir_relay_is_token(const char *key, size_t size, const char *token)
+static bool is_token(const char *key, size_t size, const char *token)
 {
   const size_t token_size = token ? strlen(token) : 0;
   uint8_t different = size != token_size;
@@ -111,4 +111,14 @@ bool weir_relay_is_token(const char *key, size_t size, const char *token)
   for (size_t i = 0; i < size && token_size > 0; i++)
     different |= (uint8_t)(key[i] ^ token[i % token_size]);
   return token_size > 0 && different == 0;
+}
+
+enum weir_key weir_relay_key_choose(const char *key, size_t key_size, const char *extra,
+                                    const char *token, bool is_wide)
+{
+  if (key && is_token(key, key_size, token))
+    return WEIR_KEY_OURS;
+  if (is_wide && !(extra && is_token(extra, strlen(extra), token)))
+    return WEIR_KEY_NONE;
+  return WEIR_KEY_THEIRS;
 }

@@ -28,8 +28,18 @@ const char *weir_relay_key(const struct weir_header *headers, size_t count);
 /* weir_relay_header returns the value of the first header called |name| (any case), or NULL. */
 const char *weir_relay_header(const struct weir_header *headers, size_t count, const char *name);
 
-/* weir_relay_is_token compares |size| bytes of |key| with |token| in a time that does not depend on
- * where they differ. False with a NULL or an empty token. */
-bool weir_relay_is_token(const char *key, size_t size, const char *token);
+/* Whose key goes to the provider. */
+enum weir_key {
+  WEIR_KEY_THEIRS = 1, /* what the request brings, if anything */
+  WEIR_KEY_OURS,       /* that of the proxy's environment */
+  WEIR_KEY_NONE        /* none: the request is refused */
+};
+
+/* weir_relay_key_choose decides: a request whose key (|key|, |key_size| bytes; NULL: none) is the
+ * proxy's |token| (NULL: there is none) gets ours. Others bring their own; where other machines may
+ * connect (|is_wide|), only with the token beside it, as |extra| (NULL: none). Tokens are compared
+ * in a time that does not depend on where they differ. */
+enum weir_key weir_relay_key_choose(const char *key, size_t key_size, const char *extra,
+                                    const char *token, bool is_wide);
 
 #endif

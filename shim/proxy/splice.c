@@ -120,6 +120,10 @@ static void insert(struct weir_splices *s, const struct weir_splice *splice)
   for (; i > 0 && s->at[i - 1].begin > splice->begin; i--)
     s->at[i] = s->at[i - 1];
   s->at[i] = *splice;
+  /* Two first members of an empty object: neither knew of the other. */
+  if (i > 0 && s->at[i - 1].end == splice->begin && s->at[i - 1].begin == splice->begin &&
+      s->at[i - 1].text[s->at[i - 1].text_size - 1] != ',')
+    add(&s->at[i - 1], ",");
 }
 
 void weir_splices_usage(struct weir_splices *s, const struct weir_stream_options *options)
