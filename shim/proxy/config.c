@@ -48,6 +48,8 @@ static const struct setting settings[] = {
      "how long open answers may go on after SIGTERM"},
     {"WEIR_PROXY_IDLE_MS", "600000", TYPE_NUMBER, PLACE(idle_ms), 1000, 86400000,
      "a provider that sends nothing for so long is given up"},
+    {"WEIR_PROXY_STALL_MS", "30000", TYPE_NUMBER, PLACE(stall_ms), 100, 86400000,
+     "a client that reads nothing of its answer for so long is cut off"},
     {"WEIR_PROXY_BODY_MIB", "64", TYPE_NUMBER, PLACE(body_mib_max), 1, 1024,
      "largest request body"},
     {"WEIR_PROXY_CONNECTIONS", "4096", TYPE_NUMBER, PLACE(connections_max), 1, 65536,

@@ -40,7 +40,7 @@ struct weir_proxy_config {
   const char *token; /* NULL: none */
   enum weir_outage outage;
   bool is_unknown_passed; /* models without a pool pass without lease */
-  uint64_t online_wait_ms, batch_wait_ms, drain_ms, idle_ms;
+  uint64_t online_wait_ms, batch_wait_ms, drain_ms, idle_ms, stall_ms;
   uint64_t retries_max, body_mib_max, connections_max;
   size_t provider_count;
   struct weir_proxy_provider providers[WEIR_PROXY_PROVIDERS_MAX];
