@@ -564,11 +564,11 @@ static void a_client_that_does_not_read_is_cut_and_upstream_cancelled(void **sta
   run_end(&proxy);
   setenv("WEIR_PROXY_STALL_MS", "200", 1);
   proxy_start();
-  script("{\"chunk_ms\":0,\"chunk_tokens\":256,\"output_tokens\":\"4000000\"}");
+  script("{\"chunk_ms\":0,\"chunk_tokens\":1,\"output_tokens\":\"100000\"}");
   fd = http_open(proxy_port);
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
   http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
-           "{\"model\":\"gpt-4o\",\"stream\":true,\"max_tokens\":4000000,\"messages\":[{\"role\":"
+           "{\"model\":\"gpt-4o\",\"stream\":true,\"max_tokens\":100000,\"messages\":[{\"role\":"
            "\"user\",\"content\":\"hi\"}]}");
   /* Its end would not reach the client, whose window is full of what it does not read. */
   while (counted("cancelled") != 1)
