@@ -41,9 +41,8 @@ struct weir_proxy_call {
   enum call_state state;
   struct weir_path path;
   struct weir_wishes wishes;
-  bool is_key_ours;  /* the provider's key of our environment goes along */
-  bool is_key_query; /* the request's key stands in its query */
-  bool has_facts;    /* the body is a JSON object */
+  bool is_key_ours; /* the provider's key of our environment goes along */
+  bool has_facts;   /* the body is a JSON object */
   struct weir_request_facts facts;
 
   /* What is asked for. */
@@ -62,9 +61,10 @@ struct weir_proxy_call {
   struct weir_fetch *fetch;
   char *body; /* the changed one; NULL: the client's */
   size_t body_size;
-  struct weir_usage_scan *scan; /* NULL: the answer is not read */
-  struct weir_filter *filter;   /* NULL: the answer passes as it is */
-  bool is_usage_ours;           /* we asked for the usage, not the client */
+  struct weir_usage_scan *scan;  /* NULL: the answer is not read */
+  struct weir_filter *filter;    /* NULL: the answer passes as it is */
+  struct weir_headroom headroom; /* what the answer's headers said */
+  bool is_usage_ours;            /* we asked for the usage, not the client */
   bool is_input_told;
 
   bool is_passing;  /* the answer's head went to the client */
@@ -264,9 +264,10 @@ static void on_head(struct weir_fetch *fetch, void *context)
     free(c->scan); /* bytes that we cannot read: the lease stays charged as asked for */
     c->scan = NULL;
   }
+  weir_headroom_read(c->provider->kind, lines, count, &c->headroom);
   /* Without lease there is no new attempt, so nothing has to be held back. */
-  if (is_success(c) || !c->has_lease)
-    (void)head_pass(c, size_of(c));
+  if ((is_success(c) || !c->has_lease) && head_pass(c, size_of(c)))
+    weir_fetch_forget(fetch);
 }
 
 static bool keep(struct weir_proxy_call *c, const char *bytes, size_t size)
@@ -290,8 +291,6 @@ static bool keep(struct weir_proxy_call *c, const char *bytes, size_t size)
 static void input_tell(struct weir_proxy_call *c)
 {
   struct weir_settlement s;
-  size_t count;
-  const struct weir_header *lines = weir_fetch_headers(c->fetch, &count);
 
   if (c->is_input_told || !c->scan->usage.has_input || !c->scan->stream.is_sse)
     return;
@@ -299,7 +298,7 @@ static void input_tell(struct weir_proxy_call *c)
   settlement_begin(c, &s);
   s.is_interim = 1;
   weir_settled_usage(c->scan, c->provider->kind, false, c->output_tokens, &s);
-  weir_settled_headroom(c->provider->kind, lines, count, &s);
+  weir_settled_headroom(&c->headroom, &s);
   settle(c, &s);
 }
 
@@ -376,7 +375,7 @@ static void judge(struct weir_proxy_call *c)
   settlement_begin(c, &s);
   if (c->scan)
     weir_settled_usage(c->scan, c->provider->kind, c->scan->is_complete, c->output_tokens, &s);
-  weir_settled_headroom(c->provider->kind, lines, count, &s);
+  weir_settled_headroom(&c->headroom, &s);
   weir_settled_verdict(&c->verdict, &s);
   settle(c, &s);
   if (c->verdict.outcome == WEIR_OUTCOME_OK && c->scan && c->estimated > 0)
@@ -539,9 +538,9 @@ static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
     weir_splices_usage(&splices, &options);
     c->is_usage_ours = !options.is_usage_asked;
   }
-  if (c->has_lease && c->facts.has_model && !c->path.has_model) {
+  if (c->has_lease && !c->path.has_model) {
     static const char collection[] = "models/";
-    const char *own = c->facts.model;
+    const char *own = c->facts.has_model ? c->facts.model : "";
 
     /* Gemini's models go by two names. */
     own += strncmp(own, collection, sizeof(collection) - 1) == 0 ? sizeof(collection) - 1 : 0;
@@ -567,8 +566,8 @@ static bool url_make(const struct weir_proxy_call *c, char *url, size_t size)
 
   weir_put_init(&put, url, size);
   weir_put_text(&put, c->provider->base_url);
-  return weir_path_put(&put, target, &c->path, is_other ? leased_model(c) : NULL,
-                       c->is_key_ours && c->is_key_query, asked, c->provider->kind) &&
+  return weir_path_put(&put, target, &c->path, is_other ? leased_model(c) : NULL, c->is_key_ours,
+                       asked, c->provider->kind) &&
          !put.is_cut;
 }
 
@@ -835,16 +834,11 @@ static const char *key_choose(struct weir_proxy_call *c, const struct weir_heade
                               size_t count)
 {
   const struct weir_proxy_config *config = c->p->config;
-  const char *target = weir_http_exchange_request(c->x)->target;
-  size_t size = 0;
-  const char *key = weir_path_key(target, &c->path, &size);
+  struct weir_keys keys = {.headers = headers, .header_count = count};
   enum weir_key whose;
 
-  c->is_key_query = key != NULL;
-  if (!key && (key = weir_relay_key(headers, count)))
-    size = strlen(key);
-  whose = weir_relay_key_choose(key, size, weir_relay_header(headers, count, "x-weir-token"),
-                                config->token, config->is_wide);
+  keys.query = weir_path_key(weir_http_exchange_request(c->x)->target, &c->path, &keys.query_size);
+  whose = weir_relay_key_choose(&keys, config->token, config->is_wide);
   c->is_key_ours = whose == WEIR_KEY_OURS;
   if (whose == WEIR_KEY_NONE)
     return "weir: the key is not that of this proxy";

@@ -37,6 +37,7 @@ struct weir_fetcher {
   uv_loop_t *loop;
   struct weir_fetch_handler handler;
   CURLM *multi;
+  const char *ca_file; /* other authorities than the system's, by OpenSSL's own variable */
   uv_timer_t timer;
   CURL *idle[IDLE_MAX];
   uint32_t idle_count;
@@ -94,6 +95,15 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
   return 0;
 }
 
+static struct head *head_new(void)
+{
+  struct head *head = malloc(sizeof(*head)); /* not zeroed: most of it is never touched */
+
+  if (head)
+    head->count = head->size = 0;
+  return head;
+}
+
 static void head_begin(struct weir_fetch *f, const char *line, size_t size)
 {
   const char *status = memchr(line, ' ', size);
@@ -131,7 +141,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *context)
 
   tell_written(f); /* an answer may come before the end of a long request */
   if (!f->head && !f->is_head_told)
-    f->head = calloc(1, sizeof(*f->head));
+    f->head = head_new();
   if (!f->head)
     return f->is_head_told ? size * one : 0; /* trailers do not matter */
   if (size > 5 && memcmp(line, "HTTP/", 5) == 0)
@@ -366,8 +376,12 @@ static bool options_set(struct weir_fetch *f, const struct weir_fetch_request *r
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->lines);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  if (f->fetcher->ca_file)
+    curl_easy_setopt(easy, CURLOPT_CAINFO, f->fetcher->ca_file);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  /* Over TLS the handshake tells whether streams share a connection; without it nothing would, and
+   * all would wait for the first one to end. */
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncmp(request->url, "https:", 6) == 0 ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX);
@@ -457,6 +471,7 @@ struct weir_fetcher *weir_fetcher_open(uv_loop_t *loop, const struct weir_fetch_
     return NULL;
   fetcher->loop = loop;
   fetcher->handler = *handler;
+  fetcher->ca_file = getenv("SSL_CERT_FILE");
   fetcher->multi = curl_multi_init();
   if (!fetcher->multi) {
     free(fetcher);

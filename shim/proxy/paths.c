@@ -53,17 +53,22 @@ static const char *verb_of(struct part p)
   return verb;
 }
 
+/* 0: nobody's. */
 static enum weir_provider_kind kind_of(struct part p, enum weir_provider_kind hint)
 {
-  if (is_begin(p, "/v1beta/") || is_begin(p, "/v1alpha/"))
-    return WEIR_PROVIDER_GEMINI;
+  static const char *const geminis[] = {"/v1beta/", "/v1alpha/", "/upload/v1beta/",
+                                        "/download/v1beta/"};
+
+  for (size_t i = 0; i < sizeof(geminis) / sizeof(geminis[0]); i++)
+    if (is_begin(p, geminis[i]))
+      return WEIR_PROVIDER_GEMINI;
   if (is_begin(p, "/v1/models/") && verb_of(p))
     return WEIR_PROVIDER_GEMINI;
   if (is_begin(p, "/v1/messages") || is_same(p, "/v1/complete"))
     return WEIR_PROVIDER_ANTHROPIC;
   if (hint && (is_same(p, "/v1/models") || is_begin(p, "/v1/models/") || is_begin(p, "/v1/files")))
     return hint;
-  return WEIR_PROVIDER_OPENAI;
+  return is_begin(p, "/v1/") ? WEIR_PROVIDER_OPENAI : 0;
 }
 
 /* The provider that the first part of the path names. */
@@ -91,9 +96,7 @@ static bool mount_find(struct part *path, const struct weir_mount *mounts, size_
 
   if (mount_by_name(path, mounts, count, ret_mount))
     return true;
-  if (!is_begin(*path, "/v1/") && !is_begin(*path, "/v1beta/") && !is_begin(*path, "/v1alpha/"))
-    return false;
-  name = weir_provider_kind_name(kind_of(*path, hint));
+  name = weir_provider_kind_name(kind_of(*path, hint)); /* "?": nobody has that name */
   for (size_t i = 0; i < count; i++) {
     if (strcmp(mounts[i].name, name) == 0) {
       *ret_mount = i;

@@ -40,7 +40,7 @@ static void say_stats(const struct weir_proxy *p, struct weir_http_exchange *x)
   weir_put_text(&put, "{\"open\":");
   weir_put_number(&put, p->calls_open);
   weir_put_text(&put, ",\"waiting\":");
-  weir_put_number(&put, p->waits.count - (p->probe_id != 0));
+  weir_put_number(&put, p->waits.count);
 #define X(name)                                                                                    \
   weir_put_text(&put, ",\"" #name "\":");                                                          \
   weir_put_number(&put, p->counters.name);

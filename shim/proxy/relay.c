@@ -7,6 +7,8 @@
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
+static const char *const key_names[] = {"authorization", "x-api-key", "x-goog-api-key"};
+
 static bool is_any_of(const char *name, const char *const *names, size_t count)
 {
   for (size_t i = 0; i < count; i++)
@@ -63,12 +65,10 @@ static bool is_ours(const char *name)
 bool weir_relay_is_request(const char *name, const char *connection, bool is_key_replaced,
                            bool is_read)
 {
-  static const char *const keys[] = {"authorization", "x-api-key", "x-goog-api-key"};
-
   if (is_hop(name, connection) || is_ours(name) || weir_text_is(name, "host") ||
       weir_text_is(name, "expect"))
     return false;
-  if (is_key_replaced && is_any_of(name, keys, COUNT(keys)))
+  if (is_key_replaced && is_any_of(name, key_names, COUNT(key_names)))
     return false;
   return !is_read || !weir_text_is(name, "accept-encoding");
 }
@@ -87,22 +87,6 @@ const char *weir_relay_header(const struct weir_header *headers, size_t count, c
   return NULL;
 }
 
-const char *weir_relay_key(const struct weir_header *headers, size_t count)
-{
-  static const char scheme[] = "bearer ";
-  const char *value = weir_relay_header(headers, count, "x-goog-api-key");
-
-  if (!value)
-    value = weir_relay_header(headers, count, "x-api-key");
-  if (value)
-    return value;
-  value = weir_relay_header(headers, count, "authorization");
-  if (!value || weir_text_find(value, scheme) != value + sizeof(scheme) - 1)
-    return NULL;
-  value += sizeof(scheme) - 1;
-  return value + strspn(value, " ");
-}
-
 static bool is_token(const char *key, size_t size, const char *token)
 {
   const size_t token_size = token ? strlen(token) : 0;
@@ -113,10 +97,33 @@ static bool is_token(const char *key, size_t size, const char *token)
   return token_size > 0 && different == 0;
 }
 
-enum weir_key weir_relay_key_choose(const char *key, size_t key_size, const char *extra,
-                                    const char *token, bool is_wide)
+/* The key in a line that may hold one; NULL in others. */
+static const char *key_of(const struct weir_header *line)
 {
-  if (key && is_token(key, key_size, token))
+  static const char scheme[] = "bearer ";
+  const size_t size = sizeof(scheme) - 1;
+
+  if (!is_any_of(line->name, key_names, COUNT(key_names)))
+    return NULL;
+  if (!weir_text_is(line->name, "authorization"))
+    return line->value;
+  if (weir_text_find(line->value, scheme) != line->value + size)
+    return NULL;
+  return line->value + size + strspn(line->value + size, " ");
+}
+
+enum weir_key weir_relay_key_choose(const struct weir_keys *keys, const char *token, bool is_wide)
+{
+  const char *extra = weir_relay_header(keys->headers, keys->header_count, "x-weir-token");
+
+  /* Every line is looked at: the token must not go on beside another key. */
+  for (size_t i = 0; i < keys->header_count; i++) {
+    const char *key = key_of(&keys->headers[i]);
+
+    if (key && is_token(key, strlen(key), token))
+      return WEIR_KEY_OURS;
+  }
+  if (keys->query && is_token(keys->query, keys->query_size, token))
     return WEIR_KEY_OURS;
   if (is_wide && !(extra && is_token(extra, strlen(extra), token)))
     return WEIR_KEY_NONE;

@@ -21,10 +21,6 @@ bool weir_relay_is_request(const char *name, const char *connection, bool is_key
  * |is_final| not the provider's "x-should-retry", which gives way to the proxy's. */
 bool weir_relay_is_response(const char *name, const char *connection, bool is_final);
 
-/* weir_relay_key returns the key that a request brings, in any of the providers' ways
- * ("Authorization: Bearer", "x-api-key", "x-goog-api-key"); NULL without. */
-const char *weir_relay_key(const struct weir_header *headers, size_t count);
-
 /* weir_relay_header returns the value of the first header called |name| (any case), or NULL. */
 const char *weir_relay_header(const struct weir_header *headers, size_t count, const char *name);
 
@@ -35,11 +31,18 @@ enum weir_key {
   WEIR_KEY_NONE        /* none: the request is refused */
 };
 
-/* weir_relay_key_choose decides: a request whose key (|key|, |key_size| bytes; NULL: none) is the
- * proxy's |token| (NULL: there is none) gets ours. Others bring their own; where other machines may
- * connect (|is_wide|), only with the token beside it, as |extra| (NULL: none). Tokens are compared
- * in a time that does not depend on where they differ. */
-enum weir_key weir_relay_key_choose(const char *key, size_t key_size, const char *extra,
-                                    const char *token, bool is_wide);
+/* What is known of a request's keys; everything is borrowed. */
+struct weir_keys {
+  const struct weir_header *headers; /* all of the request's */
+  size_t header_count;
+  const char *query; /* the key in its query, |query_size| bytes; NULL: none */
+  size_t query_size;
+};
+
+/* weir_relay_key_choose decides: a request that brings the proxy's |token| (NULL: there is none) as
+ * its key, in any of the providers' ways, gets ours. Others bring their own; where other machines
+ * may connect (|is_wide|), only with the token beside it, in "x-weir-token". Tokens are compared in
+ * a time that does not depend on where they differ. */
+enum weir_key weir_relay_key_choose(const struct weir_keys *keys, const char *token, bool is_wide);
 
 #endif

@@ -1,6 +1,5 @@
 #include "settled.h"
 
-#include <weir/headroom.h>
 #include <weir/msg.h>
 
 static uint64_t bounded(uint64_t tokens)
@@ -23,16 +22,12 @@ void weir_settled_usage(const struct weir_usage_scan *scan, enum weir_provider_k
   s->output_tokens = bounded(output);
 }
 
-void weir_settled_headroom(enum weir_provider_kind kind, const struct weir_header *headers,
-                           size_t count, struct weir_settlement *s)
+void weir_settled_headroom(const struct weir_headroom *headroom, struct weir_settlement *s)
 {
-  struct weir_headroom headroom;
-
-  weir_headroom_read(kind, headers, count, &headroom);
-  s->requests_limit = headroom.requests_limit;
-  s->requests_left = headroom.requests_left;
-  s->tokens_limit = headroom.tokens_limit;
-  s->tokens_left = headroom.tokens_left;
+  s->requests_limit = headroom->requests_limit;
+  s->requests_left = headroom->requests_left;
+  s->tokens_limit = headroom->tokens_limit;
+  s->tokens_left = headroom->tokens_left;
 }
 
 void weir_settled_verdict(const struct weir_verdict *verdict, struct weir_settlement *s)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <weir/classify.h>
+#include <weir/headroom.h>
 #include <weir/usage.h>
 
 #include <weir.h>
@@ -17,9 +18,8 @@
 void weir_settled_usage(const struct weir_usage_scan *scan, enum weir_provider_kind kind,
                         bool is_whole, uint64_t output_tokens, struct weir_settlement *s);
 
-/* weir_settled_headroom fills in what |headers| say about the limits per minute. */
-void weir_settled_headroom(enum weir_provider_kind kind, const struct weir_header *headers,
-                           size_t count, struct weir_settlement *s);
+/* weir_settled_headroom fills in what the answer's headers said about the limits per minute. */
+void weir_settled_headroom(const struct weir_headroom *headroom, struct weir_settlement *s);
 
 /* weir_settled_verdict fills in a whole answer's |verdict|. Where a failure costs no tokens, those
  * of the lease come back. */

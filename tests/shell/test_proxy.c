@@ -577,6 +577,29 @@ static void a_client_that_does_not_read_is_cut_and_upstream_cancelled(void **sta
   close(fd);
 }
 
+/* From the first request on, when nothing is known yet of how the provider connects. */
+static void streams_do_not_wait_for_each_other(void **state)
+{
+  int fds[4];
+  (void)state;
+
+  script("{\"latency_ms\":\"100\",\"chunk_ms\":50,\"output_tokens\":\"2000\"}");
+  for (int i = 0; i < 4; i++) {
+    fds[i] = http_open(proxy_port);
+    http_ask(fds[i], "POST", "/v1/chat/completions", TOKEN,
+             "{\"model\":\"gpt-4o\",\"stream\":true,\"max_tokens\":2000,\"messages\":"
+             "[{\"role\":\"user\",\"content\":\"hi\"}]}");
+  }
+  for (int i = 0; i < 4; i++) {
+    answer_size = 0;
+    answer[0] = '\0';
+    http_await(fds[i], "data: ");
+  }
+  assert_int_equal(stat_of("open"), 4);
+  for (int i = 0; i < 4; i++)
+    close(fds[i]);
+}
+
 /* ---- HTTP ---- */
 
 static void a_body_is_asked_for_where_the_client_expects_it(void **state)
@@ -849,6 +872,7 @@ int main(void)
       WITH_PROXY(who_goes_away_cancels_upstream_and_settles),
       WITH_PROXY(who_goes_away_while_waiting_takes_no_lease),
       WITH_PROXY(a_client_that_does_not_read_is_cut_and_upstream_cancelled),
+      WITH_PROXY(streams_do_not_wait_for_each_other),
       WITH_PROXY(a_body_is_asked_for_where_the_client_expects_it),
       WITH_PROXY(connections_are_kept_for_further_requests),
       WITH_PROXY(ambiguous_requests_are_refused),

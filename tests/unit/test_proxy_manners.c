@@ -301,42 +301,67 @@ static void a_final_error_says_itself_whether_to_retry(void **state)
   assert_true(weir_relay_is_response("retry-after", NULL, true));
 }
 
-static void keys_are_found_in_every_providers_way(void **state)
+/* Whose key goes along with these lines and this key in the query (NULL: none). */
+static enum weir_key choose(const struct weir_header *headers, size_t count, const char *query,
+                            const char *token, bool is_wide)
 {
-  const struct weir_header bearer = {"Authorization", "bearer  abc"};
-  const struct weir_header basic = {"Authorization", "Basic Ym9i"};
-  const struct weir_header anthropic = {"X-Api-Key", "abc"};
-  const struct weir_header google = {"x-goog-api-key", "abc"};
-  (void)state;
+  const struct weir_keys keys = {headers, count, query, query ? strlen(query) : 0};
 
-  assert_string_equal(weir_relay_key(&bearer, 1), "abc");
-  assert_string_equal(weir_relay_key(&anthropic, 1), "abc");
-  assert_string_equal(weir_relay_key(&google, 1), "abc");
-  assert_null(weir_relay_key(&basic, 1));
-  assert_null(weir_relay_key(NULL, 0));
+  return weir_relay_key_choose(&keys, token, is_wide);
 }
 
-static void only_the_proxys_token_gets_the_proxys_key(void **state)
+static enum weir_key choose_one(const char *name, const char *value, const char *token,
+                                bool is_wide)
+{
+  const struct weir_header header = {name, value};
+
+  return choose(&header, 1, NULL, token, is_wide);
+}
+
+static void the_token_is_known_in_every_providers_way(void **state)
 {
   (void)state;
-  assert_int_equal(weir_relay_key_choose("token", 5, NULL, "token", false), WEIR_KEY_OURS);
-  assert_int_equal(weir_relay_key_choose("token", 5, NULL, "token", true), WEIR_KEY_OURS);
-  assert_int_equal(weir_relay_key_choose("tokem", 5, NULL, "token", false), WEIR_KEY_THEIRS);
-  assert_int_equal(weir_relay_key_choose("toke", 4, NULL, "token", false), WEIR_KEY_THEIRS);
-  assert_int_equal(weir_relay_key_choose("tokentoken", 10, NULL, "token", false), WEIR_KEY_THEIRS);
-  assert_int_equal(weir_relay_key_choose(NULL, 0, NULL, "token", false), WEIR_KEY_THEIRS);
-  assert_int_equal(weir_relay_key_choose("", 0, NULL, NULL, false), WEIR_KEY_THEIRS);
-  assert_int_equal(weir_relay_key_choose("", 0, NULL, "", false), WEIR_KEY_THEIRS);
+  assert_int_equal(choose_one("Authorization", "bearer  token", "token", false), WEIR_KEY_OURS);
+  assert_int_equal(choose_one("X-Api-Key", "token", "token", false), WEIR_KEY_OURS);
+  assert_int_equal(choose_one("x-goog-api-key", "token", "token", true), WEIR_KEY_OURS);
+  assert_int_equal(choose(NULL, 0, "token", "token", true), WEIR_KEY_OURS);
+  assert_int_equal(choose_one("Authorization", "Basic token", "token", false), WEIR_KEY_THEIRS);
+  assert_int_equal(choose_one("x-other", "token", "token", false), WEIR_KEY_THEIRS);
+}
+
+static void the_token_counts_beside_another_key(void **state)
+{
+  const struct weir_header both[] = {{"x-api-key", "dummy"}, {"Authorization", "Bearer token"}};
+  (void)state;
+
+  assert_int_equal(choose(both, 2, NULL, "token", false), WEIR_KEY_OURS);
+  assert_int_equal(choose(both, 1, "token", "token", false), WEIR_KEY_OURS);
+  assert_int_equal(choose(&both[1], 1, "dummy", "token", false), WEIR_KEY_OURS);
+}
+
+static void what_only_resembles_the_token_is_none(void **state)
+{
+  static const char *const keys[] = {"tokem", "toke", "tokentoken", "", "Token"};
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+    assert_int_equal(choose_one("x-api-key", keys[i], "token", false), WEIR_KEY_THEIRS);
+    assert_int_equal(choose(NULL, 0, keys[i], "token", false), WEIR_KEY_THEIRS);
+  }
+  assert_int_equal(choose_one("x-api-key", "", "", false), WEIR_KEY_THEIRS);
+  assert_int_equal(choose_one("x-api-key", "", NULL, false), WEIR_KEY_THEIRS);
 }
 
 static void other_machines_need_the_token(void **state)
 {
+  const struct weir_header own[] = {{"x-api-key", "sk-own"}, {"x-weir-token", "token"}};
+  const struct weir_header wrong[] = {{"x-api-key", "sk-own"}, {"x-weir-token", "tokem"}};
   (void)state;
-  assert_int_equal(weir_relay_key_choose("sk-own", 6, NULL, "token", true), WEIR_KEY_NONE);
-  assert_int_equal(weir_relay_key_choose("sk-own", 6, "wrong", "token", true), WEIR_KEY_NONE);
-  assert_int_equal(weir_relay_key_choose("sk-own", 6, "token", "token", true), WEIR_KEY_THEIRS);
-  assert_int_equal(weir_relay_key_choose(NULL, 0, "token", "token", true), WEIR_KEY_THEIRS);
-  assert_int_equal(weir_relay_key_choose("", 0, "", NULL, true), WEIR_KEY_NONE);
+
+  assert_int_equal(choose(own, 1, NULL, "token", true), WEIR_KEY_NONE);
+  assert_int_equal(choose(wrong, 2, NULL, "token", true), WEIR_KEY_NONE);
+  assert_int_equal(choose(own, 2, NULL, "token", true), WEIR_KEY_THEIRS);
+  assert_int_equal(choose(own, 2, NULL, NULL, true), WEIR_KEY_NONE);
 }
 
 /* ---- settlements ---- */
@@ -402,8 +427,9 @@ int main(void)
       cmocka_unit_test(headers_that_the_connection_names_stay_here),
       cmocka_unit_test(a_replaced_key_does_not_go_on),
       cmocka_unit_test(a_final_error_says_itself_whether_to_retry),
-      cmocka_unit_test(keys_are_found_in_every_providers_way),
-      cmocka_unit_test(only_the_proxys_token_gets_the_proxys_key),
+      cmocka_unit_test(the_token_is_known_in_every_providers_way),
+      cmocka_unit_test(the_token_counts_beside_another_key),
+      cmocka_unit_test(what_only_resembles_the_token_is_none),
       cmocka_unit_test(other_machines_need_the_token),
       cmocka_unit_test(a_cut_answer_costs_what_its_lease_was_for),
       cmocka_unit_test(a_failure_that_costs_nothing_gives_the_tokens_back),

@@ -71,6 +71,8 @@ static void paths_of_all_sdks_are_known(void **state)
        false, "imagen"},
       {"/v1beta/interactions", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_GENERATE, false,
        false, ""},
+      {"/upload/v1beta/files?uploadType=resumable", "gemini", WEIR_PROTOCOL_GEMINI,
+       WEIR_OPERATION_OTHER, false, false, ""},
       {"/v1beta/openai/chat/completions", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
        false, true, ""},
       {"/v1beta/openai/embeddings", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false,
