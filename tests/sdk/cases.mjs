@@ -205,7 +205,7 @@ async function retried(sdk, kind) {
   const text = await sdk.text();
   await faults([]);
   wanted(text.length > 0, 'empty');
-  return 'answered, the failure was not seen';
+  return '';
 }
 
 // A failure that does not pass reaches the program as its SDK's own error, and the SDK does not
@@ -229,18 +229,16 @@ async function cancelled(sdk) {
   await stream.next();
   abort.abort();
   await stream.next().catch(() => {});
-  // Bounded waiting for an event on the other side of two connections.
-  for (let i = 0; i < 500; i++) {
-    if ((await counters()).accounts.reduce((sum, a) => sum + a.cancelled, 0) > before) return 'cancelled upstream';
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  // The event is on the other side of two connections: ask for it, in bounds.
+  for (let i = 0; i < 5000; i++)
+    if ((await counters()).accounts.reduce((sum, a) => sum + a.cancelled, 0) > before) return '';
   throw new Error('upstream went on');
 }
 
 async function parallel(sdk) {
   const texts = await Promise.all(Array.from({ length: 100 }, () => all(sdk.stream())));
   wanted(texts.every((text) => text.length > 0), 'an empty stream');
-  return '100 whole streams';
+  return '';
 }
 
 async function cases(sdk) {

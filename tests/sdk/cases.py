@@ -10,7 +10,6 @@ import importlib.metadata
 import json
 import os
 import sys
-import time
 import urllib.request
 
 import anthropic
@@ -219,7 +218,7 @@ def retried(sdk, kind):
     text = sdk.text()
     faults([])
     wanted(text, "empty")
-    return "answered, the failure was not seen"
+    return ""
 
 
 def final(sdk, kind, status):
@@ -248,10 +247,9 @@ def cancelled(sdk):
     stream = sdk.stream()
     next(stream)
     stream.close()
-    for _ in range(500):  # bounded waiting for an event on the other side of two connections
+    for _ in range(5000):  # the event is on the other side of two connections: ask for it
         if count() > before:
-            return "cancelled upstream"
-        time.sleep(0.01)
+            return ""
     raise AssertionError("upstream went on")
 
 
@@ -259,7 +257,7 @@ def parallel(sdk):
     with concurrent.futures.ThreadPoolExecutor(100) as pool:
         texts = list(pool.map(lambda _: "".join(sdk.stream()), range(100)))
     wanted(all(texts), "an empty stream")
-    return "100 whole streams"
+    return ""
 
 
 def cases(sdk):

@@ -145,8 +145,8 @@ WEIR_MUSTUSE enum weir_err weir_http_exchange_send(struct weir_http_exchange *x,
 /* weir_http_exchange_queued returns how many bytes wait for the client. */
 size_t weir_http_exchange_queued(const struct weir_http_exchange *x);
 
-/* weir_http_exchange_wait has on_drain called when the queue is empty, as after a WEIR_EFULL. False,
- * and no call, when it is empty already. Precondition: started. */
+/* weir_http_exchange_wait has on_drain called when the queue is empty, as after a WEIR_EFULL.
+ * False, and no call, when it is empty already. Precondition: started. */
 bool weir_http_exchange_wait(struct weir_http_exchange *x);
 
 /* weir_http_exchange_finish ends a started answer; on_close follows when all is written. */
