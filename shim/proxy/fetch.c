@@ -26,7 +26,7 @@ struct weir_fetch {
   CURL *easy;
   struct curl_slist *lines;
   size_t body_size;
-  weir_tstamp expires_at, sent_at;
+  weir_tstamp expires_at, sent_at, deadline;
   uint32_t sendings, http;
   bool is_expired, is_written, is_head_told, is_paused;
   struct head *head;
@@ -281,6 +281,8 @@ static enum weir_fetch_end end_of(const struct weir_fetch *f, CURLcode code)
 {
   if (code == CURLE_OK && f->is_head_told)
     return WEIR_FETCH_DONE;
+  if (code == CURLE_OPERATION_TIMEDOUT && weir_now_us() >= f->deadline)
+    return WEIR_FETCH_TIMED_OUT;
   return f->is_expired ? WEIR_FETCH_EXPIRED : WEIR_FETCH_FAILED;
 }
 
@@ -385,6 +387,8 @@ static bool options_set(struct weir_fetch *f, const struct weir_fetch_request *r
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX);
+  if (request->timeout_us) /* rounded up, so that it is not before |deadline| */
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_us / WEIR_US_PER_MS + 1));
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((request->idle_ms + 999) / 1000));
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
@@ -413,6 +417,8 @@ struct weir_fetch *weir_fetch_start(struct weir_fetcher *fetcher,
   f->context = context;
   f->body_size = request->has_body ? request->body_size : 0;
   f->expires_at = request->expires_at;
+  f->deadline =
+      request->timeout_us ? weir_time_add(weir_now_us(), request->timeout_us) : WEIR_NEVER;
   f->easy = handle_take(fetcher);
   if (f->easy && lines_make(f, request) && options_set(f, request) &&
       curl_multi_add_handle(fetcher->multi, f->easy) == CURLM_OK) {

@@ -27,9 +27,10 @@ struct weir_fetcher;
 struct weir_fetch;
 
 enum weir_fetch_end {
-  WEIR_FETCH_DONE = 1, /* a whole answer, of whatever status */
-  WEIR_FETCH_EXPIRED,  /* the lease ended before the request was written: nothing was sent */
-  WEIR_FETCH_FAILED    /* no connection, or no whole answer: weir_fetch_sent_us tells them apart */
+  WEIR_FETCH_DONE = 1,  /* a whole answer, of whatever status */
+  WEIR_FETCH_TIMED_OUT, /* not whole within |timeout_us| */
+  WEIR_FETCH_EXPIRED,   /* the lease ended before the request was written: nothing was sent */
+  WEIR_FETCH_FAILED     /* no connection, or no whole answer: weir_fetch_sent_us tells them apart */
 };
 
 struct weir_fetch_handler {
@@ -55,9 +56,10 @@ struct weir_fetch_request {
   size_t header_count;
   const void *body; /* borrowed until the end */
   size_t body_size;
-  bool has_body;          /* false: none at all, as with GET */
-  weir_tstamp expires_at; /* of the lease; WEIR_NEVER: without one */
-  uint64_t idle_ms;       /* without a byte in either direction, after which it fails */
+  bool has_body;            /* false: none at all, as with GET */
+  weir_duration timeout_us; /* of the whole; 0: none */
+  weir_tstamp expires_at;   /* of the lease; WEIR_NEVER: without one */
+  uint64_t idle_ms;         /* without a byte in either direction, after which it fails */
 };
 
 /* weir_fetcher_open makes a fetcher on |loop|. NULL without memory. The caller ends it with

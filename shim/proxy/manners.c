@@ -61,7 +61,7 @@ static bool wish_take(const char *name, const char *value, struct weir_wishes *w
   if (weir_text_is(name, "x-litellm-tags") && w->tag[0] == '\0')
     (void)word_take(value, strcspn(value, ","), w->tag);
   if (weir_text_is(name, "x-stainless-retry-count"))
-    w->is_retry = weir_text_count(value, &count) && count > 0;
+    w->attempts = !weir_text_count(value, &count) ? 0 : count < 100 ? (uint32_t)count : 100;
   return true;
 }
 

@@ -26,7 +26,7 @@ struct weir_wishes {
   char route[WEIR_WISH_SIZE];  /* x-weir-route: asked for instead of the model; "": none */
   char tenant[WEIR_WISH_SIZE]; /* x-weir-tenant; "": nobody in particular */
   char tag[WEIR_WISH_SIZE];    /* x-weir-tag, or the first of x-litellm-tags; "": none */
-  bool is_retry;               /* the SDK says that it tries again (x-stainless-retry-count) */
+  uint32_t attempts;           /* that the SDK made before (x-stainless-retry-count), at most 100 */
 };
 
 /* weir_wishes_read reads the request headers. NULL when all is well, or the name of the header that

@@ -114,6 +114,7 @@ static void openai_read(struct part p, struct weir_path *r)
   if (is_end(p, "/completions")) { /* and /chat/completions */
     r->operation = WEIR_OPERATION_GENERATE;
     r->has_stream_options = true;
+    r->is_chat = is_end(p, "/chat/completions");
   } else if (is_end(p, "/responses")) {
     r->operation = WEIR_OPERATION_GENERATE;
   } else if (is_end(p, "/embeddings")) {
@@ -206,7 +207,7 @@ bool weir_path_read(const char *method, const char *target, const struct weir_mo
   }
   if (!is_post) {
     r.operation = WEIR_OPERATION_OTHER;
-    r.has_stream_options = false;
+    r.has_stream_options = r.is_chat = false;
   }
   *ret_path = r;
   return true;
@@ -247,9 +248,11 @@ const char *weir_path_key(const char *target, const struct weir_path *path, size
   return NULL;
 }
 
-bool weir_path_is_spoken(enum weir_provider_kind kind, enum weir_protocol protocol)
+bool weir_path_is_spoken(enum weir_provider_kind kind, const struct weir_path *path)
 {
-  switch (protocol) {
+  if (path->is_chat)
+    return true;
+  switch (path->protocol) {
   case WEIR_PROTOCOL_ANTHROPIC:
     return kind == WEIR_PROVIDER_ANTHROPIC;
   case WEIR_PROTOCOL_GEMINI:

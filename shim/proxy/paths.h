@@ -42,6 +42,7 @@ struct weir_path {
   size_t mount; /* index of the provider */
   enum weir_protocol protocol;
   enum weir_operation operation;
+  bool is_chat;            /* a chat completion in OpenAI's protocol, which every provider takes */
   bool has_stream_options; /* the operation knows OpenAI's "stream_options" */
   bool is_stream;          /* the path says so; else the body may */
   size_t begin;            /* of the provider's own path within the target */
@@ -59,9 +60,9 @@ bool weir_path_read(const char *method, const char *target, const struct weir_mo
                     size_t mount_count, enum weir_provider_kind kind_hint,
                     struct weir_path *ret_path);
 
-/* weir_path_is_spoken tells whether a provider of |kind| answers requests of |protocol|. Gemini
- * speaks OpenAI's, too. */
-bool weir_path_is_spoken(enum weir_provider_kind kind, enum weir_protocol protocol);
+/* weir_path_is_spoken tells whether a provider of |kind| answers what |path| asks for. All take
+ * chat completions in OpenAI's protocol, and Gemini more of it. */
+bool weir_path_is_spoken(enum weir_provider_kind kind, const struct weir_path *path);
 
 /* weir_path_put writes the target for upstream: the provider's own path of |target|, with |model|
  * in place of the path's (NULL: as it is), and the query, without its parameter "key" where

@@ -8,7 +8,8 @@ weir_pure_library(weir_proxy_rules
 target_include_directories(weir_proxy_rules PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include)
 
 weir_program(weir-proxy
-  SOURCES proxy/main.c proxy/config.c proxy/proxy.c proxy/call.c proxy/fetch.c
+  SOURCES proxy/main.c proxy/config.c proxy/proxy.c proxy/call.c proxy/call_send.c
+          proxy/call_answer.c proxy/fetch.c
   USES weir_proxy_rules weir_http_server weir weir_rules weir_core PkgConfig::CURL PkgConfig::UV
        Threads::Threads)
 install(TARGETS weir-proxy RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})

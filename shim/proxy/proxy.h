@@ -1,8 +1,8 @@
 /* proxy.h - the proxy as a whole: an HTTP server in front, a fetcher behind, libweir between, on
  * one loop and one thread.
  *
- * proxy.c has what is shared (listening, leases, the coordinator's health, the end), call.c the
- * life of one request.
+ * proxy.c has what is shared (listening, leases, the coordinator's health, the end), call.h and its
+ * files the life of one request.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H

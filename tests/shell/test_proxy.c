@@ -219,7 +219,8 @@ static void coordinator_start(void)
                    "    limits: {rpm: 1M, in_flight: 1}\n"
                    "routes:\n"
                    "  fast: openai/gpt-4o\n"
-                   "  abroad: gemini/flash\n");
+                   "  abroad: gemini/flash\n"
+                   "  both: [openai/gpt-4o, gemini/flash]\n");
   daemon_start(&coordinator);
 }
 
@@ -476,6 +477,45 @@ static void a_failure_that_stays_is_passed_on_and_final(void **state)
   script("{\"faults\":[{\"kind\":\"billing_402\",\"probability\":1}]}");
   (void)chat(TOKEN, CHAT(""));
   assert_holds(answer, "x-weir-attempts: 1\r\n"); /* nothing that passes */
+}
+
+static void of_a_route_another_model_answers_at_once(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"billing_402\",\"probability\":1,\"model\":\"gpt-4o\"}]}");
+  assert_int_equal(chat(TOKEN "x-weir-route: both\r\n", CHAT("")), 200);
+  assert_holds(answer, "x-weir-model: gemini/flash\r\n");
+  assert_holds(answer, "x-weir-attempts: 2\r\n");
+}
+
+static void a_model_that_needs_a_key_that_is_not_there_is_passed_over(void **state)
+{
+  (void)state;
+  /* The client's own key is for openai, not for the route's other model. */
+  script("{\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1}]}");
+  assert_int_equal(chat("Authorization: Bearer mine\r\nx-weir-route: both\r\n", CHAT("")), 200);
+  assert_holds(answer, "x-weir-model: openai/gpt-4o\r\n");
+}
+
+static void a_new_attempt_that_is_denied_does_not_hide_the_failure(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, "{\"model\":\"rare\",\"messages\":[{\"role\":\"user\","
+                               "\"content\":\"hi\"}]}"),
+                   503);
+  assert_holds(answer, "openai/rare: overloaded; then: ");
+  assert_holds(answer, "x-should-retry: false\r\n");
+}
+
+static void what_an_sdk_repeats_counts_as_new_attempts(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1}]}");
+  /* One attempt of the SDK is all that the proxy may add. */
+  assert_int_equal(chat(TOKEN "x-stainless-retry-count: 1\r\n", CHAT("")), 503);
+  assert_holds(answer, "x-weir-attempts: 1\r\n");
+  assert_int_equal(stat_of("sdk_retries"), 1);
 }
 
 static void a_connection_that_breaks_is_not_used_twice_on_one_lease(void **state)
@@ -866,6 +906,10 @@ int main(void)
       WITH_PROXY(a_short_wait_is_told_to_the_sdk),
       WITH_PROXY(a_failure_that_passes_is_not_seen),
       WITH_PROXY(a_failure_that_stays_is_passed_on_and_final),
+      WITH_PROXY(of_a_route_another_model_answers_at_once),
+      WITH_PROXY(a_model_that_needs_a_key_that_is_not_there_is_passed_over),
+      WITH_PROXY(a_new_attempt_that_is_denied_does_not_hide_the_failure),
+      WITH_PROXY(what_an_sdk_repeats_counts_as_new_attempts),
       WITH_PROXY(a_connection_that_breaks_is_not_used_twice_on_one_lease),
       WITH_PROXY(an_error_in_a_stream_reaches_the_client),
       WITH_PROXY(a_stream_that_breaks_does_not_look_whole),

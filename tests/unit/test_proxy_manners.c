@@ -32,7 +32,7 @@ static void wishes_are_read_from_headers(void **state)
   assert_string_equal(wishes.route, "fast");
   assert_string_equal(wishes.tenant, "team-a");
   assert_string_equal(wishes.tag, "nightly");
-  assert_true(wishes.is_retry);
+  assert_int_equal(wishes.attempts, 2);
 }
 
 static void without_headers_a_request_is_online_and_wishes_nothing(void **state)
@@ -47,7 +47,7 @@ static void without_headers_a_request_is_online_and_wishes_nothing(void **state)
   assert_string_equal(wishes.route, "");
   assert_string_equal(wishes.tenant, "");
   assert_string_equal(wishes.tag, "");
-  assert_false(wishes.is_retry);
+  assert_int_equal(wishes.attempts, 0);
 }
 
 static void the_first_litellm_tag_serves_where_there_is_no_own(void **state)

@@ -266,18 +266,28 @@ static void openais_protocol_moves_between_providers(void **state)
       put("/azure/deployments/chat/completions", NULL, false, WEIR_PROVIDER_GEMINI).is_there);
 }
 
-static void a_provider_speaks_its_own_protocol_and_gemini_openais_too(void **state)
+static void a_provider_speaks_its_own_protocol_and_all_openais_chat(void **state)
 {
+  static const struct {
+    const char *target;
+    bool gemini, vertex, openai, anthropic, compatible;
+  } rows[] = {{"/v1/chat/completions", true, true, true, true, true},
+              {"/v1/embeddings", true, false, true, false, true},
+              {"/v1/completions", true, false, true, false, true},
+              {"/v1/messages", false, false, false, true, false},
+              {"/v1beta/models/m:generateContent", true, true, false, false, false}};
   (void)state;
-  assert_true(weir_path_is_spoken(WEIR_PROVIDER_ANTHROPIC, WEIR_PROTOCOL_ANTHROPIC));
-  assert_false(weir_path_is_spoken(WEIR_PROVIDER_ANTHROPIC, WEIR_PROTOCOL_OPENAI));
-  assert_false(weir_path_is_spoken(WEIR_PROVIDER_OPENAI, WEIR_PROTOCOL_ANTHROPIC));
-  assert_true(weir_path_is_spoken(WEIR_PROVIDER_COMPATIBLE, WEIR_PROTOCOL_OPENAI));
-  assert_true(weir_path_is_spoken(WEIR_PROVIDER_GEMINI, WEIR_PROTOCOL_OPENAI));
-  assert_true(weir_path_is_spoken(WEIR_PROVIDER_GEMINI, WEIR_PROTOCOL_GEMINI));
-  assert_true(weir_path_is_spoken(WEIR_PROVIDER_VERTEX, WEIR_PROTOCOL_GEMINI));
-  assert_false(weir_path_is_spoken(WEIR_PROVIDER_VERTEX, WEIR_PROTOCOL_OPENAI));
-  assert_false(weir_path_is_spoken(WEIR_PROVIDER_OPENAI, WEIR_PROTOCOL_GEMINI));
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    struct weir_path path;
+
+    assert_true(read_path("POST", rows[i].target, &path));
+    assert_int_equal(weir_path_is_spoken(WEIR_PROVIDER_GEMINI, &path), rows[i].gemini);
+    assert_int_equal(weir_path_is_spoken(WEIR_PROVIDER_VERTEX, &path), rows[i].vertex);
+    assert_int_equal(weir_path_is_spoken(WEIR_PROVIDER_OPENAI, &path), rows[i].openai);
+    assert_int_equal(weir_path_is_spoken(WEIR_PROVIDER_ANTHROPIC, &path), rows[i].anthropic);
+    assert_int_equal(weir_path_is_spoken(WEIR_PROVIDER_COMPATIBLE, &path), rows[i].compatible);
+  }
 }
 
 int main(void)
@@ -294,7 +304,7 @@ int main(void)
       cmocka_unit_test(the_key_leaves_the_query),
       cmocka_unit_test(the_key_of_the_query_is_found),
       cmocka_unit_test(openais_protocol_moves_between_providers),
-      cmocka_unit_test(a_provider_speaks_its_own_protocol_and_gemini_openais_too),
+      cmocka_unit_test(a_provider_speaks_its_own_protocol_and_all_openais_chat),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
