@@ -191,13 +191,20 @@ static bool is_key(const char *key)
   return key[0] != '\0';
 }
 
+static char upper(char c)
+{
+  if (c >= 'a' && c <= 'z')
+    return (char)(c - 'a' + 'A');
+  return isalnum((unsigned char)c) ? c : '_';
+}
+
 /* GROQ_API_KEY for groq. */
 static void key_name(const char *name, char ret_name[80])
 {
   size_t i;
 
   for (i = 0; name[i] != '\0'; i++)
-    ret_name[i] = isalnum((unsigned char)name[i]) ? (char)toupper((unsigned char)name[i]) : '_';
+    ret_name[i] = upper(name[i]);
   snprintf(ret_name + i, 80 - i, "_API_KEY");
 }
 
