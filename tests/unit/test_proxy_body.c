@@ -214,6 +214,19 @@ static void a_long_event_passes_and_what_follows_is_filtered_again(void **state)
     assert_string_equal(filtered(stream, pieces[i], text), passed);
 }
 
+static void a_line_of_a_long_event_is_no_event(void **state)
+{
+  static char stream[2 * WEIR_FILTER_EVENT_MAX], text[sizeof(stream)];
+  (void)state;
+
+  /* The first line fills what is held to its last byte; the second would be the chunk. */
+  memset(stream, 'x', WEIR_FILTER_EVENT_MAX);
+  memcpy(stream, "data: ", 6);
+  strcpy(stream + WEIR_FILTER_EVENT_MAX, "\ndata: {\"choices\":[],\"usage\":{}}\n\n");
+  assert_string_equal(filtered(stream, WEIR_FILTER_EVENT_MAX, text), stream);
+  assert_string_equal(filtered(stream, 1, text), stream);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -224,6 +237,7 @@ int main(void)
       cmocka_unit_test(only_the_usage_chunk_is_taken_out_however_it_is_cut),
       cmocka_unit_test(what_only_resembles_it_passes),
       cmocka_unit_test(an_event_is_not_held_beyond_its_end),
+      cmocka_unit_test(a_line_of_a_long_event_is_no_event),
       cmocka_unit_test(a_long_event_passes_and_what_follows_is_filtered_again),
   };
 
