@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,7 @@ static void on_sweep(uv_timer_t *timer)
     if (s->is_closing && now_ms >= s->cut_ms)
       weir_http_exchange_cut(x);
   }
-  if (s->is_closing)
+  if (s->is_closing && now_ms >= s->idle_cut_ms)
     close_idle(s);
   weir_http_server_reap(s);
 }
@@ -229,14 +230,32 @@ uint32_t weir_http_server_connections(const struct weir_http_server *server)
   return server->connection_count;
 }
 
+/* Connections that the system has made and nobody has accepted yet: closing the listener would
+ * reset them. */
+static void accept_rest(struct weir_http_server *s)
+{
+  struct pollfd waiting = {.events = POLLIN};
+  uv_os_fd_t fd;
+
+  if (s->tcp.data != s || uv_fileno((uv_handle_t *)&s->tcp, &fd) != 0)
+    return;
+  waiting.fd = fd;
+  while (s->connection_count < s->options.connections_max && poll(&waiting, 1, 0) == 1)
+    if (!weir_http_exchange_adopt(s, accept(fd, NULL, NULL)))
+      return;
+}
+
 void weir_http_server_close(struct weir_http_server *s, uint64_t limit_ms,
                             void (*on_closed)(void *context), void *context)
 {
   if (s == NULL)
     return;
   assert(!s->is_closing);
+  if (limit_ms > 0)
+    accept_rest(s);
   s->is_closing = true;
   s->cut_ms = uv_now(s->loop) + limit_ms;
+  s->idle_cut_ms = uv_now(s->loop) + s->options.linger_ms;
   s->on_closed = on_closed;
   s->closed_context = context;
   /* libuv removes the socket file when it closes the pipe. */
@@ -245,7 +264,7 @@ void weir_http_server_close(struct weir_http_server *s, uint64_t limit_ms,
   if (limit_ms == 0)
     for (struct weir_http_exchange *x = s->connections; x != NULL; x = x->next)
       weir_http_exchange_cut(x);
-  else
+  else if (s->options.linger_ms == 0)
     close_idle(s);
   if (s->connection_count == 0)
     close_handle(s, (uv_handle_t *)&s->sweep);

@@ -51,9 +51,10 @@ struct weir_proxy_call {
   bool is_usage_ours;            /* we asked for the usage, not the client */
   bool is_input_told;
 
-  bool is_passing;  /* the answer's head went to the client */
-  bool is_unheaded; /* the answer's head cannot be passed on */
-  char *kept;       /* the body of an answer that was not passed on yet */
+  bool is_passing;   /* the answer's head went to the client */
+  bool is_forgotten; /* the request's body was freed */
+  bool is_unheaded;  /* the answer's head cannot be passed on */
+  char *kept;        /* the body of an answer that was not passed on yet */
   size_t kept_size, kept_capacity;
   struct weir_verdict verdict;
 

@@ -188,11 +188,23 @@ static bool is_full(struct weir_proxy_call *c)
          weir_http_exchange_wait(c->x);
 }
 
+/* There is no new attempt any more, and the request was sent: a long answer does without it. */
+static void request_forget(struct weir_proxy_call *c)
+{
+  if (!c->is_passing || c->is_forgotten || !weir_fetch_is_uploaded(c->fetch))
+    return;
+  c->is_forgotten = true;
+  free(c->body);
+  c->body = NULL;
+  weir_http_exchange_body_forget(c->x);
+}
+
 static bool on_data(struct weir_fetch *fetch, const char *bytes, size_t size, void *context)
 {
   struct weir_proxy_call *c = context;
 
   (void)fetch;
+  request_forget(c);
   if (c->is_passing && is_full(c))
     return false;
   if (c->scan && is_success(c)) {

@@ -28,6 +28,7 @@ struct weir_fetch {
   size_t body_size;
   weir_tstamp expires_at, sent_at, deadline;
   uint32_t sendings, http;
+  bool is_uploaded; /* all of the body was given to the system */
   bool is_expired, is_written, is_head_told, is_paused;
   struct head *head;
   char error[CURL_ERROR_SIZE];
@@ -88,7 +89,8 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
   (void)down_total;
   (void)down;
   (void)up_total;
-  if (f->sent_at && !f->is_written && (size_t)up >= f->body_size) {
+  f->is_uploaded = f->sent_at && (size_t)up >= f->body_size;
+  if (f->is_uploaded && !f->is_written) {
     f->sent_at = weir_now_us();
     tell_written(f);
   }
@@ -443,6 +445,11 @@ void weir_fetch_resume(struct weir_fetch *fetch)
     return;
   fetch->is_paused = false;
   (void)curl_easy_pause(fetch->easy, CURLPAUSE_CONT);
+}
+
+bool weir_fetch_is_uploaded(const struct weir_fetch *fetch)
+{
+  return fetch->is_uploaded;
 }
 
 uint32_t weir_fetch_http(const struct weir_fetch *fetch)

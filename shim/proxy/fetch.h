@@ -81,6 +81,9 @@ void weir_fetch_cancel(struct weir_fetch *fetch);
 /* weir_fetch_resume goes on after an on_data that returned false. */
 void weir_fetch_resume(struct weir_fetch *fetch);
 
+/* weir_fetch_is_uploaded tells that the request's body is not needed any more. */
+bool weir_fetch_is_uploaded(const struct weir_fetch *fetch);
+
 /* weir_fetch_http returns the answer's status; 0: none yet. */
 uint32_t weir_fetch_http(const struct weir_fetch *fetch);
 

@@ -7,6 +7,7 @@
 
 #define PROBE_MS      2000 /* between probes, in modes that do not wait */
 #define PROBE_WAIT_MS 1000
+#define LINGER_MS     1000 /* for requests that are on their way when a drain begins */
 #define PROBE_MODEL   "weir/is-anybody-there" /* no pool has it, so that it costs nothing */
 
 /* ---- what the proxy says itself ---- */
@@ -260,6 +261,7 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.is_port_shared = config->is_port_shared;
   options.unix_path = config->unix_path;
   options.unix_mode = 0660;
+  options.linger_ms = LINGER_MS;
   options.stall_ms = (uint32_t)config->stall_ms;
   options.connections_max = (uint32_t)config->connections_max;
   return weir_http_server_open(p->loop, &options, &p->server, error, error_size) == WEIR_OK;

@@ -44,6 +44,8 @@ static uint16_t upstream_port, proxy_port;
 
 static char answer[ANSWER_MAX]; /* all that the last client has read */
 static size_t answer_size;
+static char second_answer[ANSWER_MAX]; /* the beginning of one that is put aside */
+static size_t second_answer_size;
 
 static int http_open(uint16_t port)
 {
@@ -798,6 +800,29 @@ static void a_drain_lets_streams_end(void **state)
   proxy.pid = 0;
 }
 
+static void a_kept_connection_is_served_once_more_in_a_drain(void **state)
+{
+  int fd = http_open(proxy_port);
+  const char *body = CHAT("");
+  char request[512];
+  (void)state;
+
+  snprintf(request, sizeof(request),
+           "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" TOKEN
+           "Content-Length: %zu\r\n\r\n%s",
+           strlen(body), body);
+  http_write(fd, request);
+  http_await(fd, "\"usage\"");
+  run_kill(&proxy, SIGTERM);
+  run_wait_err(&proxy, "draining");
+  answer_size = 0;
+  http_write(fd, request);
+  assert_int_equal(http_end(fd), 200);
+  assert_holds(answer, "Connection: close\r\n");
+  assert_int_equal(run_end(&proxy), 0);
+  proxy.pid = 0;
+}
+
 static void a_second_process_takes_over_the_port(void **state)
 {
   char listen[64];
@@ -816,8 +841,16 @@ static void a_second_process_takes_over_the_port(void **state)
   setenv("WEIR_LISTEN", listen, 1);
   run_start(&second, "WEIR_PROXY_BIN", NULL);
   assert_int_equal(port_of(&second), proxy_port);
-  run_kill(&proxy, SIGTERM);
+  second_answer_size = answer_size;
+  memcpy(second_answer, answer, answer_size + 1);
+  for (int i = 0; i < 100; i++) {
+    if (i == 20)
+      run_kill(&proxy, SIGTERM); /* whoever connects meanwhile is served, by one or the other */
+    assert_int_equal(ask(proxy_port, "GET", "/healthz", "", ""), 200);
+  }
   run_wait_err(&proxy, "draining");
+  answer_size = second_answer_size;
+  memcpy(answer, second_answer, answer_size + 1);
   http_await(fd, "data: [DONE]");
   assert_int_equal(http_end(fd), 200);
   script("{\"chunk_ms\":1,\"output_tokens\":\"5\"}");
@@ -925,6 +958,7 @@ int main(void)
       WITHOUT(open_without_coordinator_passes_and_says_so),
       WITHOUT(waiting_without_coordinator_ends_when_it_is_back),
       WITH_PROXY(a_drain_lets_streams_end),
+      WITH_PROXY(a_kept_connection_is_served_once_more_in_a_drain),
       WITHOUT(a_second_process_takes_over_the_port),
       WITHOUT(settings_are_checked_before_anything_is_opened),
       WITHOUT(an_address_that_others_reach_needs_the_token),
