@@ -1,8 +1,12 @@
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <weir/err.h>
 #include <weir/vocab.h>
@@ -326,16 +330,47 @@ static bool is_loopback(const char *host)
   return host[0] == '\0' || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
 }
 
+/* Socket activation (sd_listen_fds(3)): the first socket stands at descriptor 3. */
+static int socket_read(struct weir_proxy_config *c, FILE *errors)
+{
+  const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+  uint64_t number;
+
+  if (!count || !pid || !number_read(pid, 1, INT32_MAX, &number) || number != (uint64_t)getpid())
+    return 0;
+  if (!number_read(count, 1, 1, &number)) {
+    fprintf(errors, "LISTEN_FDS: \"%s\": one socket can be taken over\n", count);
+    return 1;
+  }
+  c->socket_fd = 3;
+  return 0;
+}
+
+static bool is_socket_loopback(int fd)
+{
+  struct sockaddr_storage address = {0};
+  socklen_t size = sizeof(address);
+  char host[INET6_ADDRSTRLEN] = "";
+
+  if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+    return false;
+  if (address.ss_family == AF_INET)
+    (void)inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, host, sizeof(host));
+  else if (address.ss_family == AF_INET6)
+    (void)inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, host, sizeof(host));
+  return is_loopback(host); /* "" is a Unix socket's */
+}
+
 static int listen_check(struct weir_proxy_config *c, FILE *errors)
 {
   const bool is_allowed = c->is_wide;
 
-  c->is_wide = !is_loopback(c->host);
+  c->is_wide = c->socket_fd ? !is_socket_loopback(c->socket_fd) : !is_loopback(c->host);
   if (c->is_wide && !is_allowed) {
     fprintf(errors,
             "WEIR_LISTEN: other machines reach %s, in clear text; WEIR_PROXY_INSECURE_LISTEN=1 "
             "allows it\n",
-            c->host);
+            c->socket_fd ? "the socket that was handed over" : c->host);
     return 1;
   }
   if (c->is_wide && !c->token) {
@@ -368,6 +403,7 @@ int weir_proxy_config_read(struct weir_proxy_config *ret_config, FILE *errors)
     wrong++;
   }
   wrong += providers_read(c, errors);
+  wrong += socket_read(c, errors);
   return wrong + (wrong == 0 ? listen_check(c, errors) : 0);
 }
 

@@ -37,6 +37,7 @@ struct weir_proxy_config {
   const char *unix_path; /* NULL: none */
   bool is_wide;          /* other machines may connect */
   bool is_port_shared;
+  int socket_fd;     /* a listening socket that systemd has handed over; 0: none */
   const char *token; /* NULL: none */
   enum weir_outage outage;
   bool is_unknown_passed; /* models without a pool pass without lease */

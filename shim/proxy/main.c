@@ -101,10 +101,12 @@ static int serve(const struct weir_proxy_config *config)
     (void)uv_signal_start(&signals[i], on_signal, numbers[i]);
     uv_unref((uv_handle_t *)&signals[i]); /* the loop ends when the proxy has */
   }
-  if (config->host[0] != '\0')
+  if (config->socket_fd)
+    printf("listening on the socket that was handed over\n");
+  else if (config->host[0] != '\0')
     printf("listening on http://%s%s%s:%u\n", strchr(config->host, ':') ? "[" : "", config->host,
            strchr(config->host, ':') ? "]" : "", weir_proxy_port(&proxy));
-  if (config->unix_path)
+  if (config->unix_path && !config->socket_fd)
     printf("listening on unix:%s\n", config->unix_path);
   (void)fflush(stdout);
   (void)uv_run(&loop, UV_RUN_DEFAULT);

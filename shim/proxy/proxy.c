@@ -256,10 +256,11 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.limits.body_bytes_max = config->body_mib_max << 20;
   if (options.bodies_bytes_max < 4 * options.limits.body_bytes_max)
     options.bodies_bytes_max = 4 * options.limits.body_bytes_max;
-  options.host = config->host[0] != '\0' ? config->host : NULL;
+  options.socket_fd = config->socket_fd;
+  options.host = config->socket_fd || config->host[0] == '\0' ? NULL : config->host;
   options.port = config->port;
   options.is_port_shared = config->is_port_shared;
-  options.unix_path = config->unix_path;
+  options.unix_path = config->socket_fd ? NULL : config->unix_path;
   options.unix_mode = 0660;
   options.linger_ms = LINGER_MS;
   options.stall_ms = (uint32_t)config->stall_ms;

@@ -2,10 +2,10 @@
 """Runs the official SDKs through weir-proxy against the simulated provider, each with its base URL
 as the only change, and writes what came of it to docs/COMPATIBILITY.md.
 
-  tests/sdk/run.py [--without-install] [--only sdk|fleet] [--out FILE] BUILD
+  tests/sdk/run.py [--only sdk|fleet] [--sdk NAME] [--out FILE] BUILD
 
 BUILD holds bin/weir-proxy, bin/weir-coordinator and bin/weir-upstream. SDKs are installed from the
-registries into BUILD/sdk when they are missing. Exits 0 when every case went well.
+registries into BUILD/sdk when they are missing. --sdk runs one of Node's alone. Exits 0 when every case went well.
 """
 import argparse
 import json
@@ -148,15 +148,15 @@ def install(folder):
     )
 
 
-def run_sdks(build, node, node_folder, python):
+def run_sdks(build, node, node_folder, python, only):
     stack = Stack(
         build, POOLS, ["--latency-ms", "5", "--chunk-ms", "5", "--context-tokens", "4000000"]
     )
     env = program_env(stack.proxy())
     commands = []
     if node:
-        commands.append([*node, str(node_folder / "cases.mjs"), stack.upstream])
-    if python:
+        commands.append([*node, str(node_folder / "cases.mjs"), stack.upstream, only or ""])
+    if python and not only:
         commands.append([*python, str(here / "cases.py"), stack.upstream])
     lines = []
     for command in commands:
@@ -252,12 +252,13 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("build", type=pathlib.Path)
     options.add_argument("--only", choices=["sdk", "fleet"])
+    options.add_argument("--sdk")
     options.add_argument("--out", type=pathlib.Path)
     options = options.parse_args()
     node, node_folder, python = install(options.build.resolve() / "sdk")
     lines, fleet = [], {}
     if options.only != "fleet":
-        lines = run_sdks(options.build, node, node_folder, python)
+        lines = run_sdks(options.build, node, node_folder, python, options.sdk)
     if options.only != "sdk" and node:
         fleet["without weir"] = run_fleet(options.build, node, node_folder, False)
         fleet["with weir"] = run_fleet(options.build, node, node_folder, True)

@@ -859,6 +859,38 @@ static void a_second_process_takes_over_the_port(void **state)
   proxy.pid = 0;
 }
 
+/* The socket outlives the process that serves it: who connects in between is served by the next. */
+static void a_socket_can_be_handed_over(void **state)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(address);
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  char command[128];
+  int fd;
+  (void)state;
+
+  assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+  assert_int_equal(listen(listener, 16), 0);
+  assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+  fd = http_open(ntohs(address.sin_port)); /* nobody serves it yet */
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT(""));
+  snprintf(command, sizeof(command),
+           "exec 3<&%d; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$WEIR_PROXY_BIN\"", listener);
+  setenv("WEIR_TEST_SHELL", "/bin/bash", 1);
+  for (int i = 0; i < 2; i++) {
+    run_start(&proxy, "WEIR_TEST_SHELL", "-c", command, NULL);
+    run_wait_out(&proxy, "listening on the socket that was handed over");
+    assert_int_equal(http_end(fd), 200);
+    run_kill(&proxy, SIGTERM);
+    assert_int_equal(run_end(&proxy), 0);
+    fd = http_open(ntohs(address.sin_port));
+    http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT(""));
+  }
+  proxy.pid = 0;
+  close(fd);
+  close(listener);
+}
+
 static void settings_are_checked_before_anything_is_opened(void **state)
 {
   static const struct {
@@ -960,6 +992,7 @@ int main(void)
       WITH_PROXY(a_drain_lets_streams_end),
       WITH_PROXY(a_kept_connection_is_served_once_more_in_a_drain),
       WITHOUT(a_second_process_takes_over_the_port),
+      WITHOUT(a_socket_can_be_handed_over),
       WITHOUT(settings_are_checked_before_anything_is_opened),
       WITHOUT(an_address_that_others_reach_needs_the_token),
   };

@@ -62,6 +62,9 @@ struct weir_http_server_options {
   const char *unix_path; /* NULL: no Unix socket. A stale socket file is replaced */
   uint32_t unix_mode;    /* permissions of the socket file */
 
+  int socket_fd; /* a listening socket, TCP or Unix, that is taken over, as from systemd; then
+                    neither host nor unix_path may be given. 0: none */
+
   uint32_t connections_max;  /* further ones are closed at once */
   uint64_t bodies_bytes_max; /* of all requests that are held; above that 503 */
   uint32_t head_ms;          /* from the first byte of a request to its headers' end; else 408 */
