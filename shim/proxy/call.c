@@ -79,14 +79,17 @@ void weir_call_over(struct weir_proxy_call *c, bool is_sent)
 {
   struct weir_proxy *p = c->p;
 
-  if (!is_sent && c->state != CALL_ENDED)
+  if (!is_sent && c->state != CALL_ENDED) {
     p->counters.cancelled++;
+    c->log.err = WEIR_ECANCELLED;
+  }
   if (c->state == CALL_WAITING)
     weir_proxy_unwait(p, c->acquire);
   if (c->fetch) {
     weir_call_settle_cut(c, WEIR_OUTCOME_CANCELLED);
     weir_fetch_cancel(c->fetch);
   }
+  weir_call_log_write(c);
   weir_call_forget(c);
   p->calls_open--;
   uv_timer_stop(&c->timer);
@@ -178,7 +181,10 @@ static void lease_refuse(struct weir_proxy_call *c, int err, const struct weir_d
   char text[224];
 
   weir_rejection_of_lease(err, denied, &c->p->rng, &rejection);
-  if (c->failed_http != 0) {
+  if (c->failed_http == 0) {
+    c->log.err = err;
+    c->log.denial = denied && err == WEIR_EDENIED ? denied->why : 0;
+  } else {
     snprintf(text, sizeof(text), "weir: %s; then: %.110s", c->failed_text, rejection.text);
     weir_rejection_make(c->failed_http, text, &rejection);
   }
@@ -202,6 +208,7 @@ void weir_call_outage(struct weir_proxy_call *c)
 void weir_call_lease(struct weir_proxy_call *c, const struct weir_lease *lease)
 {
   c->wait_us += lease->wait_us;
+  c->log.queue_us += lease->wait_us;
   if (lease->err == WEIR_OK) {
     on_granted(c, lease);
     return;

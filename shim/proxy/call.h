@@ -4,6 +4,7 @@
 #ifndef WEIR_PROXY_CALL_H
 #define WEIR_PROXY_CALL_H
 
+#include <weir/calllog.h>
 #include <weir/classify.h>
 #include <weir/headroom.h>
 #include <weir/msg.h>
@@ -58,6 +59,8 @@ struct weir_proxy_call {
   size_t kept_size, kept_capacity;
   struct weir_verdict verdict;
 
+  struct weir_calllog log; /* what its line will say; names are filled in at the end */
+
   uv_timer_t timer; /* while PAUSING */
   weir_tstamp pause_from;
 };
@@ -81,6 +84,11 @@ void weir_call_settle_cut(struct weir_proxy_call *c, enum weir_outcome outcome);
 
 /* weir_call_forget frees what belongs to one attempt. */
 void weir_call_forget(struct weir_proxy_call *c);
+
+/* weir_call_log_answer notes what became of the attempt at hand; weir_call_log_write writes the
+ * line of the call, where there is a call log. */
+void weir_call_log_answer(struct weir_proxy_call *c, int err, enum weir_outcome outcome);
+void weir_call_log_write(struct weir_proxy_call *c);
 
 /* weir_call_retry begins what follows |failure|, if anything does: false then. */
 bool weir_call_retry(struct weir_proxy_call *c, const struct weir_retry_failure *failure);

@@ -48,6 +48,8 @@ void weir_call_settle_cut(struct weir_proxy_call *c, enum weir_outcome outcome)
   }
   s.outcome = outcome;
   weir_call_settle(c, &s);
+  weir_call_log_answer(c, outcome == WEIR_OUTCOME_CANCELLED ? WEIR_ECANCELLED : WEIR_ENETWORK,
+                       outcome);
 }
 
 /* ---- the answer on its way to the client ---- */
@@ -136,6 +138,7 @@ static void on_head(struct weir_fetch *fetch, void *context)
   const struct weir_header *lines = weir_fetch_headers(fetch, &count);
   const char *type = weir_relay_header(lines, count, "content-type");
 
+  c->log.first_us = weir_time_sub(weir_now_us(), weir_fetch_sent_us(fetch));
   if (c->filter && (!is_success(c) || !type || !weir_text_find(type, "text/event-stream"))) {
     free(c->filter);
     c->filter = NULL;
@@ -249,8 +252,10 @@ static void judge(struct weir_proxy_call *c)
                                      .body_size = c->kept_size,
                                      .wall_s = (uint64_t)time(NULL)};
 
-  if (!c->has_lease)
+  if (!c->has_lease) {
+    weir_call_log_answer(c, answer.http < 400 ? WEIR_OK : WEIR_EUPSTREAM, 0);
     return;
+  }
   if (!c->scan || !weir_usage_verdict(c->scan, c->provider->kind, &c->verdict))
     weir_classify(&answer, &c->verdict);
   settlement_begin(c, &s);
@@ -259,6 +264,8 @@ static void judge(struct weir_proxy_call *c)
   weir_settled_headroom(&c->headroom, &s);
   weir_settled_verdict(&c->verdict, &s);
   weir_call_settle(c, &s);
+  weir_call_log_answer(c, c->verdict.outcome == WEIR_OUTCOME_OK ? WEIR_OK : WEIR_EUPSTREAM,
+                       c->verdict.outcome);
   if (c->verdict.outcome == WEIR_OUTCOME_OK && c->scan && c->estimated > 0)
     weir_ratio_learn(weir_proxy_ratio(c->p, c->model), c->estimated,
                      c->scan->usage.has_input ? c->scan->usage.input_tokens : 0);

@@ -38,6 +38,8 @@ static const struct setting settings[] = {
      "1: several processes may listen on the port, as for a hot restart"},
     {"WEIR_PROXY_TOKEN", NULL, TYPE_TEXT, PLACE(token), 0, 0,
      "who brings it as API key gets the provider's key of this environment"},
+    {"WEIR_PROXY_CALL_LOG", NULL, TYPE_TEXT, PLACE(call_log), 0, 0,
+     "file that gets a line of JSON for each call, - for standard output"},
     {"WEIR_PROXY_WITHOUT_COORDINATOR", "wait", TYPE_OUTAGE, PLACE(outage), 0, 0,
      "wait: until the deadline; closed: 503 at once; open: pass without limit"},
     {"WEIR_PROXY_UNKNOWN_MODELS", "refuse", TYPE_UNKNOWN, PLACE(is_unknown_passed), 0, 0,

@@ -37,8 +37,9 @@ struct weir_proxy_config {
   const char *unix_path; /* NULL: none */
   bool is_wide;          /* other machines may connect */
   bool is_port_shared;
-  int socket_fd;     /* a listening socket that systemd has handed over; 0: none */
-  const char *token; /* NULL: none */
+  int socket_fd;        /* a listening socket that systemd has handed over; 0: none */
+  const char *token;    /* NULL: none */
+  const char *call_log; /* a path, or "-" for stdout; NULL: none */
   enum weir_outage outage;
   bool is_unknown_passed; /* models without a pool pass without lease */
   uint64_t online_wait_ms, batch_wait_ms, drain_ms, idle_ms, stall_ms;

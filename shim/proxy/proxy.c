@@ -1,5 +1,6 @@
 #include "proxy.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +310,19 @@ static bool waits_init(struct weir_proxy *p)
   return true;
 }
 
+static bool call_log_open(struct weir_proxy *p, char *error, size_t error_size)
+{
+  const char *path = p->config->call_log;
+
+  p->call_log = strcmp(path, "-") == 0 ? stdout : fopen(path, "a");
+  if (!p->call_log) {
+    snprintf(error, error_size, "WEIR_PROXY_CALL_LOG: %.120s: %s", path, strerror(errno));
+    return false;
+  }
+  (void)setvbuf(p->call_log, NULL, _IOLBF, 0);
+  return true;
+}
+
 bool weir_proxy_open(struct weir_proxy *p, uv_loop_t *loop, const struct weir_proxy_config *config,
                      char *error, size_t error_size)
 {
@@ -317,6 +331,8 @@ bool weir_proxy_open(struct weir_proxy *p, uv_loop_t *loop, const struct weir_pr
   *p = (struct weir_proxy){.loop = loop, .config = config};
   (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
   weir_rng_init(&p->rng, seed);
+  if (config->call_log && !call_log_open(p, error, error_size))
+    return false;
   p->fetcher = weir_fetcher_open(loop, &weir_call_fetch_handler);
   if (!p->fetcher || !waits_init(p)) {
     snprintf(error, error_size, "out of memory");
@@ -357,4 +373,6 @@ void weir_proxy_fini(struct weir_proxy *p)
 {
   weir_close(p->weir);
   free(p->waits_storage);
+  if (p->call_log)
+    (void)fclose(p->call_log);
 }

@@ -9,7 +9,7 @@ target_include_directories(weir_proxy_rules PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/i
 
 weir_program(weir-proxy
   SOURCES proxy/main.c proxy/config.c proxy/proxy.c proxy/call.c proxy/call_send.c
-          proxy/call_answer.c proxy/fetch.c
+          proxy/call_answer.c proxy/call_log.c proxy/fetch.c
   USES weir_proxy_rules weir_http_server weir weir_rules weir_core PkgConfig::CURL PkgConfig::UV
        Threads::Threads)
 install(TARGETS weir-proxy RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})

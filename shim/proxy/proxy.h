@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <uv.h>
 
@@ -85,6 +86,7 @@ struct weir_proxy {
   struct weir_proxy_ratio ratios[WEIR_PROXY_RATIOS_MAX];
   uint64_t ratios_used;
 
+  FILE *call_log; /* NULL: none */
   bool is_draining;
 };
 

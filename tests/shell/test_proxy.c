@@ -391,6 +391,22 @@ static void a_model_without_pool_is_refused_for_good(void **state)
   assert_int_equal(counted("arrivals"), 0);
 }
 
+static void each_call_has_a_line_in_the_call_log(void **state)
+{
+  (void)state;
+  setenv("WEIR_PROXY_CALL_LOG", "-", 1);
+  proxy_start();
+  unsetenv("WEIR_PROXY_CALL_LOG");
+  assert_int_equal(chat(TOKEN "x-litellm-tags: nightly,eu\r\n", CHAT("\"stream\":true,")), 200);
+  run_wait_out(&proxy, "\"tag\":\"nightly\"");
+  run_wait_out(&proxy, "\"status\":\"ok\"");
+  assert_int_equal(chat(TOKEN "x-weir-tag: second\r\n", "{\"model\":\"unknown\",\"messages\":[]}"),
+                   404);
+  run_wait_out(&proxy, "\"tag\":\"second\"");
+  assert_holds(proxy.out, "\"error\":\"no_pool\"");
+  assert_lacks(proxy.out, "real-openai");
+}
+
 /* ---- the limit ---- */
 
 static void at_the_limit_a_call_waits_and_succeeds(void **state)
@@ -966,6 +982,7 @@ int main(void)
       WITH_PROXY(a_route_to_another_provider_needs_our_key),
       WITH_PROXY(what_names_no_model_passes_without_lease),
       WITH_PROXY(a_model_without_pool_is_refused_for_good),
+      WITHOUT(each_call_has_a_line_in_the_call_log),
       WITH_PROXY(at_the_limit_a_call_waits_and_succeeds),
       WITH_PROXY(beyond_its_deadline_a_call_is_refused_in_its_providers_shape),
       WITH_PROXY(a_short_wait_is_told_to_the_sdk),
