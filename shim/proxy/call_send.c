@@ -8,6 +8,8 @@
 #include "relay.h"
 #include "splice.h"
 
+#define KEY_LINE_SIZE (WEIR_PROXY_KEY_MAX + sizeof("Bearer "))
+
 static bool has_body(const struct weir_http_request *request)
 {
   return request->body_size > 0 || strcmp(request->method, "POST") == 0 ||
@@ -88,7 +90,7 @@ static bool url_make(const struct weir_proxy_call *c, char *url, size_t size)
 }
 
 static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *headers,
-                           char key[1024])
+                           char key[KEY_LINE_SIZE])
 {
   const struct weir_http_request *request = weir_http_exchange_request(c->x);
   const struct weir_provider_rules *rules = weir_provider_rules_of(c->provider->kind);
@@ -102,10 +104,10 @@ static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *
   if (is_read)
     headers[count++] = (struct weir_header){"accept-encoding", "identity"};
   if (c->is_key_ours && c->path.protocol == WEIR_PROTOCOL_OPENAI) {
-    snprintf(key, 1024, "Bearer %s", c->provider->key);
+    snprintf(key, KEY_LINE_SIZE, "Bearer %s", c->provider->key);
     headers[count++] = (struct weir_header){"authorization", key};
   } else if (c->is_key_ours) {
-    snprintf(key, 1024, "%s%s", rules->key_prefix, c->provider->key);
+    snprintf(key, KEY_LINE_SIZE, "%s%s", rules->key_prefix, c->provider->key);
     headers[count++] = (struct weir_header){rules->key_header, key};
   }
   return count;
@@ -115,7 +117,7 @@ void weir_call_send(struct weir_proxy_call *c)
 {
   const struct weir_http_request *request = weir_http_exchange_request(c->x);
   struct weir_header headers[128];
-  char url[WEIR_PROXY_URL_SIZE + 8192 + 32], key[1024];
+  char url[WEIR_PROXY_URL_SIZE + 8192 + 32], key[KEY_LINE_SIZE];
   struct weir_fetch_request fetch = {.method = request->method,
                                      .url = url,
                                      .headers = headers,

@@ -194,7 +194,7 @@ static bool is_key(const char *key)
   for (const char *at = key; *at != '\0'; at++)
     if (*at <= 0x20 || *at > 0x7e)
       return false;
-  return key[0] != '\0';
+  return key[0] != '\0' && strlen(key) <= WEIR_PROXY_KEY_MAX;
 }
 
 static char upper(char c)
@@ -318,7 +318,8 @@ static int providers_read(struct weir_proxy_config *c, FILE *errors)
   }
   for (size_t i = 0; i < c->provider_count; i++) {
     if (c->providers[i].key && !is_key(c->providers[i].key)) {
-      fprintf(errors, "%s: the key holds spaces or line ends\n", c->providers[i].key_env);
+      fprintf(errors, "%s: the key holds spaces or line ends, or is above 8 KiB\n",
+              c->providers[i].key_env);
       wrong++;
     }
   }

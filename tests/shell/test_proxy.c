@@ -939,6 +939,20 @@ static void settings_are_checked_before_anything_is_opened(void **state)
     else
       unsetenv(rows[i].name);
   }
+  {
+    char key[8194];
+
+    memset(key, 'k', sizeof(key));
+    key[8193] = '\0';
+    setenv("OPENAI_API_KEY", key, 1);
+    run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
+    assert_int_equal(run_end(&proxy), 1);
+    assert_holds(proxy.err, "above 8 KiB");
+    key[8192] = '\0';
+    setenv("OPENAI_API_KEY", key, 1);
+    run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
+    assert_int_equal(run_end(&proxy), 0);
+  }
   proxy.pid = 0;
 }
 
