@@ -839,6 +839,31 @@ static void a_kept_connection_is_served_once_more_in_a_drain(void **state)
   proxy.pid = 0;
 }
 
+static void a_killed_proxy_costs_what_it_sent_and_no_more(void **state)
+{
+  int fd = http_open(proxy_port);
+  (void)state;
+
+  /* The provider itself judges: two requests a second. */
+  script("{\"window_ms\":1000,\"models\":{\"few\":{\"rpm\":2}},\"chunk_ms\":20,"
+         "\"output_tokens\":\"2000\"}");
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"few\",\"stream\":true,\"max_tokens\":2000,\"messages\":"
+           "[{\"role\":\"user\",\"content\":\"hi\"}]}");
+  http_await(fd, "data: ");
+  run_kill(&proxy, SIGKILL);
+  run_end(&proxy);
+  close(fd);
+  proxy_start();
+  script("{\"chunk_ms\":1,\"output_tokens\":\"5\"}");
+  for (int i = 0; i < 5; i++)
+    assert_int_equal(chat(TOKEN, "{\"model\":\"few\",\"messages\":[{\"role\":\"user\","
+                                 "\"content\":\"hi\"}]}"),
+                     200);
+  assert_int_equal(counted("rejected"), 0);
+  assert_int_equal(counted("arrivals"), 6);
+}
+
 static void a_second_process_takes_over_the_port(void **state)
 {
   char listen[64];
@@ -1022,6 +1047,7 @@ int main(void)
       WITHOUT(waiting_without_coordinator_ends_when_it_is_back),
       WITH_PROXY(a_drain_lets_streams_end),
       WITH_PROXY(a_kept_connection_is_served_once_more_in_a_drain),
+      WITH_PROXY(a_killed_proxy_costs_what_it_sent_and_no_more),
       WITHOUT(a_second_process_takes_over_the_port),
       WITHOUT(a_socket_can_be_handed_over),
       WITHOUT(settings_are_checked_before_anything_is_opened),
