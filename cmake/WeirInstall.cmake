@@ -9,7 +9,7 @@ install(TARGETS weir EXPORT weirTargets
 
 # Below a prefix that the loader does not search, the program still finds its library.
 if(TARGET weir_cli)
-  set_target_properties(weir_cli PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  set_target_properties(weir_cli weir-proxy PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 endif()
 
 set(weir_package ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
@@ -47,7 +47,7 @@ install(FILES ${CMAKE_BINARY_DIR}/libweir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}
 # Manual pages, where scdoc is there to make them.
 find_program(WEIR_SCDOC scdoc)
 if(WEIR_SCDOC)
-  foreach(page weir.1 weir-coordinator.8)
+  foreach(page weir.1 weir-coordinator.8 weir-proxy.8)
     set(source ${PROJECT_SOURCE_DIR}/docs/man/${page}.scd)
     string(REGEX REPLACE ".*\\." "" section ${page})
     add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/man/${page}

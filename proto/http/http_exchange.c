@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "http_server_in.h"
 
@@ -342,16 +343,15 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
   process(x);
 }
 
-void weir_http_exchange_accept(struct weir_http_server *server, uv_stream_t *listener)
+static struct weir_http_exchange *exchange_new(struct weir_http_server *server, bool is_tcp)
 {
   struct weir_http_exchange *x = calloc(1, sizeof *x);
   void *storage = malloc(weir_http_conn_size(&server->options.limits));
   if (x == NULL || storage == NULL) {
     free(x);
     free(storage);
-    return;
+    return NULL;
   }
-  bool is_tcp = listener == (uv_stream_t *)&server->tcp;
   int err =
       is_tcp ? uv_tcp_init(server->loop, &x->io.tcp) : uv_pipe_init(server->loop, &x->io.pipe, 0);
   assert(err == 0); /* neither opens a descriptor yet */
@@ -365,7 +365,13 @@ void weir_http_exchange_accept(struct weir_http_server *server, uv_stream_t *lis
   server->connections = x;
   server->connection_count++;
   touch(x);
-  if (uv_accept(listener, &x->io.stream) != 0 || server->is_closing ||
+  return x;
+}
+
+static void exchange_begin(struct weir_http_exchange *x, bool is_open, bool is_tcp)
+{
+  struct weir_http_server *server = x->server;
+  if (!is_open || server->is_closing ||
       server->connection_count > server->options.connections_max) {
     weir_http_exchange_cut(x);
     return;
@@ -374,6 +380,29 @@ void weir_http_exchange_accept(struct weir_http_server *server, uv_stream_t *lis
   if (is_tcp)
     (void)uv_tcp_nodelay(&x->io.tcp, 1);
   read_as_room_is(x);
+}
+
+void weir_http_exchange_accept(struct weir_http_server *server, uv_stream_t *listener)
+{
+  bool is_tcp = listener == (uv_stream_t *)&server->tcp;
+  struct weir_http_exchange *x = exchange_new(server, is_tcp);
+  if (x != NULL)
+    exchange_begin(x, uv_accept(listener, &x->io.stream) == 0, is_tcp);
+}
+
+bool weir_http_exchange_adopt(struct weir_http_server *server, int fd)
+{
+  struct weir_http_exchange *x = fd >= 0 ? exchange_new(server, true) : NULL;
+  if (x == NULL) {
+    if (fd >= 0)
+      (void)close(fd);
+    return false;
+  }
+  int err = uv_tcp_open(&x->io.tcp, fd);
+  if (err != 0)
+    (void)close(fd);
+  exchange_begin(x, err == 0, true);
+  return true;
 }
 
 /* --- time ---------------------------------------------------------------------------------- */
@@ -446,6 +475,11 @@ const char *weir_http_exchange_body(const struct weir_http_exchange *x, size_t *
   return (const char *)x->body.at;
 }
 
+void weir_http_exchange_body_forget(struct weir_http_exchange *x)
+{
+  body_release(x);
+}
+
 void weir_http_exchange_set_data(struct weir_http_exchange *x, void *data)
 {
   x->data = data;
@@ -504,6 +538,13 @@ enum weir_err weir_http_exchange_send(struct weir_http_exchange *x, const void *
   out_end(x, &out);
   flush(x);
   return WEIR_OK;
+}
+
+bool weir_http_exchange_wait(struct weir_http_exchange *x)
+{
+  assert(x->state == EXCHANGE_STARTED);
+  x->is_full = weir_http_exchange_queued(x) > 0;
+  return x->is_full;
 }
 
 void weir_http_exchange_finish(struct weir_http_exchange *x)

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,35 @@ static int bind_unix(struct weir_http_server *s, const struct weir_http_server_o
                               : uv_listen((uv_stream_t *)&s->pipe, BACKLOG, on_connection);
 }
 
+/* A socket that somebody else has bound, and may keep for who comes after us. */
+static int take_over(struct weir_http_server *s, int fd)
+{
+  struct sockaddr_storage address = {0};
+  socklen_t size = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+    return UV_ENOTSOCK;
+  if (address.ss_family == AF_UNIX) {
+    int err = uv_pipe_init(s->loop, &s->pipe, 0);
+    if (err != 0)
+      return err;
+    s->pipe.data = s;
+    s->handles++;
+    err = uv_pipe_open(&s->pipe, fd);
+    return err != 0 ? err : uv_listen((uv_stream_t *)&s->pipe, BACKLOG, on_connection);
+  }
+  int err = uv_tcp_init(s->loop, &s->tcp);
+  if (err != 0)
+    return err;
+  s->tcp.data = s;
+  s->handles++;
+  err = uv_tcp_open(&s->tcp, fd);
+  if (err == 0)
+    err = uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection);
+  s->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                : ((struct sockaddr_in *)&address)->sin_port);
+  return err;
+}
+
 /* --- time ---------------------------------------------------------------------------------- */
 
 static void close_idle(struct weir_http_server *s)
@@ -117,7 +147,7 @@ static void on_sweep(uv_timer_t *timer)
     if (s->is_closing && now_ms >= s->cut_ms)
       weir_http_exchange_cut(x);
   }
-  if (s->is_closing)
+  if (s->is_closing && now_ms >= s->idle_cut_ms)
     close_idle(s);
   weir_http_server_reap(s);
 }
@@ -168,8 +198,10 @@ static bool are_options_sound(const struct weir_http_server_options *o, char *er
   const struct weir_http_limits *l = &o->limits;
   if (o->handler.on_request == NULL)
     return say(error, size, "http server", "handler", "on_request is missing");
-  if (o->host == NULL && o->unix_path == NULL)
+  if (o->host == NULL && o->unix_path == NULL && o->socket_fd == 0)
     return say(error, size, "http server", "address", "neither host nor Unix path is given");
+  if (o->socket_fd != 0 && (o->host != NULL || o->unix_path != NULL))
+    return say(error, size, "http server", "address", "there is a socket besides");
   if (l->head_bytes_max == 0 || l->target_bytes_max == 0 || l->headers_max == 0 ||
       l->input_bytes_max == 0 || o->connections_max == 0 || o->head_ms == 0 || o->body_ms == 0 ||
       o->idle_ms == 0 || o->stall_ms == 0)
@@ -200,6 +232,10 @@ enum weir_err weir_http_server_open(uv_loop_t *loop, const struct weir_http_serv
     s->handles++;
     err = uv_timer_start(&s->sweep, on_sweep, sweep_ms(options), sweep_ms(options));
   }
+  if (err == 0 && options->socket_fd != 0) {
+    where = "the socket that was handed over";
+    err = take_over(s, options->socket_fd);
+  }
   if (err == 0 && options->host != NULL) {
     (void)snprintf(address, sizeof address, "%s:%u", options->host, options->port);
     where = address;
@@ -229,14 +265,33 @@ uint32_t weir_http_server_connections(const struct weir_http_server *server)
   return server->connection_count;
 }
 
+/* Connections that the system has made and nobody has accepted yet: closing the listener would
+ * reset them. */
+static void accept_rest(struct weir_http_server *s)
+{
+  struct pollfd waiting = {.events = POLLIN};
+  uv_os_fd_t fd;
+
+  /* One that was handed over stays open elsewhere, with all that waits in it. */
+  if (s->options.socket_fd != 0 || s->tcp.data != s || uv_fileno((uv_handle_t *)&s->tcp, &fd) != 0)
+    return;
+  waiting.fd = fd;
+  while (s->connection_count < s->options.connections_max && poll(&waiting, 1, 0) == 1)
+    if (!weir_http_exchange_adopt(s, accept(fd, NULL, NULL)))
+      return;
+}
+
 void weir_http_server_close(struct weir_http_server *s, uint64_t limit_ms,
                             void (*on_closed)(void *context), void *context)
 {
   if (s == NULL)
     return;
   assert(!s->is_closing);
+  if (limit_ms > 0)
+    accept_rest(s);
   s->is_closing = true;
   s->cut_ms = uv_now(s->loop) + limit_ms;
+  s->idle_cut_ms = uv_now(s->loop) + s->options.linger_ms;
   s->on_closed = on_closed;
   s->closed_context = context;
   /* libuv removes the socket file when it closes the pipe. */
@@ -245,7 +300,7 @@ void weir_http_server_close(struct weir_http_server *s, uint64_t limit_ms,
   if (limit_ms == 0)
     for (struct weir_http_exchange *x = s->connections; x != NULL; x = x->next)
       weir_http_exchange_cut(x);
-  else
+  else if (s->options.linger_ms == 0)
     close_idle(s);
   if (s->connection_count == 0)
     close_handle(s, (uv_handle_t *)&s->sweep);

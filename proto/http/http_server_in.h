@@ -67,13 +67,18 @@ struct weir_http_server {
   uint32_t connection_count;
   uint64_t bodies_bytes;
   bool is_closing;
-  uint64_t cut_ms; /* when closing: open exchanges are cut then */
+  uint64_t idle_cut_ms; /* when closing: idle connections are closed then */
+  uint64_t cut_ms;      /* and open exchanges cut then */
   void (*on_closed)(void *context);
   void *closed_context;
 };
 
 /* weir_http_exchange_accept takes over the pending connection of |listener|. */
 void weir_http_exchange_accept(struct weir_http_server *server, uv_stream_t *listener);
+
+/* weir_http_exchange_adopt takes over |fd|, a TCP connection that was accepted (-1: none was).
+ * False when there is none, or no memory for it; it is closed then. */
+bool weir_http_exchange_adopt(struct weir_http_server *server, int fd);
 
 /* weir_http_exchange_sweep applies the limits of time. */
 void weir_http_exchange_sweep(struct weir_http_exchange *x, uint64_t now_ms);

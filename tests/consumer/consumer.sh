@@ -30,7 +30,7 @@ LD_LIBRARY_PATH=$(pkg-config --variable=libdir libweir) "$work/consumer" "$endpo
 
 # Manual pages are there when scdoc was.
 if command -v scdoc >/dev/null; then
-  for page in man1/weir.1 man8/weir-coordinator.8; do
+  for page in man1/weir.1 man8/weir-coordinator.8 man8/weir-proxy.8; do
     if [ ! -s "$work/usr/share/man/$page" ]; then
       echo "consumer.sh: share/man/$page was not installed" >&2
       exit 1

@@ -62,11 +62,16 @@ struct weir_http_server_options {
   const char *unix_path; /* NULL: no Unix socket. A stale socket file is replaced */
   uint32_t unix_mode;    /* permissions of the socket file */
 
+  int socket_fd; /* a listening socket, TCP or Unix, that is taken over, as from systemd; then
+                    neither host nor unix_path may be given. 0: none */
+
   uint32_t connections_max;  /* further ones are closed at once */
   uint64_t bodies_bytes_max; /* of all requests that are held; above that 503 */
   uint32_t head_ms;          /* from the first byte of a request to its headers' end; else 408 */
   uint32_t body_ms;          /* between two reads of a body; else 408 */
   uint32_t idle_ms;          /* between requests; then the connection is closed */
+  uint32_t linger_ms;        /* when closing: before idle connections are closed, whose clients may
+                                be about to send; 0: at once */
   uint32_t stall_ms;         /* without progress of a waiting answer; then it is cut */
 };
 
@@ -93,10 +98,10 @@ uint16_t weir_http_server_port(const struct weir_http_server *server);
 /* weir_http_server_connections returns the number of open connections. */
 uint32_t weir_http_server_connections(const struct weir_http_server *server);
 
-/* weir_http_server_close stops accepting, closes idle connections, lets open exchanges finish for
- * up to |limit_ms|, then cuts them; then frees |server| and calls |on_closed| (may be NULL) from
- * the loop. The handler is still called meanwhile, for exchanges that are open. Call it once;
- * NULL is allowed. */
+/* weir_http_server_close stops accepting, after what the system has accepted already, closes idle
+ * connections, at once or after |linger_ms|, lets open exchanges finish for up to |limit_ms|, then
+ * cuts them; then frees |server| and calls |on_closed| (may be NULL) from the loop. The handler is
+ * still called meanwhile, for exchanges that are open. Call it once; NULL is allowed. */
 void weir_http_server_close(struct weir_http_server *server, uint64_t limit_ms,
                             void (*on_closed)(void *context), void *context);
 
@@ -108,6 +113,9 @@ const struct weir_http_request *weir_http_exchange_request(const struct weir_htt
 /* weir_http_exchange_body returns the whole body of the request; valid as long as |x|. It is
  * followed by a NUL byte that |*ret_size| does not count. */
 const char *weir_http_exchange_body(const struct weir_http_exchange *x, size_t *ret_size);
+
+/* weir_http_exchange_body_forget frees the body, for answers that go on long after it was used. */
+void weir_http_exchange_body_forget(struct weir_http_exchange *x);
 
 /* weir_http_exchange_set_data and weir_http_exchange_data keep and return a pointer of the
  * handler's, with |x|; NULL at first. */
@@ -144,6 +152,10 @@ WEIR_MUSTUSE enum weir_err weir_http_exchange_send(struct weir_http_exchange *x,
 
 /* weir_http_exchange_queued returns how many bytes wait for the client. */
 size_t weir_http_exchange_queued(const struct weir_http_exchange *x);
+
+/* weir_http_exchange_wait has on_drain called when the queue is empty, as after a WEIR_EFULL.
+ * False, and no call, when it is empty already. Precondition: started. */
+bool weir_http_exchange_wait(struct weir_http_exchange *x);
 
 /* weir_http_exchange_finish ends a started answer; on_close follows when all is written. */
 void weir_http_exchange_finish(struct weir_http_exchange *x);

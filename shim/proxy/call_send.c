@@ -1,0 +1,155 @@
+/* What goes to the provider: URL, headers and body of one attempt. */
+#include "call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay.h"
+#include "splice.h"
+
+#define KEY_LINE_SIZE (WEIR_PROXY_KEY_MAX + sizeof("Bearer "))
+
+static bool has_body(const struct weir_http_request *request)
+{
+  return request->body_size > 0 || strcmp(request->method, "POST") == 0 ||
+         strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
+}
+
+/* The model that the lease is for, without its provider. */
+static const char *leased_model(const struct weir_proxy_call *c)
+{
+  const char *slash = strchr(c->lease.model, '/');
+
+  return slash ? slash + 1 : c->lease.model;
+}
+
+/* A chat completion that a route leads to a provider of another kind. */
+static bool is_chat_abroad(const struct weir_proxy_call *c)
+{
+  return c->path.is_chat && c->provider->kind != c->p->config->mounts[c->path.mount].kind;
+}
+
+/* The body names the model that the lease is for. */
+static bool model_splice(const struct weir_proxy_call *c, const char *body, size_t size,
+                         struct weir_splices *splices)
+{
+  static const char collection[] = "models/";
+  const char *own = c->facts.has_model ? c->facts.model : "";
+  char model[WEIR_NAME_SIZE + 16];
+
+  if (is_chat_abroad(c))
+    return weir_provider_openai_model(c->provider->kind, leased_model(c), model, sizeof(model)) &&
+           weir_splices_model(splices, body, size, &c->facts, model);
+  /* Gemini's models go by two names. */
+  own += strncmp(own, collection, sizeof(collection) - 1) == 0 ? sizeof(collection) - 1 : 0;
+  return strcmp(own, leased_model(c)) == 0 ||
+         weir_splices_model(splices, body, size, &c->facts, leased_model(c));
+}
+
+/* Puts the changed body into c->body. False: 500. */
+static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
+{
+  struct weir_stream_options options = {.is_usage_asked = true};
+  struct weir_splices splices;
+
+  weir_splices_init(&splices);
+  c->is_usage_ours = false;
+  if (!c->has_facts)
+    return true;
+  if (c->path.has_stream_options && c->facts.is_stream && c->has_lease) {
+    weir_stream_options_read(body, size, &options);
+    weir_splices_usage(&splices, &options);
+    c->is_usage_ours = !options.is_usage_asked;
+  }
+  if (c->has_lease && !c->path.has_model && !model_splice(c, body, size, &splices))
+    return false;
+  if (splices.count == 0)
+    return true;
+  c->body_size = weir_splices_size(&splices, size);
+  c->body = malloc(c->body_size + 1);
+  if (c->body)
+    weir_splices_apply(&splices, body, size, c->body);
+  return c->body != NULL;
+}
+
+static bool url_make(const struct weir_proxy_call *c, char *url, size_t size)
+{
+  const char *target = weir_http_exchange_request(c->x)->target;
+  const enum weir_provider_kind asked = c->p->config->mounts[c->path.mount].kind;
+  const bool is_other = c->has_lease && strcmp(leased_model(c), c->path.model) != 0;
+  struct weir_put put;
+
+  if (is_chat_abroad(c))
+    return weir_provider_openai_url(c->provider->kind, c->provider->base_url, url, size);
+  weir_put_init(&put, url, size);
+  weir_put_text(&put, c->provider->base_url);
+  return weir_path_put(&put, target, &c->path, is_other ? leased_model(c) : NULL, c->is_key_ours,
+                       asked, c->provider->kind) &&
+         !put.is_cut;
+}
+
+static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *headers,
+                           char key[KEY_LINE_SIZE])
+{
+  const struct weir_http_request *request = weir_http_exchange_request(c->x);
+  const struct weir_provider_rules *rules = weir_provider_rules_of(c->provider->kind);
+  const bool is_read = c->has_lease;
+  const char *connection = weir_http_request_header(request, "connection");
+  size_t count = 0;
+
+  for (uint32_t i = 0; i < request->header_count; i++)
+    if (weir_relay_is_request(request->headers[i].name, connection, c->is_key_ours, is_read))
+      headers[count++] = (struct weir_header){request->headers[i].name, request->headers[i].value};
+  if (is_read)
+    headers[count++] = (struct weir_header){"accept-encoding", "identity"};
+  if (c->is_key_ours && c->path.protocol == WEIR_PROTOCOL_OPENAI) {
+    snprintf(key, KEY_LINE_SIZE, "Bearer %s", c->provider->key);
+    headers[count++] = (struct weir_header){"authorization", key};
+  } else if (c->is_key_ours) {
+    snprintf(key, KEY_LINE_SIZE, "%s%s", rules->key_prefix, c->provider->key);
+    headers[count++] = (struct weir_header){rules->key_header, key};
+  }
+  return count;
+}
+
+void weir_call_send(struct weir_proxy_call *c)
+{
+  const struct weir_http_request *request = weir_http_exchange_request(c->x);
+  struct weir_header headers[128];
+  char url[WEIR_PROXY_URL_SIZE + 8192 + 32], key[KEY_LINE_SIZE];
+  struct weir_fetch_request fetch = {.method = request->method,
+                                     .url = url,
+                                     .headers = headers,
+                                     .has_body = has_body(request),
+                                     .expires_at = c->has_lease ? c->lease.expires_us : WEIR_NEVER,
+                                     .timeout_us = c->has_lease ? c->lease.timeout_us : 0,
+                                     .idle_ms = c->p->config->idle_ms};
+  size_t size;
+  const char *body = weir_http_exchange_body(c->x, &size);
+  bool is_made = url_make(c, url, sizeof(url)) && body_make(c, body, size);
+
+  if (is_made && c->has_lease) {
+    c->scan = malloc(sizeof(*c->scan));
+    is_made = c->scan != NULL;
+    if (is_made)
+      weir_usage_init(c->scan);
+  }
+  if (is_made && c->is_usage_ours) {
+    c->filter = malloc(sizeof(*c->filter));
+    is_made = c->filter != NULL;
+    if (is_made)
+      weir_filter_init(c->filter);
+  }
+  fetch.header_count = headers_make(c, headers, key);
+  fetch.body = c->body ? c->body : body;
+  fetch.body_size = c->body ? c->body_size : size;
+  c->attempts++;
+  c->state = CALL_FETCHING;
+  c->fetch = is_made ? weir_fetch_start(c->p->fetcher, &fetch, c) : NULL;
+  if (!c->fetch) {
+    weir_call_settle(c, NULL);
+    weir_call_refuse_text(
+        c, 500, "weir: the request cannot be made: its path is too long or memory is short");
+  }
+}

@@ -1,0 +1,515 @@
+#include "fetch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/err.h>
+#include <weir/vocab.h>
+
+#include <weir.h>
+
+#define CONNECT_MS_MAX 10000
+#define IDLE_MAX       64 /* easy handles that are kept */
+
+/* The headers of an answer, and where their texts are. */
+struct head {
+  struct weir_header lines[WEIR_FETCH_HEADERS_MAX];
+  size_t count, size;
+  char text[WEIR_FETCH_HEADERS_SIZE_MAX];
+};
+
+/* Owner: the fetcher, from start to the end or cancel. */
+struct weir_fetch {
+  struct weir_fetcher *fetcher;
+  void *context;
+  CURL *easy;
+  struct curl_slist *lines;
+  size_t body_size;
+  weir_tstamp expires_at, sent_at, deadline;
+  uint32_t sendings, http;
+  bool is_uploaded; /* all of the body was given to the system */
+  bool is_expired, is_written, is_head_told, is_paused;
+  struct head *head;
+  char error[CURL_ERROR_SIZE];
+};
+
+struct weir_fetcher {
+  uv_loop_t *loop;
+  struct weir_fetch_handler handler;
+  CURLM *multi;
+  const char *ca_file; /* other authorities than the system's, by OpenSSL's own variable */
+  uv_timer_t timer;
+  CURL *idle[IDLE_MAX];
+  uint32_t idle_count;
+  uint32_t fetches; /* under way */
+};
+
+/* A socket of libcurl's, until libuv has closed its handle. */
+struct watch {
+  uv_poll_t poll;
+  curl_socket_t socket;
+  struct weir_fetcher *fetcher;
+};
+
+/* ---- what libcurl tells of a transfer ---- */
+
+static void tell_written(struct weir_fetch *f)
+{
+  if (f->is_written)
+    return;
+  f->is_written = true;
+  f->fetcher->handler.on_written(f, f->context);
+}
+
+static int on_prereq(void *context, char *peer_ip, char *own_ip, int peer_port, int own_port)
+{
+  struct weir_fetch *f = context;
+  const weir_tstamp now = weir_now_us();
+
+  (void)peer_ip;
+  (void)own_ip;
+  (void)peer_port;
+  (void)own_port;
+  if (f->sendings++ > 0)
+    return CURL_PREREQFUNC_ABORT;
+  if (now >= f->expires_at) {
+    f->is_expired = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
+  f->sent_at = now;
+  return CURL_PREREQFUNC_OK;
+}
+
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+  struct weir_fetch *f = context;
+
+  (void)down_total;
+  (void)down;
+  (void)up_total;
+  f->is_uploaded = f->sent_at && (size_t)up >= f->body_size;
+  if (f->is_uploaded && !f->is_written) {
+    f->sent_at = weir_now_us();
+    tell_written(f);
+  }
+  return 0;
+}
+
+static struct head *head_new(void)
+{
+  struct head *head = malloc(sizeof(*head)); /* not zeroed: most of it is never touched */
+
+  if (head)
+    head->count = head->size = 0;
+  return head;
+}
+
+static void head_begin(struct weir_fetch *f, const char *line, size_t size)
+{
+  const char *status = memchr(line, ' ', size);
+
+  f->http = 0;
+  for (status = status ? status + 1 : line + size;
+       status < line + size && *status >= '0' && *status <= '9' && f->http < 1000; status++)
+    f->http = f->http * 10 + (uint32_t)(*status - '0');
+  if (f->head)
+    f->head->count = f->head->size = 0;
+}
+
+static void head_add(struct head *h, const char *line, size_t size)
+{
+  const char *colon = memchr(line, ':', size);
+  char *name = h->text + h->size, *value;
+
+  while (size > 0 && memchr(" \t\r\n", line[size - 1], 4))
+    size--;
+  if (!colon || h->count == WEIR_FETCH_HEADERS_MAX || size + 1 > sizeof(h->text) - h->size ||
+      memchr(line, '\0', size))
+    return;
+  memcpy(name, line, size);
+  name[size] = '\0';
+  h->size += size + 1;
+  value = name + (colon - line);
+  *value++ = '\0';
+  value += strspn(value, " \t");
+  h->lines[h->count++] = (struct weir_header){name, value};
+}
+
+static size_t on_header(char *line, size_t one, size_t size, void *context)
+{
+  struct weir_fetch *f = context;
+
+  tell_written(f); /* an answer may come before the end of a long request */
+  if (!f->head && !f->is_head_told)
+    f->head = head_new();
+  if (!f->head)
+    return f->is_head_told ? size * one : 0; /* trailers do not matter */
+  if (size > 5 && memcmp(line, "HTTP/", 5) == 0)
+    head_begin(f, line, size);
+  else if (size > 2)
+    head_add(f->head, line, size);
+  else if (f->http >= 200 && !f->is_head_told) {
+    f->is_head_told = true;
+    f->fetcher->handler.on_head(f, f->context);
+  }
+  return size * one;
+}
+
+static size_t on_body(char *bytes, size_t one, size_t size, void *context)
+{
+  struct weir_fetch *f = context;
+
+  f->is_paused = !f->fetcher->handler.on_data(f, bytes, size * one, f->context);
+  return f->is_paused ? CURL_WRITEFUNC_PAUSE : size * one;
+}
+
+/* ---- the loop ---- */
+
+static void ends_tell(struct weir_fetcher *fetcher);
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+  free(handle->data);
+}
+
+static void act(struct weir_fetcher *fetcher, curl_socket_t socket, int events)
+{
+  int running;
+
+  (void)curl_multi_socket_action(fetcher->multi, socket, events, &running);
+  ends_tell(fetcher);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+  const struct watch *watch = poll->data;
+  int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+
+  flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
+  flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
+  act(watch->fetcher, watch->socket, flags);
+}
+
+static struct watch *watch_new(struct weir_fetcher *fetcher, curl_socket_t socket)
+{
+  struct watch *watch = calloc(1, sizeof(*watch));
+
+  if (!watch || uv_poll_init_socket(fetcher->loop, &watch->poll, socket) != 0) {
+    free(watch);
+    return NULL;
+  }
+  watch->poll.data = watch;
+  watch->socket = socket;
+  watch->fetcher = fetcher;
+  curl_multi_assign(fetcher->multi, socket, watch);
+  return watch;
+}
+
+static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *known)
+{
+  struct weir_fetcher *fetcher = context;
+  struct watch *watch = known;
+
+  (void)easy;
+  if (what == CURL_POLL_REMOVE) {
+    if (watch) {
+      uv_poll_stop(&watch->poll);
+      uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+      curl_multi_assign(fetcher->multi, socket, NULL);
+    }
+    return 0;
+  }
+  if (!watch)
+    watch = watch_new(fetcher, socket);
+  if (!watch)
+    return -1;
+  return uv_poll_start(&watch->poll,
+                       (what & CURL_POLL_IN ? UV_READABLE : 0) |
+                           (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
+                       on_poll) == 0
+             ? 0
+             : -1;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+  act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_timeout(CURLM *multi, long timeout_ms, void *context)
+{
+  struct weir_fetcher *fetcher = context;
+
+  (void)multi;
+  if (timeout_ms < 0)
+    uv_timer_stop(&fetcher->timer);
+  else
+    uv_timer_start(&fetcher->timer, on_timer, (uint64_t)timeout_ms, 0);
+  return 0;
+}
+
+/* ---- one fetch ---- */
+
+static CURL *handle_take(struct weir_fetcher *fetcher)
+{
+  return fetcher->idle_count > 0 ? fetcher->idle[--fetcher->idle_count] : curl_easy_init();
+}
+
+static void handle_give(struct weir_fetcher *fetcher, CURL *easy)
+{
+  if (fetcher->idle_count == IDLE_MAX) {
+    curl_easy_cleanup(easy);
+    return;
+  }
+  curl_easy_reset(easy);
+  fetcher->idle[fetcher->idle_count++] = easy;
+}
+
+static void fetch_free(struct weir_fetch *f)
+{
+  struct weir_fetcher *fetcher = f->fetcher;
+
+  curl_multi_remove_handle(fetcher->multi, f->easy);
+  handle_give(fetcher, f->easy);
+  curl_slist_free_all(f->lines);
+  free(f->head);
+  free(f);
+  fetcher->fetches--;
+}
+
+static enum weir_fetch_end end_of(const struct weir_fetch *f, CURLcode code)
+{
+  if (code == CURLE_OK && f->is_head_told)
+    return WEIR_FETCH_DONE;
+  if (code == CURLE_OPERATION_TIMEDOUT && weir_now_us() >= f->deadline)
+    return WEIR_FETCH_TIMED_OUT;
+  return f->is_expired ? WEIR_FETCH_EXPIRED : WEIR_FETCH_FAILED;
+}
+
+static void ends_tell(struct weir_fetcher *fetcher)
+{
+  CURLMsg *message;
+  int left;
+
+  while ((message = curl_multi_info_read(fetcher->multi, &left))) {
+    const CURLcode code = message->data.result;
+    struct weir_fetch *f;
+    char *private = NULL;
+
+    if (message->msg != CURLMSG_DONE)
+      continue;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+    f = (struct weir_fetch *)(void *)private;
+    fetcher->handler.on_end(f, end_of(f, code),
+                            f->sendings > 1 ? "the connection broke before the answer came"
+                            : f->error[0]   ? f->error
+                                            : curl_easy_strerror(code),
+                            f->context);
+    fetch_free(f);
+  }
+}
+
+static bool line_add(struct weir_fetch *f, const char *line)
+{
+  struct curl_slist *longer = curl_slist_append(f->lines, line);
+
+  if (longer)
+    f->lines = longer;
+  return longer != NULL;
+}
+
+static bool header_add(struct weir_fetch *f, const struct weir_header *header)
+{
+  const size_t name = strlen(header->name), value = strlen(header->value);
+  char small[512], *line = name + value + 3 <= sizeof(small) ? small : malloc(name + value + 3);
+  bool is_added = false;
+
+  if (line) {
+    memcpy(line, header->name, name);
+    /* libcurl takes "name:" for "leave it out", and "name;" for an empty value. */
+    memcpy(line + name, value > 0 ? ": " : ";\0", 3);
+    if (value > 0)
+      memcpy(line + name + 2, header->value, value + 1);
+    is_added = line_add(f, line);
+  }
+  if (line != small)
+    free(line);
+  return is_added;
+}
+
+static bool lines_make(struct weir_fetch *f, const struct weir_fetch_request *request)
+{
+  /* What libcurl would add by itself. */
+  static const char *const without[] = {"Expect:", "Accept:", "User-Agent:", "Content-Type:"};
+
+  for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
+    if (!line_add(f, without[i]))
+      return false;
+  for (size_t i = 0; i < request->header_count; i++)
+    if (!header_add(f, &request->headers[i]))
+      return false;
+  return true;
+}
+
+static void method_set(CURL *easy, const struct weir_fetch_request *request)
+{
+  if (request->has_body) {
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body_size > 0 ? request->body : "");
+    if (strcmp(request->method, "POST") != 0)
+      curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+  } else if (strcmp(request->method, "HEAD") == 0) {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+  } else {
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    if (strcmp(request->method, "GET") != 0)
+      curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+  }
+}
+
+static bool options_set(struct weir_fetch *f, const struct weir_fetch_request *request)
+{
+  CURL *easy = f->easy;
+
+  if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK)
+    return false;
+  method_set(easy, request);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->lines);
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  if (f->fetcher->ca_file)
+    curl_easy_setopt(easy, CURLOPT_CAINFO, f->fetcher->ca_file);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  /* Over TLS the handshake tells whether streams share a connection; without it nothing would, and
+   * all would wait for the first one to end. */
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncmp(request->url, "https:", 6) == 0 ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX);
+  if (request->timeout_us) /* rounded up, so that it is not before |deadline| */
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_us / WEIR_US_PER_MS + 1));
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((request->idle_ms + 999) / 1000));
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, f);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
+  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, f);
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's word is no answer */
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->error);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, f);
+  return true;
+}
+
+struct weir_fetch *weir_fetch_start(struct weir_fetcher *fetcher,
+                                    const struct weir_fetch_request *request, void *context)
+{
+  struct weir_fetch *f = calloc(1, sizeof(*f));
+
+  if (!f)
+    return NULL;
+  f->fetcher = fetcher;
+  f->context = context;
+  f->body_size = request->has_body ? request->body_size : 0;
+  f->expires_at = request->expires_at;
+  f->deadline =
+      request->timeout_us ? weir_time_add(weir_now_us(), request->timeout_us) : WEIR_NEVER;
+  f->easy = handle_take(fetcher);
+  if (f->easy && lines_make(f, request) && options_set(f, request) &&
+      curl_multi_add_handle(fetcher->multi, f->easy) == CURLM_OK) {
+    fetcher->fetches++;
+    return f;
+  }
+  if (f->easy)
+    handle_give(fetcher, f->easy);
+  curl_slist_free_all(f->lines);
+  free(f);
+  return NULL;
+}
+
+void weir_fetch_cancel(struct weir_fetch *fetch)
+{
+  fetch_free(fetch);
+}
+
+void weir_fetch_resume(struct weir_fetch *fetch)
+{
+  if (!fetch->is_paused)
+    return;
+  fetch->is_paused = false;
+  (void)curl_easy_pause(fetch->easy, CURLPAUSE_CONT);
+}
+
+bool weir_fetch_is_uploaded(const struct weir_fetch *fetch)
+{
+  return fetch->is_uploaded;
+}
+
+uint32_t weir_fetch_http(const struct weir_fetch *fetch)
+{
+  return fetch->http;
+}
+
+const struct weir_header *weir_fetch_headers(const struct weir_fetch *fetch, size_t *ret_count)
+{
+  *ret_count = fetch->head ? fetch->head->count : 0;
+  return fetch->head ? fetch->head->lines : NULL;
+}
+
+void weir_fetch_forget(struct weir_fetch *fetch)
+{
+  free(fetch->head);
+  fetch->head = NULL;
+}
+
+weir_tstamp weir_fetch_sent_us(const struct weir_fetch *fetch)
+{
+  return fetch->sent_at;
+}
+
+/* ---- the fetcher ---- */
+
+struct weir_fetcher *weir_fetcher_open(uv_loop_t *loop, const struct weir_fetch_handler *handler)
+{
+  struct weir_fetcher *fetcher = calloc(1, sizeof(*fetcher));
+
+  if (!fetcher)
+    return NULL;
+  fetcher->loop = loop;
+  fetcher->handler = *handler;
+  fetcher->ca_file = getenv("SSL_CERT_FILE");
+  fetcher->multi = curl_multi_init();
+  if (!fetcher->multi) {
+    free(fetcher);
+    return NULL;
+  }
+  (void)uv_timer_init(loop, &fetcher->timer);
+  fetcher->timer.data = fetcher;
+  curl_multi_setopt(fetcher->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(fetcher->multi, CURLMOPT_SOCKETDATA, fetcher);
+  curl_multi_setopt(fetcher->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+  curl_multi_setopt(fetcher->multi, CURLMOPT_TIMERDATA, fetcher);
+  curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, 4096L);
+  return fetcher;
+}
+
+static void on_fetcher_closed(uv_handle_t *handle)
+{
+  free(handle->data);
+}
+
+void weir_fetcher_close(struct weir_fetcher *fetcher)
+{
+  assert(fetcher->fetches == 0);
+  curl_multi_cleanup(fetcher->multi); /* closes the watches, by on_socket */
+  while (fetcher->idle_count > 0)
+    curl_easy_cleanup(fetcher->idle[--fetcher->idle_count]);
+  uv_close((uv_handle_t *)&fetcher->timer, on_fetcher_closed);
+}

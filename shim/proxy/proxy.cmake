@@ -1,0 +1,15 @@
+# weir-proxy, the sidecar: what decides without I/O as one library, so that tests can link it.
+# Paths are relative to shim/.
+weir_pure_library(weir_proxy_rules
+  SOURCES proxy/put.c proxy/paths.c proxy/splice.c proxy/filter.c proxy/manners.c proxy/relay.c
+          proxy/settled.c
+  INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/proxy
+  USES weir_rules weir_proto)
+target_include_directories(weir_proxy_rules PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include)
+
+weir_program(weir-proxy
+  SOURCES proxy/main.c proxy/config.c proxy/proxy.c proxy/call.c proxy/call_send.c
+          proxy/call_answer.c proxy/call_log.c proxy/fetch.c
+  USES weir_proxy_rules weir_http_server weir weir_rules weir_core PkgConfig::CURL PkgConfig::UV
+       Threads::Threads)
+install(TARGETS weir-proxy RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})

@@ -1,0 +1,2 @@
+weir_fuzzer(proxy_stream SOURCES fuzz/fuzz_proxy_stream.c USES weir_proxy_rules)
+weir_fuzzer(proxy_request SOURCES fuzz/fuzz_proxy_request.c USES weir_proxy_rules)

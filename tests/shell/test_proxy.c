@@ -1,0 +1,1058 @@
+/* weir-proxy between raw HTTP clients, a real coordinator and the simulated provider. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "run.h"
+
+#define ANSWER_MAX ((size_t)1 << 20)
+
+static struct daemon coordinator;
+static struct run upstream, proxy, second;
+static uint16_t upstream_port, proxy_port;
+
+#define assert_holds(text, part)                                                                   \
+  do {                                                                                             \
+    if (!strstr(text, part))                                                                       \
+      fail_msg("no '%s' in:\n%s", part, text);                                                     \
+  } while (0)
+
+#define assert_lacks(text, part)                                                                   \
+  do {                                                                                             \
+    if (strstr(text, part))                                                                        \
+      fail_msg("'%s' in:\n%s", part, text);                                                        \
+  } while (0)
+
+/* ---- a client ---- */
+
+static char answer[ANSWER_MAX]; /* all that the last client has read */
+static size_t answer_size;
+static char second_answer[ANSWER_MAX]; /* the beginning of one that is put aside */
+static size_t second_answer_size;
+
+static int http_open(uint16_t port)
+{
+  const struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+  assert_true(fd >= 0);
+  if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+    close(fd);
+    return -1;
+  }
+  answer_size = 0;
+  answer[0] = '\0';
+  return fd;
+}
+
+static void http_write(int fd, const char *text)
+{
+  const size_t size = strlen(text);
+
+  assert_int_equal(send(fd, text, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+/* Reads once; false at the end. */
+static bool http_read(int fd)
+{
+  struct pollfd in = {.fd = fd, .events = POLLIN};
+  ssize_t size;
+
+  if (poll(&in, 1, RUN_TIMEOUT_MS) != 1)
+    fail_msg("nothing more came; so far:\n%s", answer);
+  assert_true(answer_size < sizeof(answer) - 1);
+  size = read(fd, answer + answer_size, sizeof(answer) - 1 - answer_size);
+  if (size <= 0)
+    return false;
+  answer_size += (size_t)size;
+  answer[answer_size] = '\0';
+  return true;
+}
+
+static void http_await(int fd, const char *text)
+{
+  while (!strstr(answer, text))
+    if (!http_read(fd))
+      fail_msg("ended without '%s':\n%s", text, answer);
+}
+
+/* Reads to the end, closes, and returns the status. */
+static int http_end(int fd)
+{
+  int status = 0;
+
+  while (http_read(fd))
+    ;
+  close(fd);
+  (void)sscanf(answer, "HTTP/1.1 %d", &status);
+  return status;
+}
+
+/* Sends a request whose connection ends with its answer; |headers| are whole lines. */
+static void http_ask(int fd, const char *method, const char *target, const char *headers,
+                     const char *body)
+{
+  char text[8192];
+  int size = snprintf(text, sizeof(text),
+                      "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s"
+                      "Content-Length: %zu\r\n\r\n%s",
+                      method, target, headers, strlen(body), body);
+
+  assert_true(size > 0 && (size_t)size < sizeof(text));
+  http_write(fd, text);
+}
+
+static int ask(uint16_t port, const char *method, const char *target, const char *headers,
+               const char *body)
+{
+  int fd = http_open(port);
+
+  assert_true(fd >= 0);
+  http_ask(fd, method, target, headers, body);
+  return http_end(fd);
+}
+
+#define TOKEN "Authorization: Bearer token\r\n"
+#define CHAT(more)                                                                                 \
+  "{\"model\":\"gpt-4o\",\"max_tokens\":20," more                                                  \
+  "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
+
+static int chat(const char *headers, const char *body)
+{
+  return ask(proxy_port, "POST", "/v1/chat/completions", headers, body);
+}
+
+static void script(const char *json)
+{
+  assert_int_equal(ask(upstream_port, "POST", "/_admin/script", "", json), 200);
+}
+
+/* The sum of what the provider has counted as |name|. */
+static unsigned long counted(const char *name)
+{
+  char key[64];
+  unsigned long sum = 0;
+
+  assert_int_equal(ask(upstream_port, "GET", "/_admin/counters", "", ""), 200);
+  snprintf(key, sizeof(key), "\"%s\":", name);
+  /* The totals come first; they know no more than the accounts do. */
+  for (const char *at = strstr(answer, "\"accounts\""); at && (at = strstr(at, key)); at++)
+    sum += strtoul(at + strlen(key), NULL, 10);
+  return sum;
+}
+
+/* The proxy's own counter. */
+static unsigned long stat_of(const char *name)
+{
+  char key[64];
+  const char *at;
+
+  assert_int_equal(ask(proxy_port, "GET", "/stats", "", ""), 200);
+  snprintf(key, sizeof(key), "\"%s\":", name);
+  at = strstr(answer, key);
+  assert_non_null(at);
+  return at ? strtoul(at + strlen(key), NULL, 10) : 0;
+}
+
+/* ---- the others ---- */
+
+static uint16_t port_of(struct run *run)
+{
+  unsigned port = 0;
+
+  run_wait_out(run, "\n");
+  assert_int_equal(sscanf(run_wait_out(run, "listening on http://127.0.0.1:"),
+                          "listening on http://127.0.0.1:%u", &port),
+                   1);
+  return (uint16_t)port;
+}
+
+static void proxy_start(void)
+{
+  run_start(&proxy, "WEIR_PROXY_BIN", NULL);
+  proxy_port = port_of(&proxy);
+}
+
+static void coordinator_start(void)
+{
+  daemon_configure(&coordinator,
+                   "providers:\n"
+                   "  openai: {kind: openai}\n"
+                   "  anthropic: {kind: anthropic}\n"
+                   "  gemini: {kind: gemini}\n"
+                   "pools:\n"
+                   "  - name: chat\n    provider: openai\n    models: [gpt-4o]\n"
+                   "    limits: {rpm: 1M, tpm: 1G}\n"
+                   "  - name: claude\n    provider: anthropic\n    models: [claude]\n"
+                   "    limits: {rpm: 1M}\n"
+                   "  - name: flash\n    provider: gemini\n    models: [flash]\n"
+                   "    limits: {rpm: 1M}\n"
+                   "  - name: few\n    provider: openai\n    models: [few]\n"
+                   "    limits: [{dimension: requests, window: 1s, amount: 2}]\n"
+                   "    profile: window\n"
+                   "  - name: rare\n    provider: openai\n    models: [rare]\n"
+                   "    limits: [{dimension: requests, window: 1h, amount: 1}]\n"
+                   "    profile: window\n"
+                   "  - name: rare-claude\n    provider: anthropic\n    models: [rare]\n"
+                   "    limits: [{dimension: requests, window: 1h, amount: 1}]\n"
+                   "    profile: window\n"
+                   "  - name: rare-flash\n    provider: gemini\n    models: [rare]\n"
+                   "    limits: [{dimension: requests, window: 1h, amount: 1}]\n"
+                   "    profile: window\n"
+                   "  - name: single\n    provider: openai\n    models: [single]\n"
+                   "    limits: {rpm: 1M, in_flight: 1}\n"
+                   "routes:\n"
+                   "  fast: openai/gpt-4o\n"
+                   "  abroad: gemini/flash\n"
+                   "  both: [openai/gpt-4o, gemini/flash]\n");
+  daemon_start(&coordinator);
+}
+
+static int set_up(void **state)
+{
+  char providers[256];
+  (void)state;
+
+  daemon_init(&coordinator);
+  coordinator_start();
+  run_start(&upstream, "WEIR_UPSTREAM_BIN", "--latency-ms", "1", "--chunk-ms", "1", NULL);
+  upstream_port = port_of(&upstream);
+  snprintf(providers, sizeof(providers),
+           "openai=http://127.0.0.1:%u,anthropic=http://127.0.0.1:%u/,gemini=http://127.0.0.1:%u,"
+           "other:openai=http://127.0.0.1:%u",
+           upstream_port, upstream_port, upstream_port, upstream_port);
+  setenv("WEIR_COORDINATOR", coordinator.endpoint, 1);
+  setenv("WEIR_PROVIDERS", providers, 1);
+  setenv("WEIR_LISTEN", "127.0.0.1:0", 1);
+  setenv("WEIR_PROXY_TOKEN", "token", 1);
+  setenv("WEIR_PROXY_RETRIES", "1", 1);
+  setenv("OPENAI_API_KEY", "real-openai", 1);
+  setenv("ANTHROPIC_API_KEY", "real-anthropic", 1);
+  setenv("GEMINI_API_KEY", "real-gemini", 1);
+  unsetenv("WEIR_PROXY_WITHOUT_COORDINATOR");
+  unsetenv("WEIR_PROXY_SHARED_PORT");
+  unsetenv("WEIR_PROXY_STALL_MS");
+  unsetenv("WEIR_PROXY_INSECURE_LISTEN");
+  return 0;
+}
+
+static int set_up_proxy(void **state)
+{
+  int err = set_up(state);
+
+  proxy_start();
+  return err;
+}
+
+static int tear_down(void **state)
+{
+  struct run *runs[] = {&proxy, &second, &upstream};
+  (void)state;
+
+  for (size_t i = 0; i < 3; i++) {
+    if (runs[i]->pid > 0) {
+      run_kill(runs[i], SIGKILL);
+      run_end(runs[i]);
+    }
+    memset(runs[i], 0, sizeof(*runs[i]));
+  }
+  daemon_fini(&coordinator);
+  return 0;
+}
+
+/* ---- calls ---- */
+
+static void a_call_passes_and_tells_what_its_lease_was(void **state)
+{
+  (void)state;
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_holds(answer, "x-weir-model: openai/gpt-4o\r\n");
+  assert_holds(answer, "x-weir-pool: chat\r\n");
+  assert_holds(answer, "x-weir-lease: requests=1, input_tokens=");
+  assert_holds(answer, "output_tokens=20\r\n");
+  assert_holds(answer, "x-weir-attempts: 1\r\n");
+  assert_holds(answer, "\"choices\"");
+  assert_int_equal(counted("arrivals"), 1);
+  assert_holds(answer, "\"project\":\"real-openai\"");
+  assert_int_equal(stat_of("leases"), 1);
+}
+
+static void the_keys_of_three_providers_are_put_in(void **state)
+{
+  (void)state;
+  assert_int_equal(ask(proxy_port, "POST", "/v1/messages",
+                       "x-api-key: token\r\nanthropic-version: 2023-06-01\r\n",
+                       "{\"model\":\"claude\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\","
+                       "\"content\":\"hi\"}]}"),
+                   200);
+  assert_int_equal(ask(proxy_port, "POST", "/v1beta/models/flash:generateContent?key=token", "",
+                       "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}]}"),
+                   200);
+  assert_int_equal(
+      ask(proxy_port, "POST", "/v1beta/openai/chat/completions", TOKEN,
+          "{\"model\":\"flash\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"),
+      200);
+  assert_int_equal(counted("arrivals"), 3);
+  assert_holds(answer, "real-anthropic");
+  assert_holds(answer, "real-gemini");
+  assert_lacks(answer, "\"token\"");
+}
+
+static void an_own_key_is_passed_on(void **state)
+{
+  (void)state;
+  assert_int_equal(chat("Authorization: Bearer mine\r\n", CHAT("")), 200);
+  assert_int_equal(counted("arrivals"), 1);
+  assert_holds(answer, "\"project\":\"mine\"");
+}
+
+static void a_stream_loses_only_the_usage_that_nobody_asked_for(void **state)
+{
+  (void)state;
+  assert_int_equal(chat(TOKEN, CHAT("\"stream\":true,")), 200);
+  assert_holds(answer, "text/event-stream");
+  assert_holds(answer, "\"finish_reason\":\"");
+  assert_holds(answer, "data: [DONE]");
+  assert_holds(answer, "\r\n0\r\n\r\n");
+  assert_lacks(answer, "\"prompt_tokens\"");
+  /* The usage that the client does not see is the one that was settled. */
+  assert_int_equal(counted("arrivals"), 1);
+}
+
+static void a_stream_keeps_the_usage_that_the_client_asked_for(void **state)
+{
+  (void)state;
+  assert_int_equal(
+      chat(TOKEN, CHAT("\"stream\":true,\"stream_options\":{\"include_usage\":true},")), 200);
+  assert_holds(answer, "\"prompt_tokens\"");
+}
+
+static void a_route_is_called_by_its_name(void **state)
+{
+  (void)state;
+  assert_int_equal(chat(TOKEN, "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\","
+                               "\"content\":\"hi\"}]}"),
+                   200);
+  assert_holds(answer, "x-weir-model: openai/gpt-4o\r\n");
+  assert_holds(answer, "\"model\":\"gpt-4o\"");
+  assert_int_equal(chat(TOKEN "x-weir-route: abroad\r\n", CHAT("")), 200);
+  assert_holds(answer, "x-weir-model: gemini/flash\r\n");
+  assert_int_equal(counted("arrivals"), 2);
+  assert_holds(answer, "real-gemini");
+}
+
+static void a_route_to_another_provider_needs_our_key(void **state)
+{
+  (void)state;
+  assert_int_equal(chat("Authorization: Bearer mine\r\nx-weir-route: abroad\r\n", CHAT("")), 502);
+  assert_holds(answer, "brings no key");
+  assert_int_equal(counted("arrivals"), 0);
+}
+
+static void what_names_no_model_passes_without_lease(void **state)
+{
+  (void)state;
+  assert_int_equal(ask(proxy_port, "GET", "/v1/models", TOKEN, ""), 200);
+  assert_holds(answer, "x-weir-lease: none\r\n");
+  assert_int_equal(stat_of("unleased"), 1);
+  assert_int_equal(stat_of("leases"), 0);
+}
+
+static void a_model_without_pool_is_refused_for_good(void **state)
+{
+  (void)state;
+  assert_int_equal(
+      chat(TOKEN, "{\"model\":\"unknown\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"),
+      404);
+  assert_holds(answer, "x-should-retry: false\r\n");
+  assert_holds(answer, "\"code\":\"model_not_found\"");
+  assert_int_equal(chat(TOKEN, "no JSON"), 400);
+  assert_int_equal(ask(proxy_port, "GET", "/nowhere", TOKEN, ""), 404);
+  assert_int_equal(chat(TOKEN "x-weir-class: urgent\r\n", CHAT("")), 400);
+  assert_holds(answer, "x-weir-class");
+  assert_int_equal(counted("arrivals"), 0);
+}
+
+static void each_call_has_a_line_in_the_call_log(void **state)
+{
+  (void)state;
+  setenv("WEIR_PROXY_CALL_LOG", "-", 1);
+  proxy_start();
+  unsetenv("WEIR_PROXY_CALL_LOG");
+  assert_int_equal(chat(TOKEN "x-litellm-tags: nightly,eu\r\n", CHAT("\"stream\":true,")), 200);
+  run_wait_out(&proxy, "\"tag\":\"nightly\"");
+  run_wait_out(&proxy, "\"status\":\"ok\"");
+  assert_int_equal(chat(TOKEN "x-weir-tag: second\r\n", "{\"model\":\"unknown\",\"messages\":[]}"),
+                   404);
+  run_wait_out(&proxy, "\"tag\":\"second\"");
+  assert_holds(proxy.out, "\"error\":\"no_pool\"");
+  assert_lacks(proxy.out, "real-openai");
+}
+
+/* ---- the limit ---- */
+
+static void at_the_limit_a_call_waits_and_succeeds(void **state)
+{
+  int fds[5];
+  (void)state;
+
+  for (int i = 0; i < 5; i++) {
+    fds[i] = http_open(proxy_port);
+    http_ask(fds[i], "POST", "/v1/chat/completions", TOKEN,
+             "{\"model\":\"few\",\"max_tokens\":2,\"messages\":[{\"role\":\"user\",\"content\":"
+             "\"hi\"}]}");
+  }
+  for (int i = 0; i < 5; i++) {
+    answer_size = 0;
+    assert_int_equal(http_end(fds[i]), 200);
+  }
+  /* Five calls, two a second: the last one waited. */
+  assert_int_equal(stat_of("refused"), 0);
+  assert_int_equal(counted("arrivals"), 5);
+}
+
+static void beyond_its_deadline_a_call_is_refused_in_its_providers_shape(void **state)
+{
+  static const struct {
+    const char *target, *headers, *body, *shape;
+  } rows[] = {{"/v1/chat/completions", TOKEN,
+               "{\"model\":\"rare\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+               "{\"error\":{\"message\":"},
+              {"/v1/messages", "x-api-key: token\r\n",
+               "{\"model\":\"rare\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\","
+               "\"content\":\"hi\"}]}",
+               "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\""},
+              {"/v1beta/models/rare:generateContent", "x-goog-api-key: token\r\n",
+               "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}]}", "{\"error\":{\"code\":429,"}};
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    assert_int_equal(ask(proxy_port, "POST", rows[i].target, rows[i].headers, rows[i].body), 200);
+    assert_int_equal(ask(proxy_port, "POST", rows[i].target, rows[i].headers, rows[i].body), 429);
+    assert_holds(answer, rows[i].shape);
+    /* An hour is longer than any SDK waits. */
+    assert_holds(answer, "x-should-retry: false\r\n");
+    assert_lacks(answer, "retry-after");
+  }
+  assert_int_equal(counted("arrivals"), 3);
+}
+
+static void a_short_wait_is_told_to_the_sdk(void **state)
+{
+  (void)state;
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(
+        chat(TOKEN, "{\"model\":\"few\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"),
+        200);
+  assert_int_equal(
+      chat(TOKEN "x-weir-deadline-ms: 1\r\n",
+           "{\"model\":\"few\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"),
+      429);
+  assert_holds(answer, "x-should-retry: true\r\n");
+  assert_holds(answer, "retry-after-ms: ");
+}
+
+/* ---- failures ---- */
+
+static void a_failure_that_passes_is_not_seen(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("\"stream\":true,")), 200);
+  assert_holds(answer, "x-weir-attempts: 2\r\n");
+  assert_holds(answer, "data: [DONE]");
+  assert_int_equal(stat_of("leases"), 2);
+  assert_int_equal(stat_of("retries"), 1);
+}
+
+static void a_failure_that_stays_is_passed_on_and_final(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"capacity_429\",\"probability\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 429);
+  assert_holds(answer, "x-should-retry: false\r\n");
+  assert_holds(answer, "x-weir-attempts: 2\r\n");
+  assert_holds(answer, "\"error\"");
+  assert_int_equal(stat_of("rejected"), 1);
+  script("{\"faults\":[{\"kind\":\"billing_402\",\"probability\":1}]}");
+  (void)chat(TOKEN, CHAT(""));
+  assert_holds(answer, "x-weir-attempts: 1\r\n"); /* nothing that passes */
+}
+
+static void of_a_route_another_model_answers_at_once(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"billing_402\",\"probability\":1,\"model\":\"gpt-4o\"}]}");
+  assert_int_equal(chat(TOKEN "x-weir-route: both\r\n", CHAT("")), 200);
+  assert_holds(answer, "x-weir-model: gemini/flash\r\n");
+  assert_holds(answer, "x-weir-attempts: 2\r\n");
+}
+
+static void a_model_that_needs_a_key_that_is_not_there_is_passed_over(void **state)
+{
+  (void)state;
+  /* The client's own key is for openai, not for the route's other model. */
+  script("{\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1}]}");
+  assert_int_equal(chat("Authorization: Bearer mine\r\nx-weir-route: both\r\n", CHAT("")), 200);
+  assert_holds(answer, "x-weir-model: openai/gpt-4o\r\n");
+}
+
+static void a_new_attempt_that_is_denied_does_not_hide_the_failure(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, "{\"model\":\"rare\",\"messages\":[{\"role\":\"user\","
+                               "\"content\":\"hi\"}]}"),
+                   503);
+  assert_holds(answer, "openai/rare: overloaded; then: ");
+  assert_holds(answer, "x-should-retry: false\r\n");
+}
+
+static void what_an_sdk_repeats_counts_as_new_attempts(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"overloaded_503\",\"next\":1}]}");
+  /* One attempt of the SDK is all that the proxy may add. */
+  assert_int_equal(chat(TOKEN "x-stainless-retry-count: 1\r\n", CHAT("")), 503);
+  assert_holds(answer, "x-weir-attempts: 1\r\n");
+  assert_int_equal(stat_of("sdk_retries"), 1);
+}
+
+static void a_connection_that_breaks_is_not_used_twice_on_one_lease(void **state)
+{
+  (void)state;
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  script("{\"faults\":[{\"kind\":\"close_unanswered\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_holds(answer, "x-weir-attempts: 2\r\n");
+  assert_int_equal(stat_of("leases"), 3);
+  assert_int_equal(stat_of("sent"), 3);
+  assert_int_equal(counted("arrivals"), 3);
+}
+
+static void an_error_in_a_stream_reaches_the_client(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"stream_error\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("\"stream\":true,")), 200);
+  assert_holds(answer, "\"error\"");
+}
+
+static void a_stream_that_breaks_does_not_look_whole(void **state)
+{
+  (void)state;
+  script("{\"faults\":[{\"kind\":\"drop\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("\"stream\":true,")), 200);
+  assert_lacks(answer, "\r\n0\r\n\r\n");
+  assert_int_equal(stat_of("broken"), 1);
+}
+
+static void who_goes_away_cancels_upstream_and_settles(void **state)
+{
+  int fd = http_open(proxy_port);
+  (void)state;
+
+  script("{\"chunk_ms\":20,\"output_tokens\":\"2000\"}");
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"single\",\"stream\":true,\"max_tokens\":2000,\"messages\":[{\"role\":"
+           "\"user\",\"content\":\"hi\"}]}");
+  http_await(fd, "data: ");
+  close(fd);
+  /* The pool lets one call at a time through: this one gets in when the other is settled. */
+  script("{\"chunk_ms\":1,\"output_tokens\":\"5\"}");
+  assert_int_equal(chat(TOKEN, "{\"model\":\"single\",\"max_tokens\":5,\"messages\":[{\"role\":"
+                               "\"user\",\"content\":\"hi\"}]}"),
+                   200);
+  assert_int_equal(counted("cancelled"), 1);
+  assert_int_equal(stat_of("cancelled"), 1);
+}
+
+static void who_goes_away_while_waiting_takes_no_lease(void **state)
+{
+  int fd, waiting;
+  (void)state;
+
+  script("{\"chunk_ms\":20,\"output_tokens\":\"2000\"}");
+  fd = http_open(proxy_port);
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"single\",\"stream\":true,\"max_tokens\":2000,\"messages\":[{\"role\":"
+           "\"user\",\"content\":\"hi\"}]}");
+  http_await(fd, "data: ");
+  waiting = http_open(proxy_port);
+  http_ask(waiting, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"single\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":"
+           "\"hi\"}]}");
+  while (stat_of("waiting") != 1)
+    ;
+  close(waiting);
+  while (stat_of("waiting") != 0)
+    ;
+  close(fd);
+  script("{\"chunk_ms\":1,\"output_tokens\":\"5\"}");
+  assert_int_equal(chat(TOKEN, "{\"model\":\"single\",\"max_tokens\":5,\"messages\":[{\"role\":"
+                               "\"user\",\"content\":\"hi\"}]}"),
+                   200);
+  assert_int_equal(counted("arrivals"), 2);
+}
+
+static void a_client_that_does_not_read_is_cut_and_upstream_cancelled(void **state)
+{
+  int fd, small = 4096;
+  (void)state;
+
+  run_kill(&proxy, SIGKILL);
+  run_end(&proxy);
+  setenv("WEIR_PROXY_STALL_MS", "200", 1);
+  proxy_start();
+  script("{\"chunk_ms\":0,\"chunk_tokens\":1,\"output_tokens\":\"100000\"}");
+  fd = http_open(proxy_port);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"gpt-4o\",\"stream\":true,\"max_tokens\":100000,\"messages\":[{\"role\":"
+           "\"user\",\"content\":\"hi\"}]}");
+  /* Its end would not reach the client, whose window is full of what it does not read. */
+  while (counted("cancelled") != 1)
+    ;
+  assert_int_equal(stat_of("open"), 0);
+  close(fd);
+}
+
+/* From the first request on, when nothing is known yet of how the provider connects. */
+static void streams_do_not_wait_for_each_other(void **state)
+{
+  int fds[4];
+  (void)state;
+
+  script("{\"latency_ms\":\"100\",\"chunk_ms\":50,\"output_tokens\":\"2000\"}");
+  for (int i = 0; i < 4; i++) {
+    fds[i] = http_open(proxy_port);
+    http_ask(fds[i], "POST", "/v1/chat/completions", TOKEN,
+             "{\"model\":\"gpt-4o\",\"stream\":true,\"max_tokens\":2000,\"messages\":"
+             "[{\"role\":\"user\",\"content\":\"hi\"}]}");
+  }
+  for (int i = 0; i < 4; i++) {
+    answer_size = 0;
+    answer[0] = '\0';
+    http_await(fds[i], "data: ");
+  }
+  assert_int_equal(stat_of("open"), 4);
+  for (int i = 0; i < 4; i++)
+    close(fds[i]);
+}
+
+/* ---- HTTP ---- */
+
+static void a_body_is_asked_for_where_the_client_expects_it(void **state)
+{
+  int fd = http_open(proxy_port);
+  const char *body = CHAT("");
+  char head[512];
+  (void)state;
+
+  snprintf(head, sizeof(head),
+           "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+           "Connection: close\r\n" TOKEN "Content-Length: %zu\r\n\r\n",
+           strlen(body));
+  http_write(fd, head);
+  http_await(fd, "HTTP/1.1 100 Continue\r\n\r\n");
+  http_write(fd, body);
+  http_await(fd, "HTTP/1.1 200 OK");
+  http_end(fd);
+}
+
+static void connections_are_kept_for_further_requests(void **state)
+{
+  int fd = http_open(proxy_port);
+  const char *body = CHAT("\"stream\":true,");
+  char request[512];
+  (void)state;
+
+  snprintf(request, sizeof(request),
+           "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" TOKEN
+           "Content-Length: %zu\r\n\r\n%s",
+           strlen(body), body);
+  for (int i = 0; i < 3; i++) {
+    answer_size = 0;
+    answer[0] = '\0';
+    http_write(fd, request);
+    http_await(fd, "\r\n0\r\n\r\n");
+    assert_holds(answer, "data: [DONE]");
+  }
+  close(fd);
+}
+
+static void ambiguous_requests_are_refused(void **state)
+{
+  static const char *const heads[] = {"Content-Length: 2\r\nContent-Length: 3\r\n",
+                                      "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+                                      "Transfer-Encoding: xchunked\r\n",
+                                      "Content-Length: +2\r\n",
+                                      "Content-Length : 2\r\n",
+                                      "X: a\r\n b\r\n",
+                                      "X: a\rb\r\n",
+                                      "X: a\nContent-Length: 2\r\n"};
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+    int fd = http_open(proxy_port);
+    char text[512];
+
+    snprintf(text, sizeof(text), "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%s\r\n{}",
+             heads[i]);
+    http_write(fd, text);
+    assert_int_equal(http_end(fd), 400);
+  }
+  assert_int_equal(counted("arrivals"), 0);
+}
+
+static void a_unix_socket_serves_as_well(void **state)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char listen[160];
+  int fd;
+  (void)state;
+
+  snprintf(address.sun_path, sizeof(address.sun_path), "%s/other.state", coordinator.folder);
+  snprintf(listen, sizeof(listen), "unix:%s", address.sun_path);
+  setenv("WEIR_LISTEN", listen, 1);
+  run_start(&proxy, "WEIR_PROXY_BIN", NULL);
+  run_wait_out(&proxy, "listening on unix:");
+  fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+  answer_size = 0;
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT(""));
+  assert_int_equal(http_end(fd), 200);
+}
+
+/* ---- without a coordinator ---- */
+
+static void start_without_coordinator(const char *mode)
+{
+  daemon_signal(&coordinator, SIGKILL);
+  daemon_wait(&coordinator);
+  setenv("WEIR_PROXY_WITHOUT_COORDINATOR", mode, 1);
+  proxy_start();
+}
+
+static void closed_without_coordinator_refuses_at_once(void **state)
+{
+  (void)state;
+  start_without_coordinator("closed");
+  run_wait_err(&proxy, "the coordinator does not answer: calls are refused");
+  assert_int_equal(chat(TOKEN, CHAT("")), 503);
+  assert_holds(answer, "x-should-retry: true\r\n");
+  assert_int_equal(ask(proxy_port, "GET", "/readyz", "", ""), 503);
+  assert_int_equal(ask(proxy_port, "GET", "/healthz", "", ""), 200);
+  assert_int_equal(counted("arrivals"), 0);
+}
+
+static void open_without_coordinator_passes_and_says_so(void **state)
+{
+  (void)state;
+  start_without_coordinator("open");
+  run_wait_err(&proxy, "calls pass WITHOUT LIMIT");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_holds(answer, "x-weir-lease: none (no coordinator)\r\n");
+  assert_int_equal(ask(proxy_port, "GET", "/readyz", "", ""), 200);
+  assert_holds(answer, "open");
+  assert_int_equal(counted("arrivals"), 1);
+}
+
+static void waiting_without_coordinator_ends_when_it_is_back(void **state)
+{
+  int fd;
+  (void)state;
+
+  start_without_coordinator("wait");
+  assert_int_equal(chat(TOKEN "x-weir-deadline-ms: 50\r\n", CHAT("")), 503);
+  fd = http_open(proxy_port);
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"flash\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}");
+  close(fd);
+  assert_int_equal(ask(proxy_port, "GET", "/readyz", "", ""), 503);
+  fd = http_open(proxy_port);
+  http_ask(fd, "GET", "/v1/models", TOKEN, "");
+  assert_int_equal(http_end(fd), 200); /* needs no lease */
+  daemon_start(&coordinator);
+  while (ask(proxy_port, "GET", "/readyz", "", "") != 200)
+    ;
+}
+
+/* ---- ends and beginnings ---- */
+
+static void a_drain_lets_streams_end(void **state)
+{
+  int fd = http_open(proxy_port);
+  (void)state;
+
+  script("{\"chunk_ms\":20,\"output_tokens\":\"200\"}");
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"gpt-4o\",\"stream\":true,\"max_tokens\":200,\"messages\":[{\"role\":"
+           "\"user\",\"content\":\"hi\"}]}");
+  http_await(fd, "data: ");
+  run_kill(&proxy, SIGTERM);
+  run_wait_err(&proxy, "draining, 1 calls are open");
+  assert_int_equal(http_end(fd), 200);
+  assert_holds(answer, "data: [DONE]");
+  assert_int_equal(run_end(&proxy), 0);
+  proxy.pid = 0;
+}
+
+static void a_kept_connection_is_served_once_more_in_a_drain(void **state)
+{
+  int fd = http_open(proxy_port);
+  const char *body = CHAT("");
+  char request[512];
+  (void)state;
+
+  snprintf(request, sizeof(request),
+           "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" TOKEN
+           "Content-Length: %zu\r\n\r\n%s",
+           strlen(body), body);
+  http_write(fd, request);
+  http_await(fd, "\"usage\"");
+  run_kill(&proxy, SIGTERM);
+  run_wait_err(&proxy, "draining");
+  answer_size = 0;
+  http_write(fd, request);
+  assert_int_equal(http_end(fd), 200);
+  assert_holds(answer, "Connection: close\r\n");
+  assert_int_equal(run_end(&proxy), 0);
+  proxy.pid = 0;
+}
+
+static void a_killed_proxy_costs_what_it_sent_and_no_more(void **state)
+{
+  int fd = http_open(proxy_port);
+  (void)state;
+
+  /* The provider itself judges: two requests a second. */
+  script("{\"window_ms\":1000,\"models\":{\"few\":{\"rpm\":2}},\"chunk_ms\":20,"
+         "\"output_tokens\":\"2000\"}");
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"few\",\"stream\":true,\"max_tokens\":2000,\"messages\":"
+           "[{\"role\":\"user\",\"content\":\"hi\"}]}");
+  http_await(fd, "data: ");
+  run_kill(&proxy, SIGKILL);
+  run_end(&proxy);
+  close(fd);
+  proxy_start();
+  script("{\"chunk_ms\":1,\"output_tokens\":\"5\"}");
+  for (int i = 0; i < 5; i++)
+    assert_int_equal(chat(TOKEN, "{\"model\":\"few\",\"messages\":[{\"role\":\"user\","
+                                 "\"content\":\"hi\"}]}"),
+                     200);
+  assert_int_equal(counted("rejected"), 0);
+  assert_int_equal(counted("arrivals"), 6);
+}
+
+static void a_second_process_takes_over_the_port(void **state)
+{
+  char listen[64];
+  int fd;
+  (void)state;
+
+  setenv("WEIR_PROXY_SHARED_PORT", "1", 1);
+  proxy_start();
+  script("{\"chunk_ms\":20,\"output_tokens\":\"200\"}");
+  fd = http_open(proxy_port);
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN,
+           "{\"model\":\"gpt-4o\",\"stream\":true,\"max_tokens\":200,\"messages\":[{\"role\":"
+           "\"user\",\"content\":\"hi\"}]}");
+  http_await(fd, "data: ");
+  snprintf(listen, sizeof(listen), "127.0.0.1:%u", proxy_port);
+  setenv("WEIR_LISTEN", listen, 1);
+  run_start(&second, "WEIR_PROXY_BIN", NULL);
+  assert_int_equal(port_of(&second), proxy_port);
+  second_answer_size = answer_size;
+  memcpy(second_answer, answer, answer_size + 1);
+  for (int i = 0; i < 100; i++) {
+    if (i == 20)
+      run_kill(&proxy, SIGTERM); /* whoever connects meanwhile is served, by one or the other */
+    assert_int_equal(ask(proxy_port, "GET", "/healthz", "", ""), 200);
+  }
+  run_wait_err(&proxy, "draining");
+  answer_size = second_answer_size;
+  memcpy(answer, second_answer, answer_size + 1);
+  http_await(fd, "data: [DONE]");
+  assert_int_equal(http_end(fd), 200);
+  script("{\"chunk_ms\":1,\"output_tokens\":\"5\"}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_int_equal(run_end(&proxy), 0);
+  proxy.pid = 0;
+}
+
+/* The socket outlives the process that serves it: who connects in between is served by the next. */
+static void a_socket_can_be_handed_over(void **state)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(address);
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  char command[128];
+  int fd;
+  (void)state;
+
+  assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+  assert_int_equal(listen(listener, 16), 0);
+  assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+  fd = http_open(ntohs(address.sin_port)); /* nobody serves it yet */
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT(""));
+  snprintf(command, sizeof(command),
+           "exec 3<&%d; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$WEIR_PROXY_BIN\"", listener);
+  setenv("WEIR_TEST_SHELL", "/bin/bash", 1);
+  for (int i = 0; i < 2; i++) {
+    run_start(&proxy, "WEIR_TEST_SHELL", "-c", command, NULL);
+    run_wait_out(&proxy, "listening on the socket that was handed over");
+    assert_int_equal(http_end(fd), 200);
+    run_kill(&proxy, SIGTERM);
+    assert_int_equal(run_end(&proxy), 0);
+    fd = http_open(ntohs(address.sin_port));
+    http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT(""));
+  }
+  proxy.pid = 0;
+  close(fd);
+  close(listener);
+}
+
+static void settings_are_checked_before_anything_is_opened(void **state)
+{
+  static const struct {
+    const char *name, *value, *error;
+  } rows[] = {{"WEIR_LISTEN", "0.0.0.0:0", "WEIR_PROXY_INSECURE_LISTEN=1"},
+              {"WEIR_LISTEN", "nonsense", "WEIR_LISTEN: \"nonsense\" is not understood"},
+              {"WEIR_PROXY_RETRIES", "many", "WEIR_PROXY_RETRIES"},
+              {"WEIR_PROXY_WITHOUT_COORDINATOR", "hope", "WEIR_PROXY_WITHOUT_COORDINATOR"},
+              {"WEIR_PROVIDERS", "groq", "\"groq\" is not of the form"},
+              {"WEIR_PROVIDERS", "x:y=http://a", "unknown kind"},
+              {"WEIR_PROVIDERS", "x=ftp://a", "needs a URL"},
+              {"OPENAI_API_KEY", "a b", "OPENAI_API_KEY"}};
+  (void)state;
+
+  run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
+  assert_int_equal(run_end(&proxy), 0);
+  assert_holds(proxy.out, "provider /other: openai at http://127.0.0.1:");
+  assert_lacks(proxy.out, "real-openai");
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    char before[256];
+    const char *now = getenv(rows[i].name);
+
+    snprintf(before, sizeof(before), "%s", now ? now : "");
+    setenv(rows[i].name, rows[i].value, 1);
+    run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
+    assert_int_equal(run_end(&proxy), 1);
+    assert_holds(proxy.err, rows[i].error);
+    if (now)
+      setenv(rows[i].name, before, 1);
+    else
+      unsetenv(rows[i].name);
+  }
+  {
+    char key[8194];
+
+    memset(key, 'k', sizeof(key));
+    key[8193] = '\0';
+    setenv("OPENAI_API_KEY", key, 1);
+    run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
+    assert_int_equal(run_end(&proxy), 1);
+    assert_holds(proxy.err, "above 8 KiB");
+    key[8192] = '\0';
+    setenv("OPENAI_API_KEY", key, 1);
+    run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
+    assert_int_equal(run_end(&proxy), 0);
+  }
+  proxy.pid = 0;
+}
+
+static void an_address_that_others_reach_needs_the_token(void **state)
+{
+  (void)state;
+  setenv("WEIR_LISTEN", "0.0.0.0:0", 1);
+  setenv("WEIR_PROXY_INSECURE_LISTEN", "1", 1);
+  unsetenv("WEIR_PROXY_TOKEN");
+  run_start(&proxy, "WEIR_PROXY_BIN", NULL);
+  assert_int_equal(run_end(&proxy), 1);
+  assert_holds(proxy.err, "WEIR_PROXY_TOKEN");
+  setenv("WEIR_PROXY_TOKEN", "token", 1);
+  run_start(&proxy, "WEIR_PROXY_BIN", NULL);
+  {
+    unsigned port = 0;
+
+    assert_int_equal(sscanf(run_wait_out(&proxy, "listening on http://0.0.0.0:"),
+                            "listening on http://0.0.0.0:%u", &port),
+                     1);
+    proxy_port = (uint16_t)port;
+  }
+  assert_int_equal(chat("Authorization: Bearer mine\r\n", CHAT("")), 401);
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_int_equal(chat("x-weir-token: token\r\nAuthorization: Bearer mine\r\n", CHAT("")), 200);
+  assert_int_equal(counted("arrivals"), 2);
+}
+
+#define WITH_PROXY(name) cmocka_unit_test_setup_teardown(name, set_up_proxy, tear_down)
+#define WITHOUT(name)    cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      WITH_PROXY(a_call_passes_and_tells_what_its_lease_was),
+      WITH_PROXY(the_keys_of_three_providers_are_put_in),
+      WITH_PROXY(an_own_key_is_passed_on),
+      WITH_PROXY(a_stream_loses_only_the_usage_that_nobody_asked_for),
+      WITH_PROXY(a_stream_keeps_the_usage_that_the_client_asked_for),
+      WITH_PROXY(a_route_is_called_by_its_name),
+      WITH_PROXY(a_route_to_another_provider_needs_our_key),
+      WITH_PROXY(what_names_no_model_passes_without_lease),
+      WITH_PROXY(a_model_without_pool_is_refused_for_good),
+      WITHOUT(each_call_has_a_line_in_the_call_log),
+      WITH_PROXY(at_the_limit_a_call_waits_and_succeeds),
+      WITH_PROXY(beyond_its_deadline_a_call_is_refused_in_its_providers_shape),
+      WITH_PROXY(a_short_wait_is_told_to_the_sdk),
+      WITH_PROXY(a_failure_that_passes_is_not_seen),
+      WITH_PROXY(a_failure_that_stays_is_passed_on_and_final),
+      WITH_PROXY(of_a_route_another_model_answers_at_once),
+      WITH_PROXY(a_model_that_needs_a_key_that_is_not_there_is_passed_over),
+      WITH_PROXY(a_new_attempt_that_is_denied_does_not_hide_the_failure),
+      WITH_PROXY(what_an_sdk_repeats_counts_as_new_attempts),
+      WITH_PROXY(a_connection_that_breaks_is_not_used_twice_on_one_lease),
+      WITH_PROXY(an_error_in_a_stream_reaches_the_client),
+      WITH_PROXY(a_stream_that_breaks_does_not_look_whole),
+      WITH_PROXY(who_goes_away_cancels_upstream_and_settles),
+      WITH_PROXY(who_goes_away_while_waiting_takes_no_lease),
+      WITH_PROXY(a_client_that_does_not_read_is_cut_and_upstream_cancelled),
+      WITH_PROXY(streams_do_not_wait_for_each_other),
+      WITH_PROXY(a_body_is_asked_for_where_the_client_expects_it),
+      WITH_PROXY(connections_are_kept_for_further_requests),
+      WITH_PROXY(ambiguous_requests_are_refused),
+      WITHOUT(a_unix_socket_serves_as_well),
+      WITHOUT(closed_without_coordinator_refuses_at_once),
+      WITHOUT(open_without_coordinator_passes_and_says_so),
+      WITHOUT(waiting_without_coordinator_ends_when_it_is_back),
+      WITH_PROXY(a_drain_lets_streams_end),
+      WITH_PROXY(a_kept_connection_is_served_once_more_in_a_drain),
+      WITH_PROXY(a_killed_proxy_costs_what_it_sent_and_no_more),
+      WITHOUT(a_second_process_takes_over_the_port),
+      WITHOUT(a_socket_can_be_handed_over),
+      WITHOUT(settings_are_checked_before_anything_is_opened),
+      WITHOUT(an_address_that_others_reach_needs_the_token),
+  };
+
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
