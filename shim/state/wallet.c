@@ -335,7 +335,7 @@ void weir_wallet_granted(struct weir_client *c, struct weir_call *call, weir_tst
   w->is_probing = false;
   w->quiet_us = 0;
   /* A call must have time enough to write its request. */
-  call->deadline = weir_time_sub(call->expires_at, w->ttl_us / 4);
+  call->deadline = weir_time_sub(call->expires_at, w->ttl_us / 4 + 1);
   keep(c, call, w, now);
 }
 
