@@ -123,9 +123,10 @@ static uint64_t grown(const struct weir_ledger_limit *limit, weir_tstamp now)
   const weir_duration window = limit->config.window_us, since = weir_time_sub(now, limit->cut_at);
   const uint64_t step = since < 8 * window ? since : 8 * window;
   const int64_t x = (int64_t)(weir_wide_mul(step, 1024) / window) - 1024;
-  const signed_wide part = (signed_wide)limit->cut_from * (1000 - CUT_PM) / 1000;
+  /* Divided at the end: a tenth of a small limit is more than nothing. */
+  const signed_wide part = (signed_wide)limit->cut_from * (1000 - CUT_PM);
   const signed_wide target =
-      (signed_wide)limit->cut_from + part * x * x * x / ((signed_wide)1024 * 1024 * 1024);
+      (signed_wide)limit->cut_from + part * x * x * x / ((signed_wide)1000 * 1024 * 1024 * 1024);
 
   if (target >= (signed_wide)limit->ceiling)
     return limit->ceiling;

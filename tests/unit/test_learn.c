@@ -265,6 +265,21 @@ static void a_cut_limit_grows_back_flat_around_what_was_in_use_then_ever_faster(
   assert_true(weir_ledger_wake(&b->ledger, b->now.at) == WEIR_NEVER);
 }
 
+static void a_limit_that_was_cut_to_one_grows_back(void **state)
+{
+  struct books *b = requests_of(31, WEIR_PROFILE_UNIVERSAL);
+  struct lease lease = books_take(b, cost_of(1, 0, 0));
+  const struct weir_msg_settle settle = {.outcome = WEIR_OUTCOME_OK, .requests_limit = 31};
+
+  (void)state;
+  weir_ledger_hear(&b->ledger, &lease.entry, &settle, &b->now);
+  assert_int_equal(b->ledger.limits[0].effective, 1);
+  pass(b, 4 * MINUTE);
+  assert_in_range(b->ledger.limits[0].effective, 2, 30);
+  pass(b, 4 * MINUTE);
+  assert_int_equal(b->ledger.limits[0].effective, 31);
+}
+
 static void rejections_of_leases_from_before_the_cut_do_not_cut_again(void **state)
 {
   struct books *b = cut_books();
@@ -557,6 +572,7 @@ int main(void)
       cmocka_unit_test(delays_are_never_widened_beyond_their_bound),
       cmocka_unit_test(three_rejections_of_an_epoch_cut_to_a_part_of_our_own_use),
       cmocka_unit_test(a_cut_limit_grows_back_flat_around_what_was_in_use_then_ever_faster),
+      cmocka_unit_test(a_limit_that_was_cut_to_one_grows_back),
       cmocka_unit_test(rejections_of_leases_from_before_the_cut_do_not_cut_again),
       cmocka_unit_test(a_limit_that_is_hardly_used_is_not_cut),
       cmocka_unit_test(a_stated_limit_below_ours_is_the_truth_and_one_above_is_not),
