@@ -213,6 +213,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [3] = UINT(state.breaker, 0, WEIR_BREAKER_MAX - 1),
                 [4] = BOOL(state.is_held),
                 [5] = DURATION(state.open_us),
+                [6] = DURATION(state.closed_us),
             },
         [WEIR_MSG_STEER] =
             {

@@ -225,6 +225,13 @@ static void report_changes(struct weir_loop *loop)
   struct weir_msg_state state;
   while (weir_coord_change(loop->coord, loop->now, &loop->changes, &state)) {
     bool is_open = state.breaker == WEIR_BREAKER_OPEN;
+    if (state.closed_us > 0) {
+      weir_log_begin(loop->log, WEIR_LOG_WARN, "day_used_up");
+      weir_log_text(loop->log, "pool", state.pool);
+      weir_log_number(loop->log, "closed_ms", state.closed_us / WEIR_US_PER_MS);
+      weir_log_end(loop->log);
+      continue;
+    }
     weir_log_begin(loop->log, is_open ? WEIR_LOG_WARN : WEIR_LOG_INFO, "breaker");
     weir_log_text(loop->log, "pool", state.pool);
     weir_log_text(loop->log, "state", weir_breaker_name(state.breaker));

@@ -59,13 +59,32 @@ static void probe_prepare(struct weir_coord *c, const struct weir_pool *pool, we
     hasten(c, pool, weir_time_add(now, weir_latency_quantile_us(&pool->latency, MOST_PM)), now);
 }
 
+/* A ramp that only waits for its queue is looked at when that has drained. */
+static weir_tstamp wake_of(const struct weir_pool *pool, weir_tstamp now)
+{
+  weir_tstamp wake = weir_breaker_wake(&pool->breaker);
+
+  if (pool->breaker.state == WEIR_BREAKER_RAMP && wake <= now)
+    wake = WEIR_NEVER;
+  return pool->used_up_until > 0 && pool->used_up_until < wake ? pool->used_up_until : wake;
+}
+
+static void day_note(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
+{
+  if (pool->used_up_until == 0 || pool->used_up_until > now)
+    return;
+  pool->used_up_until = 0;
+  weir_tell_change(c, pool, now);
+}
+
 void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
 {
   const struct weir_breaker *b = &pool->breaker;
-  const weir_tstamp wake = weir_breaker_wake(b);
+  weir_tstamp wake;
 
-  /* A ramp that only waits for its queue is looked at when that has drained. */
-  if (wake == WEIR_NEVER || (b->state == WEIR_BREAKER_RAMP && wake <= now))
+  day_note(c, pool, now);
+  wake = wake_of(pool, now);
+  if (wake == WEIR_NEVER)
     weir_pq_remove(&c->breaker_timers, &pool->breaker_timer);
   else if (pool->breaker_timer.pos == 0 || pool->breaker_timer.at != wake)
     weir_timer_set(&c->breaker_timers, &pool->breaker_timer, wake);
@@ -89,6 +108,19 @@ void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstam
 void weir_breakers_advance(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
 {
   weir_breaker_advance(&pool->breaker, !weir_pool_has_waiting(pool), now, &c->rng);
+  weir_breakers_note(c, pool, now);
+}
+
+void weir_breakers_used_up(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
+{
+  const weir_tstamp until = weir_ledger_closed_until(&pool->ledger);
+  const bool is_news = pool->used_up_until == 0;
+
+  if (until <= now || until <= pool->used_up_until)
+    return;
+  pool->used_up_until = until;
+  if (is_news)
+    weir_tell_change(c, pool, now);
   weir_breakers_note(c, pool, now);
 }
 
@@ -184,6 +216,9 @@ void weir_breakers_state(const struct weir_pool *pool, weir_tstamp now,
   state->breaker = pool->breaker.state;
   state->is_held = pool->breaker.held != WEIR_STEER_AUTO;
   state->open_us = weir_breaker_open_us(&pool->breaker, now);
+  state->closed_us = weir_time_sub(pool->used_up_until, now);
+  if (state->closed_us > WEIR_DURATION_MAX)
+    state->closed_us = WEIR_DURATION_MAX;
 }
 
 void weir_breakers_steer(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)

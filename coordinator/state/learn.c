@@ -272,6 +272,17 @@ static void day_close(struct weir_ledger *l, const struct weir_msg_settle *settl
     freeze(l, weir_time_add(now->at, retry));
 }
 
+weir_tstamp weir_ledger_closed_until(const struct weir_ledger *l)
+{
+  weir_tstamp until = l->frozen_until;
+
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (!l->limits[i].config.is_shadow && l->limits[i].closed_until > until)
+      until = l->limits[i].closed_until;
+  }
+  return until;
+}
+
 static bool is_explained(const struct weir_ledger *l, const struct weir_msg_settle *settle,
                          weir_tstamp now)
 {

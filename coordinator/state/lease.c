@@ -185,6 +185,9 @@ static void hear(struct weir_coord *c, struct weir_turn *turn, const struct weir
     return;
   pool->rejected_429++;
   c->counters[WEIR_COUNTER_REJECTED_429]++;
+  if (settle->outcome == WEIR_OUTCOME_QUOTA_DAY_REQUESTS ||
+      settle->outcome == WEIR_OUTCOME_QUOTA_DAY_TOKENS)
+    weir_breakers_used_up(c, pool, turn->now);
 }
 
 /* The lease as |settle| tells it. */

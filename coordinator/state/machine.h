@@ -169,8 +169,9 @@ struct weir_pool {
   struct weir_pq_node breaker_timer;
   enum weir_breaker_state noted; /* the breaker's state, and its |changes|, as last looked at */
   uint64_t changes_noted;
-  uint64_t opened_number; /* of the first lease that could not be granted since it opened */
-  uint64_t changed;       /* when that was, in the coordinator's |changes| */
+  weir_tstamp used_up_until; /* by the day, as instances were told; 0: they were told of nothing */
+  uint64_t opened_number;    /* of the first lease that could not be granted since it opened */
+  uint64_t changed;          /* when that was, in the coordinator's |changes| */
   struct weir_link in_changed;
   struct weir_retries retries;
   uint64_t retries_count;              /* grants for new attempts */
@@ -519,7 +520,10 @@ void weir_breakers_take(struct weir_coord *c, struct weir_held *lease, const str
 /* weir_breakers_hear takes in what is said of |lease|. */
 void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
                         const struct weir_msg_settle *settle, weir_tstamp now);
-/* weir_breakers_state fills |state| with where the breaker of |pool| is. */
+/* weir_breakers_used_up tells instances, once, that upstream has no more for |pool| until its day
+ * is over: what they hold ahead of need is of no use. */
+void weir_breakers_used_up(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now);
+/* weir_breakers_state fills |state| with where the breaker of |pool| is, and its day. */
 void weir_breakers_state(const struct weir_pool *pool, weir_tstamp now,
                          struct weir_msg_state *state);
 void weir_breakers_steer(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);

@@ -1,6 +1,7 @@
-/* tell.c - who hears of breakers. Changes are numbered, and each session knows up to which it was
- * told, so what is to be sent follows from two numbers, and a session that lags hears of the latest
- * state only. Pools are listed by their last change: the end of the list is what anybody lacks. */
+/* tell.c - who hears of breakers and of days that are used up. Changes are numbered, and each
+ * session knows up to which it was told, so what is to be sent follows from two numbers, and a
+ * session that lags hears of the latest state only. Pools are listed by their last change: the end
+ * of the list is what anybody lacks. */
 #include "machine.h"
 
 #include <assert.h>
@@ -59,11 +60,12 @@ static uint32_t first_after(const struct weir_coord *c, uint64_t told)
   return first;
 }
 
-/* A session that begins need not hear of what is closed. */
+/* A session that begins need not hear of what goes through. */
 static bool is_news(const struct weir_session *s, const struct weir_pool *pool)
 {
   return pool->state == WEIR_POOL_OPEN &&
-         (pool->changed > s->welcomed || pool->breaker.state != WEIR_BREAKER_CLOSED);
+         (pool->changed > s->welcomed || pool->breaker.state != WEIR_BREAKER_CLOSED ||
+          pool->used_up_until > 0);
 }
 
 /* Tells |s| what it lacks in up to |*room| messages; false when that was not enough. */
@@ -117,7 +119,7 @@ bool weir_coord_change(const struct weir_coord *c, weir_tstamp now, uint64_t *cu
     const struct weir_pool *pool = &c->pools[i];
 
     *cursor = pool->changed;
-    if (pool->state != WEIR_POOL_OPEN || pool->breaker.changes == 0)
+    if (pool->state != WEIR_POOL_OPEN || (pool->breaker.changes == 0 && pool->used_up_until == 0))
       continue;
     weir_breakers_state(pool, now, ret_state);
     return true;

@@ -230,7 +230,7 @@ void weir_wallet_state(struct weir_client *c, const struct weir_msg_state *state
 
   if (state->pool[0] == '\0' || state->breaker == 0)
     return;
-  if (state->breaker == WEIR_BREAKER_CLOSED) {
+  if (state->breaker == WEIR_BREAKER_CLOSED && state->closed_us == 0) {
     if (place < c->broken_count)
       memmove(c->broken[place], c->broken[--c->broken_count], WEIR_POOL_NAME_SIZE);
     return;

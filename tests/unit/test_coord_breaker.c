@@ -651,6 +651,40 @@ static void tells_a_new_session_what_is_not_closed(void **state)
   assert_int_equal(fixture_run(f, f->now), 0);
 }
 
+/* One settle, and whoever holds leases ahead of need gives them back. */
+static void tells_every_session_that_a_day_is_used_up_and_that_it_is_over(void **state)
+{
+  struct fixture *f = *state;
+  const struct weir_msg_state *said = &f->update.sends[0].msg.state;
+  weir_duration closed;
+
+  fixture_hello(f, 2, 2, 1);
+  settle_down(f);
+  for (uint64_t seq = 1; seq <= 3; seq++) {
+    assert_int_equal(ask(f, seq, 0), WEIR_MSG_GRANT);
+    end(f, seq, WEIR_OUTCOME_OK);
+  }
+  assert_int_equal(ask(f, 4, 0), WEIR_MSG_GRANT);
+  assert_int_equal(ask(f, 5, 0), WEIR_MSG_GRANT);
+  end(f, 4, WEIR_OUTCOME_QUOTA_DAY_REQUESTS);
+  assert_int_equal(fixture_run(f, f->now), 2);
+  for (uint32_t i = 0; i < 2; i++) {
+    assert_int_equal(f->update.sends[i].msg.type, WEIR_MSG_STATE);
+    assert_int_equal(f->update.sends[i].msg.state.breaker, WEIR_BREAKER_CLOSED);
+    assert_in_range(f->update.sends[i].msg.state.closed_us, 10 * MINUTE, 60 * MINUTE);
+  }
+  closed = said->closed_us;
+  end(f, 5, WEIR_OUTCOME_QUOTA_DAY_REQUESTS);
+  assert_int_equal(fixture_run(f, f->now), 0); /* it is known */
+  fixture_hello(f, 3, 3, 1);
+  assert_int_equal(f->update.count, 2); /* WELCOME, STATE */
+  assert_true(f->update.sends[1].msg.state.closed_us > 0);
+  assert_int_equal(fixture_run(f, f->now + closed - SECOND), 0);
+  assert_int_equal(fixture_run(f, f->now + 2 * SECOND), 3);
+  assert_int_equal(said->closed_us, 0);
+  assert_int_equal(said->breaker, WEIR_BREAKER_CLOSED);
+}
+
 static void tells_of_a_pool_that_was_removed_when_it_is_back(void **state)
 {
   struct fixture *f = *state;
@@ -936,6 +970,7 @@ int main(void)
       TEST(tells_every_session_however_many_there_are),
       TEST(tells_a_change_in_between_to_everybody_once_more),
       TEST(tells_a_new_session_what_is_not_closed),
+      TEST(tells_every_session_that_a_day_is_used_up_and_that_it_is_over),
       TEST(tells_of_a_pool_that_was_removed_when_it_is_back),
       TEST(tells_the_log_of_each_change),
       TEST(is_steered_without_a_session),

@@ -89,7 +89,8 @@ static void note(struct routes *r)
   for (uint32_t i = 0; i < r->f.update.count; i++) {
     const struct weir_msg *msg = &r->f.update.sends[i].msg;
 
-    r->last = *msg;
+    if (msg->type != WEIR_MSG_STATE) /* news, and no answer */
+      r->last = *msg;
     if (msg->type != WEIR_MSG_GRANT)
       continue;
     r->seqs[r->grants_count] = msg->grant.seq;

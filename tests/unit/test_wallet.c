@@ -917,6 +917,29 @@ static void a_breaker_that_is_not_closed_returns_what_is_held_until_it_is(void *
   }
 }
 
+static void a_day_that_is_used_up_returns_what_is_held_until_it_is_over(void **state)
+{
+  struct talk t = talk_warm();
+  const uint32_t held = fixture_status(t.f).standing;
+  struct weir_msg msg;
+
+  (void)state;
+  t.f->sent_count = t.heard = 0;
+  fixture_hear(t.f);
+  msg = fixture_say(t.f, WEIR_MSG_STATE);
+  strcpy(msg.state.pool, "flash");
+  msg.state.breaker = WEIR_BREAKER_CLOSED;
+  msg.state.closed_us = 60 * 60 * SECOND;
+  fixture_receive(t.f, &msg);
+  assert_int_equal(returned(t.f), held);
+  call_steadily(&t, 20);
+  assert_int_equal(standing_asks(t.f), 0);
+  tell(t.f, "flash", WEIR_BREAKER_CLOSED);
+  call_steadily(&t, 20);
+  assert_true(fixture_status(t.f).standing > 0);
+  talk_free(&t);
+}
+
 static void the_breaker_of_another_pool_changes_nothing(void **state)
 {
   struct talk t = talk_warm();
@@ -1152,6 +1175,7 @@ int main(void)
       cmocka_unit_test(standing_asks_avoid_and_prefer_nothing),
       cmocka_unit_test(a_new_attempt_too_many_is_no_contention),
       cmocka_unit_test(a_breaker_that_is_not_closed_returns_what_is_held_until_it_is),
+      cmocka_unit_test(a_day_that_is_used_up_returns_what_is_held_until_it_is_over),
       cmocka_unit_test(the_breaker_of_another_pool_changes_nothing),
       cmocka_unit_test(standing_asks_without_an_answer_are_withdrawn_and_late_grants_go_back),
       cmocka_unit_test(a_standing_grant_of_a_pool_that_is_out_of_order_goes_back),

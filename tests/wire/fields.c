@@ -147,6 +147,7 @@ const struct fields_entry fields[] = {
     U(3, WEIR_MSG_STATE, state.breaker, 0, 4),
     B(4, WEIR_MSG_STATE, state.is_held),
     U(5, WEIR_MSG_STATE, state.open_us, 0, T400D),
+    U(6, WEIR_MSG_STATE, state.closed_us, 0, T400D),
 
     S(2, WEIR_MSG_STEER, steer.pool, 1),
     U(3, WEIR_MSG_STEER, steer.steer, 1, 4),

@@ -213,8 +213,9 @@ struct weir_msg_row {
 struct weir_msg_state {
   char pool[WEIR_POOL_NAME_SIZE]; /* "": the pool asked about is not there */
   enum weir_breaker_state breaker;
-  bool is_held;     /* by an operator */
-  uint64_t open_us; /* until it probes; WEIR_DURATION_MAX: held open */
+  bool is_held;       /* by an operator */
+  uint64_t open_us;   /* until it probes; WEIR_DURATION_MAX: held open */
+  uint64_t closed_us; /* nothing starts for so long: a limit by the day is used up; 0: none is */
 };
 
 struct weir_msg_steer {

@@ -247,6 +247,10 @@ enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger
                                  const struct weir_msg_settle *settle,
                                  const struct weir_instant *now);
 
+/* weir_ledger_closed_until returns when the last enforced limit that is closed opens again, as far
+ * as is known; an instant that has passed where none is. */
+weir_tstamp weir_ledger_closed_until(const struct weir_ledger *l);
+
 /* weir_ledger_check asserts that every sum is the sum of its parts. */
 void weir_ledger_check(const struct weir_ledger *l);
 
