@@ -1,5 +1,5 @@
 # What `cmake --install` puts where, but for the programs, which stand with their targets.
-# Components: library (to run), development (to build against it).
+# Components: library (to run), development (to build against it), cli, daemon, proxy.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS weir EXPORT weirTargets
@@ -8,7 +8,7 @@ install(TARGETS weir EXPORT weirTargets
   PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 
 # Below a prefix that the loader does not search, the program still finds its library.
-if(TARGET weir_cli)
+if(TARGET weir_cli AND NOT CMAKE_INSTALL_PREFIX STREQUAL /usr)
   set_target_properties(weir_cli weir-proxy PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 endif()
 
@@ -47,6 +47,9 @@ install(FILES ${CMAKE_BINARY_DIR}/libweir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}
 # Manual pages, where scdoc is there to make them.
 find_program(WEIR_SCDOC scdoc)
 if(WEIR_SCDOC)
+  set(weir_component_weir.1 cli)
+  set(weir_component_weir-coordinator.8 daemon)
+  set(weir_component_weir-proxy.8 proxy)
   foreach(page weir.1 weir-coordinator.8 weir-proxy.8)
     set(source ${PROJECT_SOURCE_DIR}/docs/man/${page}.scd)
     string(REGEX REPLACE ".*\\." "" section ${page})
@@ -55,7 +58,26 @@ if(WEIR_SCDOC)
       COMMAND sh -c "'${WEIR_SCDOC}' <'${source}' >'${PROJECT_BINARY_DIR}/man/${page}'"
       DEPENDS ${source} VERBATIM)
     list(APPEND weir_pages ${PROJECT_BINARY_DIR}/man/${page})
-    install(FILES ${PROJECT_BINARY_DIR}/man/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    # Debian's policy wants them compressed.
+    set(installed ${page})
+    if(CMAKE_INSTALL_PREFIX STREQUAL /usr)
+      set(installed ${page}.gz)
+      add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/man/${page}.gz
+        COMMAND gzip -9nkf ${PROJECT_BINARY_DIR}/man/${page}
+        DEPENDS ${PROJECT_BINARY_DIR}/man/${page} VERBATIM)
+      list(APPEND weir_pages ${PROJECT_BINARY_DIR}/man/${page}.gz)
+    endif()
+    install(FILES ${PROJECT_BINARY_DIR}/man/${installed} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section}
+            COMPONENT ${weir_component_${page}})
   endforeach()
   add_custom_target(weir_man ALL DEPENDS ${weir_pages})
 endif()
+
+# What shells complete: asks the program itself, so it never differs from it.
+set(weir_completions ${PROJECT_SOURCE_DIR}/cmake/completions)
+install(FILES ${weir_completions}/weir.bash RENAME weir
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT cli)
+install(FILES ${weir_completions}/_weir
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions COMPONENT cli)
+install(FILES ${weir_completions}/weir.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT cli)

@@ -14,4 +14,4 @@ weir_program(weir_cli
        Threads::Threads)
 target_include_directories(weir_cli PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/shell) # file.h
 set_target_properties(weir_cli PROPERTIES OUTPUT_NAME weir)
-install(TARGETS weir_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS weir_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT cli)

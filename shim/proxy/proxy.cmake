@@ -12,4 +12,4 @@ weir_program(weir-proxy
           proxy/call_answer.c proxy/call_log.c proxy/fetch.c
   USES weir_proxy_rules weir_http_server weir weir_rules weir_core PkgConfig::CURL PkgConfig::UV
        Threads::Threads)
-install(TARGETS weir-proxy RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(TARGETS weir-proxy RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR} COMPONENT proxy)
