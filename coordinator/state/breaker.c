@@ -47,6 +47,11 @@ static enum verdict verdict_of(enum weir_outcome outcome)
   }
 }
 
+static uint64_t max_of(uint64_t a, uint64_t b)
+{
+  return a > b ? a : b;
+}
+
 /* ---- the window ---- */
 
 static void window_clear(struct weir_breaker *b)
@@ -59,29 +64,43 @@ static uint64_t slot_number(const struct weir_breaker *b, weir_tstamp now)
   return now / (b->config.window_us / WEIR_BREAKER_SLOTS);
 }
 
-static void window_count(struct weir_breaker *b, bool is_failure, weir_tstamp now)
+static struct weir_breaker_slot *slot_at(struct weir_breaker *b, weir_tstamp at)
 {
-  const uint64_t number = slot_number(b, now);
+  const uint64_t number = slot_number(b, at);
   struct weir_breaker_slot *slot = &b->slots[number % WEIR_BREAKER_SLOTS];
 
   if (slot->number != number)
     *slot = (struct weir_breaker_slot){.number = number};
-  slot->calls++;
-  slot->failures += is_failure;
+  return slot;
 }
 
+static void window_count(struct weir_breaker *b, enum verdict verdict, weir_tstamp now)
+{
+  struct weir_breaker_slot *slot = slot_at(b, now);
+
+  slot->calls += verdict != SAYS_NOTHING;
+  slot->failures += verdict == SAYS_FAILED;
+  slot->idle += verdict == SAYS_NOTHING;
+}
+
+/* Errors come sooner than answers, so the first ends of a burst are its failures: they are weighed
+ * against all that started in the window and may still go well, if that is more than what ended. */
 static bool is_failing(const struct weir_breaker *b, weir_tstamp now)
 {
   const uint64_t number = slot_number(b, now);
-  uint64_t calls = 0, failures = 0;
+  uint64_t starts = 0, calls = 0, failures = 0, idle = 0;
 
   for (int i = 0; i < WEIR_BREAKER_SLOTS; i++) {
     if (b->slots[i].number + WEIR_BREAKER_SLOTS <= number)
       continue;
+    starts += b->slots[i].starts;
     calls += b->slots[i].calls;
     failures += b->slots[i].failures;
+    idle += b->slots[i].idle;
   }
-  return calls >= b->config.calls_min && failures * 1000 >= calls * b->config.failures_pm;
+  starts = starts > idle ? starts - idle : 0;
+  return calls >= b->config.calls_min &&
+         failures * 1000 >= max_of(calls, starts) * b->config.failures_pm;
 }
 
 /* ---- states ---- */
@@ -91,11 +110,6 @@ static void enter(struct weir_breaker *b, enum weir_breaker_state state)
   if (b->state != state)
     b->changes++;
   b->state = state;
-}
-
-static weir_tstamp max_of(weir_tstamp a, weir_tstamp b)
-{
-  return a > b ? a : b;
 }
 
 static weir_duration open_length(const struct weir_breaker *b, struct weir_rng *rng)
@@ -262,12 +276,19 @@ static uint64_t ramp_pm(const struct weir_breaker *b, weir_tstamp at)
          (WEIR_BREAKER_RAMP_FULL_PM - WEIR_BREAKER_RAMP_FIRST_PM) * since / b->config.ramp_us;
 }
 
+static bool is_counting(const struct weir_breaker *b)
+{
+  return b->config.is_on && (b->state == WEIR_BREAKER_CLOSED || b->state == WEIR_BREAKER_RAMP);
+}
+
 struct weir_breaker_pass weir_breaker_take(struct weir_breaker *b, weir_tstamp start,
                                            weir_duration pace_us)
 {
   struct weir_breaker_pass pass = {.period = b->period};
 
   assert(!weir_breaker_is_shut(b));
+  if (is_counting(b))
+    slot_at(b, start)->starts++;
   if (b->state == WEIR_BREAKER_HALF_OPEN) {
     const uint32_t place = probe_place(b);
 
@@ -310,11 +331,6 @@ static void probe_hear(struct weir_breaker *b, uint32_t place, enum verdict verd
     ramp_now(b, now);
 }
 
-static bool is_counting(const struct weir_breaker *b)
-{
-  return b->config.is_on && (b->state == WEIR_BREAKER_CLOSED || b->state == WEIR_BREAKER_RAMP);
-}
-
 void weir_breaker_hear(struct weir_breaker *b, const struct weir_breaker_pass *pass,
                        const struct weir_msg_settle *said, weir_tstamp now, struct weir_rng *rng)
 {
@@ -329,9 +345,9 @@ void weir_breaker_hear(struct weir_breaker *b, const struct weir_breaker_pass *p
     return;
   if (is_probe && (is_over || has_begun))
     probe_hear(b, pass->probe - 1, is_over ? end : SAYS_WELL, now, rng);
-  if (is_probe || !is_over || end == SAYS_NOTHING || !is_counting(b))
+  if (is_probe || !is_over || !is_counting(b))
     return;
-  window_count(b, end == SAYS_FAILED, now);
+  window_count(b, end, now);
   if (end == SAYS_FAILED && b->held == WEIR_STEER_AUTO && is_failing(b, now))
     open_now(b, now, rng);
 }

@@ -109,6 +109,36 @@ static void opens_when_the_share_of_failures_is_reached(void **state)
   assert_int_equal(b.state, WEIR_BREAKER_OPEN);
 }
 
+/* Errors come at once, answers take their time: those that are still under way are no failures. */
+static void a_burst_whose_first_ends_are_its_few_failures_does_not_open_it(void **state)
+{
+  struct weir_breaker_pass passes[100];
+
+  (void)state;
+  for (uint32_t i = 0; i < 100; i++)
+    passes[i] = take();
+  advance_to(now + SECOND);
+  for (uint32_t i = 0; i < 49; i++)
+    end(&passes[i], WEIR_OUTCOME_SERVER_ERROR);
+  assert_int_equal(b.state, WEIR_BREAKER_CLOSED);
+  end(&passes[49], WEIR_OUTCOME_SERVER_ERROR);
+  assert_int_equal(b.state, WEIR_BREAKER_OPEN);
+}
+
+/* Where every call hangs, ends come long after their starts. */
+static void starts_that_are_older_than_the_window_do_not_count(void **state)
+{
+  struct weir_breaker_pass passes[100];
+
+  (void)state;
+  for (uint32_t i = 0; i < 100; i++)
+    passes[i] = take();
+  advance_to(now + 60 * SECOND);
+  for (uint32_t i = 0; i < 20; i++)
+    end(&passes[i], WEIR_OUTCOME_DEADLINE);
+  assert_int_equal(b.state, WEIR_BREAKER_OPEN);
+}
+
 static void stays_closed_below_the_share(void **state)
 {
   (void)state;
@@ -681,6 +711,9 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(opens_when_the_share_of_failures_is_reached, set_up),
+      cmocka_unit_test_setup(a_burst_whose_first_ends_are_its_few_failures_does_not_open_it,
+                             set_up),
+      cmocka_unit_test_setup(starts_that_are_older_than_the_window_do_not_count, set_up),
       cmocka_unit_test_setup(stays_closed_below_the_share, set_up),
       cmocka_unit_test_setup(counts_only_what_tells_about_upstream, set_up),
       cmocka_unit_test_setup(forgets_what_the_window_has_left_behind, set_up),

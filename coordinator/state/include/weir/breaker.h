@@ -3,7 +3,7 @@
  *   closed -> open -> half_open -> ramp -> closed
  *              ^----------+---------+
  *
- * Closed, the ends of calls are counted over a rolling window; enough failures open it. Open,
+ * Closed, starts and ends of calls are counted over a rolling window; enough failures open it. Open,
  * nothing starts. Half open, a few probes start, in the whole fleet, and what becomes of them
  * decides: all well, and calls start again in growing numbers; one failed or lost, and it opens
  * for twice as long. docs/BREAKER.md has the rules and their reasons.
@@ -38,7 +38,8 @@
 
 struct weir_breaker_slot {
   uint64_t number; /* of the window's tenth, counted from the clock's zero */
-  uint64_t calls, failures;
+  uint64_t starts, calls, failures; /* let through; ended, and of those failed */
+  uint64_t idle;                    /* ended without a word about upstream */
 };
 
 struct weir_breaker {
