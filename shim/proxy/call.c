@@ -130,7 +130,7 @@ static const char *lease_flaw(const struct weir_proxy_call *c)
     return "weir: the route leads to a provider that does not speak this request's protocol";
   if (!c->is_key_ours)
     return "weir: the route leads to another provider, for which the request brings no key";
-  if (!c->provider->key)
+  if (!c->provider->keys)
     return "weir: the route leads to a provider for which this proxy has no key";
   return NULL;
 }
@@ -320,7 +320,7 @@ static const char *key_choose(struct weir_proxy_call *c, const struct weir_heade
   c->is_key_ours = whose == WEIR_KEY_OURS;
   if (whose == WEIR_KEY_NONE)
     return "weir: the key is not that of this proxy";
-  if (c->is_key_ours && !config->providers[c->path.mount].key)
+  if (c->is_key_ours && !config->providers[c->path.mount].keys)
     return "weir: this proxy has no key for that provider";
   return NULL;
 }

@@ -23,7 +23,7 @@ struct weir_proxy_call {
   enum call_state state;
   struct weir_path path;
   struct weir_wishes wishes;
-  bool is_key_ours; /* the provider's key of our environment goes along */
+  bool is_key_ours; /* a provider's key of ours goes along */
   bool has_facts;   /* the body is a JSON object */
   struct weir_request_facts facts;
 
@@ -43,6 +43,7 @@ struct weir_proxy_call {
   bool has_lease;
   struct weir_lease lease;
   const struct weir_proxy_provider *provider;
+  struct weir_keyfile_key key; /* that went along; its text is gone */
   struct weir_fetch *fetch;
   char *body; /* the changed one; NULL: the client's */
   size_t body_size;
@@ -89,6 +90,10 @@ void weir_call_forget(struct weir_proxy_call *c);
  * line of the call, where there is a call log. */
 void weir_call_log_answer(struct weir_proxy_call *c, int err, enum weir_outcome outcome);
 void weir_call_log_write(struct weir_proxy_call *c);
+
+/* weir_call_price finds out what the attempt at hand cost, if its answer told all of it: in
+ * |log.has_cost| and |log.cost_micro|. */
+void weir_call_price(struct weir_proxy_call *c);
 
 /* weir_call_retry begins what follows |failure|, if anything does: false then. */
 bool weir_call_retry(struct weir_proxy_call *c, const struct weir_retry_failure *failure);

@@ -89,11 +89,22 @@ static bool url_make(const struct weir_proxy_call *c, char *url, size_t size)
          !put.is_cut;
 }
 
-static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *headers,
+/* The key whose turn it is, as the provider wants to have it. */
+static struct weir_header key_make(struct weir_proxy_call *c, char line[KEY_LINE_SIZE])
+{
+  const struct weir_provider_rules *rules = weir_provider_rules_of(c->provider->kind);
+  const bool is_openai = c->path.protocol == WEIR_PROTOCOL_OPENAI;
+
+  c->key = weir_keyfile_take(c->provider->keys, weir_now_us());
+  snprintf(line, KEY_LINE_SIZE, "%s%.*s", is_openai ? "Bearer " : rules->key_prefix,
+           (int)c->key.size, c->key.text);
+  return (struct weir_header){is_openai ? "authorization" : rules->key_header, line};
+}
+
+static size_t headers_make(struct weir_proxy_call *c, struct weir_header *headers,
                            char key[KEY_LINE_SIZE])
 {
   const struct weir_http_request *request = weir_http_exchange_request(c->x);
-  const struct weir_provider_rules *rules = weir_provider_rules_of(c->provider->kind);
   const bool is_read = c->has_lease;
   const char *connection = weir_http_request_header(request, "connection");
   size_t count = 0;
@@ -103,13 +114,8 @@ static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *
       headers[count++] = (struct weir_header){request->headers[i].name, request->headers[i].value};
   if (is_read)
     headers[count++] = (struct weir_header){"accept-encoding", "identity"};
-  if (c->is_key_ours && c->path.protocol == WEIR_PROTOCOL_OPENAI) {
-    snprintf(key, KEY_LINE_SIZE, "Bearer %s", c->provider->key);
-    headers[count++] = (struct weir_header){"authorization", key};
-  } else if (c->is_key_ours) {
-    snprintf(key, KEY_LINE_SIZE, "%s%s", rules->key_prefix, c->provider->key);
-    headers[count++] = (struct weir_header){rules->key_header, key};
-  }
+  if (c->is_key_ours)
+    headers[count++] = key_make(c, key);
   return count;
 }
 

@@ -331,6 +331,8 @@ bool weir_proxy_open(struct weir_proxy *p, uv_loop_t *loop, const struct weir_pr
   *p = (struct weir_proxy){.loop = loop, .config = config};
   (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
   weir_rng_init(&p->rng, seed);
+  if (!weir_prices_open(&p->prices, config->prices, error, error_size))
+    return false;
   if (config->call_log && !call_log_open(p, error, error_size))
     return false;
   p->fetcher = weir_fetcher_open(loop, &weir_call_fetch_handler);
@@ -373,6 +375,7 @@ void weir_proxy_fini(struct weir_proxy *p)
 {
   weir_close(p->weir);
   free(p->waits_storage);
+  free(p->prices.rules);
   if (p->call_log)
     (void)fclose(p->call_log);
 }

@@ -2,6 +2,7 @@
 weir_test(shell.proxy LABEL shell SOURCES shell/test_proxy.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ
           ENV WEIR_PROXY_BIN=$<TARGET_FILE:weir-proxy>
+              WEIR_PROXY_EXAMPLE=${PROJECT_SOURCE_DIR}/docs/examples/weir-proxy.yaml
               WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
               WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
 add_dependencies(test_shell_proxy weir-proxy weir-coordinator weir-upstream)

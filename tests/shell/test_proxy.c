@@ -174,6 +174,15 @@ static unsigned long stat_of(const char *name)
 
 /* ---- the others ---- */
 
+static void write_file(const char *path, const char *text)
+{
+  FILE *file = fopen(path, "w");
+
+  assert_non_null(file);
+  assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+  assert_int_equal(fclose(file), 0);
+}
+
 static uint16_t port_of(struct run *run)
 {
   unsigned port = 0;
@@ -250,6 +259,8 @@ static int set_up(void **state)
   unsetenv("WEIR_PROXY_WITHOUT_COORDINATOR");
   unsetenv("WEIR_PROXY_SHARED_PORT");
   unsetenv("WEIR_PROXY_STALL_MS");
+  unsetenv("WEIR_PROXY_CALL_LOG");
+  unsetenv("WEIR_PRICES");
   unsetenv("WEIR_PROXY_INSECURE_LISTEN");
   return 0;
 }
@@ -389,6 +400,56 @@ static void a_model_without_pool_is_refused_for_good(void **state)
   assert_int_equal(chat(TOKEN "x-weir-class: urgent\r\n", CHAT("")), 400);
   assert_holds(answer, "x-weir-class");
   assert_int_equal(counted("arrivals"), 0);
+}
+
+static void an_answer_tells_what_it_cost(void **state)
+{
+  static const char counts[] = "\"prompt_tokens\":";
+  const char *input;
+  char text[192];
+  (void)state;
+
+  snprintf(text, sizeof(text), "%s/prices.json", coordinator.folder);
+  write_file(text, "{\"models\":[{\"provider\":\"openai\",\"model\":\"gpt-4o\","
+                   "\"price_usd_per_1m\":{\"input\":1,\"output\":2}}]}");
+  setenv("WEIR_PRICES", text, 1);
+  setenv("WEIR_PROXY_CALL_LOG", "-", 1);
+  proxy_start();
+  script("{\"output_tokens\":\"7\"}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  input = strstr(answer, counts);
+  assert_non_null(input);
+  snprintf(text, sizeof(text), "x-weir-cost-micro: %lu\r\n",
+           (input ? strtoul(input + sizeof(counts) - 1, NULL, 10) : 0) + 14);
+  assert_holds(answer, text);
+  /* A stream's head is long gone when its cost is known. */
+  assert_int_equal(chat(TOKEN "x-weir-tag: second\r\n", CHAT("\"stream\":true,")), 200);
+  assert_lacks(answer, "x-weir-cost-micro");
+  run_wait_out(&proxy, "\"tag\":\"second\"");
+  assert_holds(proxy.out, "\"cost\":0.0000");
+  assert_lacks(proxy.out, "\"cost\":null");
+}
+
+static void a_key_that_is_rejected_makes_way_for_the_next(void **state)
+{
+  char keys[192], config[192], yaml[512];
+  (void)state;
+
+  snprintf(keys, sizeof(keys), "%s/keys", coordinator.folder);
+  snprintf(config, sizeof(config), "%s/proxy.yaml", coordinator.folder);
+  snprintf(yaml, sizeof(yaml), "providers:\n  openai: {keys: \"file:%s\"}\n", keys);
+  write_file(config, yaml);
+  write_file(keys, "first\nsecond\n");
+  run_start(&proxy, "WEIR_PROXY_BIN", "--config", config, NULL);
+  proxy_port = port_of(&proxy);
+  /* The first answer is a rejection of the key. */
+  script("{\"faults\":[{\"kind\":\"leaked_key_403\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_holds(answer, "x-weir-attempts: 2\r\n");
+  run_wait_err(&proxy, "provider openai: key 1 of 2 was rejected");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_int_equal(counted("arrivals"), 3);
+  assert_holds(answer, "\"project\":\"second\"");
 }
 
 static void each_call_has_a_line_in_the_call_log(void **state)
@@ -932,6 +993,53 @@ static void a_socket_can_be_handed_over(void **state)
   close(listener);
 }
 
+static void a_file_has_settings_that_the_environment_overrides(void **state)
+{
+  static const struct {
+    const char *yaml, *error;
+  } rows[] = {{"retires: 3\n", "proxy.yaml:1:1: unknown key 'retires'; did you mean 'retries'?"},
+              {"token: t\nretries: many\n", "proxy.yaml:2:10: retries: 'many' is not a valid"},
+              {"without_coordinator: opn\n", "did you mean 'open'?"},
+              {"stall_ms: 1\n", "out of range; allowed is 100..86400000"},
+              {"shared_port: 1\n", "write true or false"},
+              {"listen: [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n", "one of each at most"},
+              {"providers: {x: {kind: compatible}}\n", "provider 'x' needs a URL"},
+              {"providers: {x: {url: \"http://a\", keys: secret}}\n", "place 1 is none"},
+              {"providers: {x: {ulr: \"http://a\"}}\n", "did you mean 'url'?"},
+              {"a: [\n", "not valid YAML"}};
+  char path[192];
+  (void)state;
+
+  setenv("GROQ_API_KEY", "real-groq", 1);
+  snprintf(path, sizeof(path), "%s/proxy.yaml", coordinator.folder);
+  write_file(path,
+             "token: of-the-file\nunknown_models: pass\nretries: 0\nlisten: \"127.0.0.1:1\"\n"
+             "providers:\n"
+             "  groq: {url: \"https://api.groq.com/openai/\", keys: [\"env:OPENAI_API_KEY\"]}\n"
+             "  openai: {url: \"https://eu.api.openai.com\"}\n"
+             "  extra: {kind: anthropic, url: \"http://127.0.0.1:9\"}\n");
+  run_start(&proxy, "WEIR_PROXY_BIN", "--check", "--config", path, NULL);
+  assert_int_equal(run_end(&proxy), 0);
+  assert_holds(proxy.out, "listen: http://127.0.0.1:0\n"); /* the environment's */
+  assert_holds(proxy.out, "models without pool: pass\n");
+  assert_holds(proxy.out, "provider /groq: compatible at https://api.groq.com/openai, key of env:");
+  assert_holds(proxy.out, "provider /openai: openai at http://127.0.0.1:"); /* the same */
+  assert_holds(proxy.out, "provider /extra: anthropic at http://127.0.0.1:9, no key in EXTRA_API");
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    write_file(path, rows[i].yaml);
+    run_start(&proxy, "WEIR_PROXY_BIN", "-k", "-c", path, NULL);
+    assert_int_equal(run_end(&proxy), 1);
+    assert_holds(proxy.err, rows[i].error);
+    assert_lacks(proxy.err, "secret");
+  }
+  run_start(&proxy, "WEIR_PROXY_BIN", "-k", "-c", getenv("WEIR_PROXY_EXAMPLE"), NULL);
+  assert_int_equal(run_end(&proxy), 0);
+  run_start(&proxy, "WEIR_PROXY_BIN", "-c", "/nowhere.yaml", NULL);
+  assert_int_equal(run_end(&proxy), 1);
+  assert_holds(proxy.err, "/nowhere.yaml: cannot be opened");
+  proxy.pid = 0;
+}
+
 static void settings_are_checked_before_anything_is_opened(void **state)
 {
   static const struct {
@@ -972,7 +1080,7 @@ static void settings_are_checked_before_anything_is_opened(void **state)
     setenv("OPENAI_API_KEY", key, 1);
     run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
     assert_int_equal(run_end(&proxy), 1);
-    assert_holds(proxy.err, "above 8 KiB");
+    assert_holds(proxy.err, "OPENAI_API_KEY: the key on line 1 is longer than 8,192 bytes");
     key[8192] = '\0';
     setenv("OPENAI_API_KEY", key, 1);
     run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
@@ -1021,6 +1129,8 @@ int main(void)
       WITH_PROXY(a_route_to_another_provider_needs_our_key),
       WITH_PROXY(what_names_no_model_passes_without_lease),
       WITH_PROXY(a_model_without_pool_is_refused_for_good),
+      WITHOUT(an_answer_tells_what_it_cost),
+      WITHOUT(a_key_that_is_rejected_makes_way_for_the_next),
       WITHOUT(each_call_has_a_line_in_the_call_log),
       WITH_PROXY(at_the_limit_a_call_waits_and_succeeds),
       WITH_PROXY(beyond_its_deadline_a_call_is_refused_in_its_providers_shape),
@@ -1050,6 +1160,7 @@ int main(void)
       WITH_PROXY(a_killed_proxy_costs_what_it_sent_and_no_more),
       WITHOUT(a_second_process_takes_over_the_port),
       WITHOUT(a_socket_can_be_handed_over),
+      WITHOUT(a_file_has_settings_that_the_environment_overrides),
       WITHOUT(settings_are_checked_before_anything_is_opened),
       WITHOUT(an_address_that_others_reach_needs_the_token),
   };
