@@ -56,6 +56,7 @@ static void body_release(struct weir_http_exchange *x)
 {
   x->server->bodies_bytes -= x->body.capacity;
   buffer_free(&x->body);
+  weir_spool_close(&x->spool);
 }
 
 /* Ends the exchange at hand; the connection's next state is |state|. */
@@ -224,9 +225,25 @@ static void refuse(struct weir_http_exchange *x, uint32_t status, const char *te
   settle(x);
 }
 
+/* The body at hand and |size| more bytes, in a file from now on. */
+static bool spool_add(struct weir_http_exchange *x, const void *bytes, size_t size)
+{
+  if (!x->spool.is_open) {
+    if (!weir_spool_open(&x->spool, x->server->spool_folder) ||
+        !weir_spool_add(&x->spool, x->body.at, x->body.size))
+      return false;
+    x->server->bodies_bytes -= x->body.capacity;
+    buffer_free(&x->body);
+  }
+  return weir_spool_add(&x->spool, bytes, size);
+}
+
 static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t size)
 {
   size_t before = x->body.capacity;
+  if (x->spool.is_open ||
+      (x->server->spool_folder != NULL && x->body.size + size > x->server->options.spool_bytes))
+    return spool_add(x, bytes, size);
   if (!buffer_reserve(&x->body, size + 1))
     return false;
   x->server->bodies_bytes += x->body.capacity - before;
@@ -251,7 +268,7 @@ static void send_continue(struct weir_http_exchange *x)
 static void dispatch(struct weir_http_exchange *x)
 {
   const struct weir_http_handler *handler = &x->server->options.handler;
-  if (!body_add(x, NULL, 0)) {
+  if (!body_add(x, NULL, 0) || (x->spool.is_open && weir_spool_map(&x->spool) == NULL)) {
     refuse(x, 503, "the server holds too many requests\n");
     return;
   }
@@ -471,8 +488,13 @@ const struct weir_http_request *weir_http_exchange_request(const struct weir_htt
 
 const char *weir_http_exchange_body(const struct weir_http_exchange *x, size_t *ret_size)
 {
-  *ret_size = x->body.size;
-  return (const char *)x->body.at;
+  *ret_size = x->spool.is_open ? x->spool.size : x->body.size;
+  return x->spool.is_open ? x->spool.at : (const char *)x->body.at;
+}
+
+void weir_http_exchange_body_relax(struct weir_http_exchange *x)
+{
+  weir_spool_relax(&x->spool);
 }
 
 void weir_http_exchange_body_forget(struct weir_http_exchange *x)

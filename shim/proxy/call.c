@@ -57,13 +57,21 @@ void weir_call_refuse_text(struct weir_proxy_call *c, uint32_t status, const cha
 
 /* ---- the end ---- */
 
+void weir_call_body_free(struct weir_proxy_call *c)
+{
+  if (!c->spool.is_open)
+    free(c->body);
+  weir_spool_close(&c->spool);
+  c->body = NULL;
+}
+
 void weir_call_forget(struct weir_proxy_call *c)
 {
-  free(c->body);
+  weir_call_body_free(c);
   free(c->scan);
   free(c->filter);
   free(c->kept);
-  c->body = c->kept = NULL;
+  c->kept = NULL;
   c->scan = NULL;
   c->filter = NULL;
   c->kept_size = c->kept_capacity = 0;
@@ -368,6 +376,7 @@ static bool request_read(struct weir_proxy_call *c)
     return false;
   }
   estimate(c, body, size);
+  weir_http_exchange_body_relax(c->x); /* it may wait long for its turn */
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include <weir/msg.h>
 #include <weir/request.h>
 #include <weir/retry.h>
+#include <weir/spool.h>
 #include <weir/usage.h>
 
 #include "filter.h"
@@ -47,6 +48,7 @@ struct weir_proxy_call {
   struct weir_fetch *fetch;
   char *body; /* the changed one; NULL: the client's */
   size_t body_size;
+  struct weir_spool spool;       /* what |body| is in, if it is too large for memory */
   struct weir_usage_scan *scan;  /* NULL: the answer is not read */
   struct weir_filter *filter;    /* NULL: the answer passes as it is */
   struct weir_headroom headroom; /* what the answer's headers said */
@@ -82,6 +84,9 @@ void weir_call_settle(struct weir_proxy_call *c, const struct weir_settlement *s
 
 /* weir_call_settle_cut settles an attempt under way that ends without a whole answer. */
 void weir_call_settle_cut(struct weir_proxy_call *c, enum weir_outcome outcome);
+
+/* weir_call_body_free frees the changed body. */
+void weir_call_body_free(struct weir_proxy_call *c);
 
 /* weir_call_forget frees what belongs to one attempt. */
 void weir_call_forget(struct weir_proxy_call *c);

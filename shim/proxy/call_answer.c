@@ -210,8 +210,7 @@ static void request_forget(struct weir_proxy_call *c)
   if (!c->is_passing || c->is_forgotten || !weir_fetch_is_uploaded(c->fetch))
     return;
   c->is_forgotten = true;
-  free(c->body);
-  c->body = NULL;
+  weir_call_body_free(c);
   weir_http_exchange_body_forget(c->x);
 }
 

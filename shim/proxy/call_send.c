@@ -47,6 +47,20 @@ static bool model_splice(const struct weir_proxy_call *c, const char *body, size
          weir_splices_model(splices, body, size, &c->facts, leased_model(c));
 }
 
+/* Makes room for the changed body, where the client's is: in memory, or in a file. */
+static void body_room(struct weir_proxy_call *c, size_t size)
+{
+  const struct weir_proxy_config *config = c->p->config;
+
+  c->body_size = size;
+  if (size <= config->body_memory_kib << 10) {
+    c->body = malloc(size + 1);
+  } else if (weir_spool_open(&c->spool, config->spool_dir)) {
+    weir_spool_reserve(&c->spool, size);
+    c->body = weir_spool_map(&c->spool);
+  }
+}
+
 /* Puts the changed body into c->body. False: 500. */
 static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
 {
@@ -66,8 +80,7 @@ static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
     return false;
   if (splices.count == 0)
     return true;
-  c->body_size = weir_splices_size(&splices, size);
-  c->body = malloc(c->body_size + 1);
+  body_room(c, weir_splices_size(&splices, size));
   if (c->body)
     weir_splices_apply(&splices, body, size, c->body);
   return c->body != NULL;
@@ -156,6 +169,7 @@ void weir_call_send(struct weir_proxy_call *c)
   if (!c->fetch) {
     weir_call_settle(c, NULL);
     weir_call_refuse_text(
-        c, 500, "weir: the request cannot be made: its path is too long or memory is short");
+        c, 500,
+        "weir: the request cannot be made: its path is too long, or memory or disk is short");
   }
 }

@@ -83,6 +83,13 @@ static const struct weir_proxy_setting settings[] = {
     {"WEIR_PROXY_BODY_MIB",
      {"body_mib", WEIR_CONF_AMOUNT, "64", "1..1024", "largest request body"},
      PLACE(body_mib_max)},
+    {"WEIR_PROXY_BODY_MEMORY_KIB",
+     {"body_memory_kib", WEIR_CONF_AMOUNT, "256", "16..1048576",
+      "a larger request body goes into a file without a name"},
+     PLACE(body_memory_kib)},
+    {"WEIR_PROXY_SPOOL_DIR",
+     {"spool_dir", WEIR_CONF_TEXT, "/var/tmp", "", "folder of these files"},
+     PLACE(spool_dir)},
     {"WEIR_PROXY_CONNECTIONS",
      {"connections", WEIR_CONF_AMOUNT, "4096", "1..65536",
       "open connections; further ones are closed"},
@@ -493,6 +500,7 @@ void weir_proxy_config_fini(struct weir_proxy_config *c)
   free(c->token);
   free(c->call_log);
   free(c->prices);
+  free(c->spool_dir);
   for (size_t i = 0; i < c->provider_count; i++) {
     free(c->providers[i].places);
     weir_keyfile_close(c->providers[i].keys);

@@ -257,6 +257,8 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.limits.body_bytes_max = config->body_mib_max << 20;
   if (options.bodies_bytes_max < 4 * options.limits.body_bytes_max)
     options.bodies_bytes_max = 4 * options.limits.body_bytes_max;
+  options.spool_folder = config->spool_dir;
+  options.spool_bytes = config->body_memory_kib << 10;
   options.socket_fd = config->socket_fd;
   options.host = config->socket_fd || config->host[0] == '\0' ? NULL : config->host;
   options.port = config->port;

@@ -261,6 +261,7 @@ static int set_up(void **state)
   unsetenv("WEIR_PROXY_STALL_MS");
   unsetenv("WEIR_PROXY_CALL_LOG");
   unsetenv("WEIR_PRICES");
+  unsetenv("WEIR_PROXY_SPOOL_DIR");
   unsetenv("WEIR_PROXY_INSECURE_LISTEN");
   return 0;
 }
@@ -466,6 +467,103 @@ static void each_call_has_a_line_in_the_call_log(void **state)
   run_wait_out(&proxy, "\"tag\":\"second\"");
   assert_holds(proxy.out, "\"error\":\"no_pool\"");
   assert_lacks(proxy.out, "real-openai");
+}
+
+/* ---- large requests ---- */
+
+#define LARGE ((size_t)12 << 20)
+
+/* What the proxy has in memory, without what stands in files, in KiB. */
+static unsigned long memory_kib(void)
+{
+  char path[64], line[128];
+  unsigned long kib = 0;
+  FILE *file;
+
+  snprintf(path, sizeof(path), "/proc/%d/status", (int)proxy.pid);
+  file = fopen(path, "r");
+  assert_non_null(file);
+  while (fgets(line, sizeof(line), file))
+    (void)sscanf(line, "RssAnon: %lu", &kib);
+  fclose(file);
+  assert_true(kib > 0);
+  return kib;
+}
+
+/* Sends a chat with a prompt of LARGE bytes. */
+static void large_ask(int fd, const char *model)
+{
+  static char prompt[65536];
+  char text[512];
+  const char *end = "\"}]}";
+  const int size = snprintf(text, sizeof(text),
+                            "{\"model\":\"%s\",\"max_tokens\":2,\"messages\":[{\"role\":"
+                            "\"user\",\"content\":\"",
+                            model);
+  char head[256];
+
+  snprintf(head, sizeof(head),
+           "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" TOKEN
+           "Content-Length: %zu\r\n\r\n",
+           (size_t)size + LARGE + strlen(end));
+  http_write(fd, head);
+  http_write(fd, text);
+  memset(prompt, 'a', sizeof(prompt));
+  for (size_t sent = 0; sent < LARGE; sent += sizeof(prompt))
+    for (size_t at = 0; at < sizeof(prompt);) {
+      const ssize_t done = send(fd, prompt + at, sizeof(prompt) - at, MSG_NOSIGNAL);
+
+      assert_true(done > 0);
+      at += (size_t)done;
+    }
+  http_write(fd, end);
+}
+
+static void large_requests_wait_in_files(void **state)
+{
+  unsigned long before;
+  int fds[4];
+  (void)state;
+
+  script("{\"context_tokens\":100000000}");
+  /* A route changes the model in the body, which makes a second one of it. */
+  fds[0] = http_open(proxy_port);
+  large_ask(fds[0], "fast");
+  assert_int_equal(http_end(fds[0]), 200);
+  assert_int_equal(counted("arrivals"), 1);
+  assert_int_equal(chat(TOKEN, "{\"model\":\"rare\",\"max_tokens\":2,\"messages\":[{\"role\":"
+                               "\"user\",\"content\":\"hi\"}]}"),
+                   200);
+  before = memory_kib();
+  for (int i = 0; i < 4; i++) {
+    fds[i] = http_open(proxy_port);
+    large_ask(fds[i], "rare");
+  }
+  while (stat_of("requests") < 6)
+    ;
+  assert_true(memory_kib() < before + 4096);
+  for (int i = 0; i < 4; i++)
+    close(fds[i]);
+}
+
+static void without_room_for_it_a_large_request_is_refused(void **state)
+{
+  int fd;
+  (void)state;
+
+  setenv("WEIR_PROXY_SPOOL_DIR", "/nowhere", 1);
+  proxy_start();
+  fd = http_open(proxy_port);
+  {
+    static char body[300001];
+
+    memset(body, ' ', sizeof(body) - 1);
+    http_write(fd, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" TOKEN
+                   "Content-Length: 300000\r\n\r\n");
+    http_write(fd, body);
+  }
+  assert_int_equal(http_end(fd), 503);
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
 }
 
 /* ---- the limit ---- */
@@ -1132,6 +1230,8 @@ int main(void)
       WITHOUT(an_answer_tells_what_it_cost),
       WITHOUT(a_key_that_is_rejected_makes_way_for_the_next),
       WITHOUT(each_call_has_a_line_in_the_call_log),
+      WITH_PROXY(large_requests_wait_in_files),
+      WITHOUT(without_room_for_it_a_large_request_is_refused),
       WITH_PROXY(at_the_limit_a_call_waits_and_succeeds),
       WITH_PROXY(beyond_its_deadline_a_call_is_refused_in_its_providers_shape),
       WITH_PROXY(a_short_wait_is_told_to_the_sdk),
