@@ -48,7 +48,7 @@ struct weir_proxy_config {
   char *prices;   /* a file on top of the prices that are built in; NULL: none */
   enum weir_outage outage;
   bool is_unknown_passed; /* models without a pool pass without lease */
-  uint64_t online_wait_ms, batch_wait_ms, drain_ms, idle_ms, stall_ms;
+  uint64_t online_wait_ms, batch_wait_ms, drain_ms, head_ms, idle_ms, stall_ms;
   uint64_t retries_max, body_mib_max, body_memory_kib, connections_max;
   char *spool_dir; /* for bodies above |body_memory_kib| */
   size_t provider_count;

@@ -266,6 +266,7 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.unix_path = config->socket_fd ? NULL : config->unix_path;
   options.unix_mode = 0660;
   options.linger_ms = LINGER_MS;
+  options.head_ms = (uint32_t)config->head_ms;
   options.stall_ms = (uint32_t)config->stall_ms;
   options.connections_max = (uint32_t)config->connections_max;
   return weir_http_server_open(p->loop, &options, &p->server, error, error_size) == WEIR_OK;
