@@ -14,7 +14,7 @@
 
 #define EXPIRIES_MAX 10               /* leases in a row that end before they are used */
 #define KEPT_MAX     ((size_t)262144) /* of a body, while a retry is possible */
-#define OWN_HEADERS  8
+#define OWN_HEADERS  12
 #define HEADERS_MAX  (WEIR_FETCH_HEADERS_MAX + OWN_HEADERS)
 
 /* ---- settlements ---- */
@@ -55,6 +55,19 @@ void weir_call_settle_cut(struct weir_proxy_call *c, enum weir_outcome outcome)
 
 /* ---- the answer on its way to the client ---- */
 
+/* What is left of one kind of limit; nothing where there is none, or it was not told. */
+static uint32_t left_headers(const char *limit_name, const char *left_name, uint64_t limit,
+                             uint64_t left, struct weir_http_header *headers, char text[2][96])
+{
+  if (limit == 0)
+    return 0;
+  snprintf(text[0], 96, "%llu", (unsigned long long)limit);
+  snprintf(text[1], 96, "%llu", (unsigned long long)left);
+  headers[0] = (struct weir_http_header){limit_name, text[0]};
+  headers[1] = (struct weir_http_header){left_name, text[1]};
+  return 2;
+}
+
 /* What the proxy adds about itself. */
 static uint32_t own_headers(const struct weir_proxy_call *c, struct weir_http_header *headers,
                             char text[OWN_HEADERS][96])
@@ -75,6 +88,13 @@ static uint32_t own_headers(const struct weir_proxy_call *c, struct weir_http_he
   headers[count++] = (struct weir_http_header){"x-weir-wait-ms", text[1]};
   snprintf(text[2], 96, "%lu", (unsigned long)c->attempts);
   headers[count++] = (struct weir_http_header){"x-weir-attempts", text[2]};
+  if (c->has_lease) {
+    count +=
+        left_headers("x-weir-ratelimit-limit-requests", "x-weir-ratelimit-remaining-requests",
+                     c->lease.requests_limit, c->lease.requests_left, headers + count, text + 4);
+    count += left_headers("x-weir-ratelimit-limit-tokens", "x-weir-ratelimit-remaining-tokens",
+                          c->lease.tokens_limit, c->lease.tokens_left, headers + count, text + 6);
+  }
   if (c->log.has_cost) {
     snprintf(text[3], 96, "%llu", (unsigned long long)c->log.cost_micro);
     headers[count++] = (struct weir_http_header){"x-weir-cost-micro", text[3]};

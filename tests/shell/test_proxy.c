@@ -138,6 +138,29 @@ static void a_model_without_pool_is_refused_for_good(void **state)
   assert_int_equal(counted("arrivals"), 0);
 }
 
+static void an_answer_tells_what_is_left_of_the_projects_quota(void **state)
+{
+  static const char rare[] =
+      "{\"model\":\"rare\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+  unsigned long long left;
+  const char *line;
+  (void)state;
+
+  assert_int_equal(chat(TOKEN, rare), 200);
+  assert_holds(answer, "x-weir-ratelimit-limit-requests: 1\r\n");
+  assert_holds(answer, "x-weir-ratelimit-remaining-requests: 0\r\n");
+  assert_lacks(answer, "x-weir-ratelimit-limit-tokens"); /* that pool has no such limit */
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_holds(answer, "x-weir-ratelimit-limit-tokens: 1000000000\r\n");
+  line = strstr(answer, "x-weir-ratelimit-remaining-tokens: ");
+  assert_non_null(line);
+  left = line ? strtoull(line + strlen("x-weir-ratelimit-remaining-tokens: "), NULL, 10) : 0;
+  assert_in_range(left, 1000000000 - 1000, 1000000000 - 20);
+  /* Nobody knows of it without a lease. */
+  assert_int_equal(ask(proxy_port, "GET", "/v1/models", TOKEN, ""), 200);
+  assert_lacks(answer, "x-weir-ratelimit");
+}
+
 static void an_answer_tells_what_it_cost(void **state)
 {
   static const char counts[] = "\"prompt_tokens\":";
@@ -946,6 +969,7 @@ int main(void)
       WITH_PROXY(a_route_to_another_provider_needs_our_key),
       WITH_PROXY(what_names_no_model_passes_without_lease),
       WITH_PROXY(a_model_without_pool_is_refused_for_good),
+      WITH_PROXY(an_answer_tells_what_is_left_of_the_projects_quota),
       WITHOUT(an_answer_tells_what_it_cost),
       WITHOUT(a_key_that_is_rejected_makes_way_for_the_next),
       WITHOUT(each_call_has_a_line_in_the_call_log),
