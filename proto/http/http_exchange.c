@@ -225,25 +225,27 @@ static void refuse(struct weir_http_exchange *x, uint32_t status, const char *te
   settle(x);
 }
 
-/* The body at hand and |size| more bytes, in a file from now on. */
-static bool spool_add(struct weir_http_exchange *x, const void *bytes, size_t size)
+/* Moves a body that grows by |size| too large for memory into a file. False: it stays where it is,
+ * because it is small, or because no file can be made. */
+static bool spool_begin(struct weir_http_exchange *x, size_t size)
 {
-  if (!x->spool.is_open) {
-    if (!weir_spool_open(&x->spool, x->server->spool_folder) ||
-        !weir_spool_add(&x->spool, x->body.at, x->body.size))
-      return false;
-    x->server->bodies_bytes -= x->body.capacity;
-    buffer_free(&x->body);
+  if (x->server->spool_folder == NULL || x->body.size + size <= x->server->options.spool_bytes ||
+      !weir_spool_open(&x->spool, x->server->spool_folder))
+    return false;
+  if (!weir_spool_add(&x->spool, x->body.at, x->body.size)) {
+    weir_spool_close(&x->spool);
+    return false;
   }
-  return weir_spool_add(&x->spool, bytes, size);
+  x->server->bodies_bytes -= x->body.capacity;
+  buffer_free(&x->body);
+  return true;
 }
 
 static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t size)
 {
   size_t before = x->body.capacity;
-  if (x->spool.is_open ||
-      (x->server->spool_folder != NULL && x->body.size + size > x->server->options.spool_bytes))
-    return spool_add(x, bytes, size);
+  if (x->spool.is_open || spool_begin(x, size))
+    return weir_spool_add(&x->spool, bytes, size);
   if (!buffer_reserve(&x->body, size + 1))
     return false;
   x->server->bodies_bytes += x->body.capacity - before;

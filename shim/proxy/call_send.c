@@ -53,11 +53,11 @@ static void body_room(struct weir_proxy_call *c, size_t size)
   const struct weir_proxy_config *config = c->p->config;
 
   c->body_size = size;
-  if (size <= config->body_memory_kib << 10) {
-    c->body = malloc(size + 1);
-  } else if (weir_spool_open(&c->spool, config->spool_dir)) {
+  if (size > config->body_memory_kib << 10 && weir_spool_open(&c->spool, config->spool_dir)) {
     weir_spool_reserve(&c->spool, size);
     c->body = weir_spool_map(&c->spool);
+  } else {
+    c->body = malloc(size + 1);
   }
 }
 

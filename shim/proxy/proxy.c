@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <weir/spool.h>
+
 #define PROBE_MS      2000 /* between probes, in modes that do not wait */
 #define PROBE_WAIT_MS 1000
 #define LINGER_MS     1000 /* for requests that are on their way when a drain begins */
@@ -247,6 +249,17 @@ static void on_close(struct weir_http_exchange *x, bool is_sent, void *context)
     ready_forget(context, x);
 }
 
+/* Tells, rather than fails: without such files all works as with them, in memory. */
+static void spool_try(const char *folder)
+{
+  struct weir_spool spool;
+
+  if (!weir_spool_open(&spool, folder))
+    fprintf(stderr, "weir-proxy: spool_dir: %s: %s; large requests stay in memory\n", folder,
+            strerror(errno));
+  weir_spool_close(&spool);
+}
+
 static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
 {
   struct weir_http_server_options options = WEIR_HTTP_SERVER_OPTIONS_DEFAULT;
@@ -257,6 +270,7 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.limits.body_bytes_max = config->body_mib_max << 20;
   if (options.bodies_bytes_max < 4 * options.limits.body_bytes_max)
     options.bodies_bytes_max = 4 * options.limits.body_bytes_max;
+  spool_try(config->spool_dir);
   options.spool_folder = config->spool_dir;
   options.spool_bytes = config->body_memory_kib << 10;
   options.socket_fd = config->socket_fd;

@@ -68,7 +68,8 @@ struct weir_http_server_options {
   uint32_t connections_max;  /* further ones are closed at once */
   uint64_t bodies_bytes_max; /* of all requests that are held in memory; above that 503 */
   const char *spool_folder;  /* where a body of more than |spool_bytes| goes, in a file without a
-                                name; NULL: all stay in memory. No room there: 503 */
+                                name; NULL, or where none can be made: it stays in memory. When the
+                                disk is full meanwhile: 503 */
   uint64_t spool_bytes;
   uint32_t head_ms;   /* from the first byte of a request to its headers' end; else 408 */
   uint32_t body_ms;   /* between two reads of a body; else 408 */
