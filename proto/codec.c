@@ -119,6 +119,10 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [12] = BOOL(grant.is_probe),
                 [13] = UINT(grant.ratio_pm, 0, WEIR_RATIO_MAX_PM),
                 [14] = UINT(grant.ratio_error_pm, 0, WEIR_RATIO_MAX_PM),
+                [15] = ANY64(grant.requests_limit),
+                [16] = ANY64(grant.requests_left),
+                [17] = ANY64(grant.tokens_limit),
+                [18] = ANY64(grant.tokens_left),
             },
         [WEIR_MSG_QUEUED] =
             {

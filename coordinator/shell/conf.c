@@ -205,6 +205,7 @@ enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf *
       conf->routes != NULL && conf->budgets != NULL && conf->tenants != NULL) {
     b->conf = conf;
     b->reader.issues = ret_issues;
+    b->reader.keys = weir_conf_keys(&b->reader.keys_count);
     weir_conf_document_read(&b->reader, bytes, size, build, b);
     err = ret_issues->errors > 0 ? WEIR_ECONFIG : WEIR_OK;
   }
@@ -219,27 +220,13 @@ enum weir_err weir_conf_parse(const void *bytes, size_t size, struct weir_conf *
 enum weir_err weir_conf_load(const char *path, struct weir_conf **ret_conf,
                              struct weir_conf_issues *ret_issues)
 {
+  size_t size = 0;
   *ret_issues = (struct weir_conf_issues){0};
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) {
-    weir_conf_issue_at(ret_issues, 0, 0, "cannot be opened (%s); give the path of a readable file",
-                       strerror(errno));
-    return WEIR_ECONFIG;
-  }
-  enum weir_err err = WEIR_ENOMEM;
-  char *bytes = malloc(WEIR_CONF_FILE_SIZE_MAX + 1);
-  if (bytes != NULL) {
-    size_t size = fread(bytes, 1, WEIR_CONF_FILE_SIZE_MAX + 1, file);
-    if (ferror(file)) {
-      weir_conf_issue_at(ret_issues, 0, 0, "cannot be read (%s); give a readable file",
-                         strerror(errno));
-      err = WEIR_ECONFIG;
-    } else {
-      err = weir_conf_parse(bytes, size, ret_conf, ret_issues);
-    }
-  }
+  char *bytes = weir_conf_file_read(path, &size, ret_issues);
+  if (bytes == NULL)
+    return ret_issues->errors > 0 ? WEIR_ECONFIG : WEIR_ENOMEM;
+  enum weir_err err = weir_conf_parse(bytes, size, ret_conf, ret_issues);
   free(bytes);
-  fclose(file);
   return err;
 }
 
@@ -253,15 +240,4 @@ void weir_conf_free(struct weir_conf *conf)
   free(conf->budgets);
   free(conf->tenants);
   free(conf);
-}
-
-void weir_conf_issue_format(const struct weir_conf_issue *issue, const char *file, char *ret_text,
-                            size_t size)
-{
-  const char *kind = issue->is_warning ? "warning: " : "";
-  if (issue->line == 0)
-    snprintf(ret_text, size, "%s: %s%s", file, kind, issue->text);
-  else
-    snprintf(ret_text, size, "%s:%u:%u: %s%s", file, (unsigned)issue->line, (unsigned)issue->column,
-             kind, issue->text);
 }

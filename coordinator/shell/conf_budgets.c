@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "conf_build.h"
-#include "conf_value.h"
+#include <weir/conf_value.h>
 
 #define TYPO_DISTANCE 2
 

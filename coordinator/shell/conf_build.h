@@ -9,7 +9,8 @@
 #ifndef WEIR_CONF_BUILD_H
 #define WEIR_CONF_BUILD_H
 
-#include "conf_read.h"
+#include <weir/conf.h>
+#include <weir/conf_read.h>
 
 /* In the order of the words of providers.*.kind. */
 enum weir_conf_kind {

@@ -170,31 +170,3 @@ const struct weir_conf_key *weir_conf_keys(size_t *ret_count)
   *ret_count = sizeof keys / sizeof keys[0];
   return keys;
 }
-
-const char *weir_conf_type_name(enum weir_conf_type type)
-{
-  switch (type) {
-  case WEIR_CONF_AMOUNT:
-    return "amount";
-  case WEIR_CONF_DURATION:
-    return "duration";
-  case WEIR_CONF_PERCENT:
-    return "percentage";
-  case WEIR_CONF_MONEY:
-    return "sum of money";
-  case WEIR_CONF_BOOL:
-    return "boolean";
-  case WEIR_CONF_WORD:
-    return "word";
-  case WEIR_CONF_TEXT:
-    return "text";
-  case WEIR_CONF_TEXTS:
-    return "text or list of texts";
-  case WEIR_CONF_MAP:
-    return "map";
-  case WEIR_CONF_LIST:
-    return "list";
-  }
-  assert(false);
-  return "?";
-}

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "conf_build.h"
-#include "conf_value.h"
+#include <weir/conf_value.h>
 
 #define TYPO_DISTANCE 3
 #define TYPO_PART     4 /* of the letters at most this part is wrong */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf_read.h"
-#include "conf_value.h"
+#include <weir/conf_read.h>
+#include <weir/conf_value.h>
 
 #define SPACES " \t\r"
 

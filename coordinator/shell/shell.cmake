@@ -1,10 +1,9 @@
 # The configuration file's reader, also used by `weir check`.
 weir_shell_library(weir_conf
-  SOURCES shell/conf.c shell/conf_budgets.c shell/conf_document.c shell/conf_keys.c
-          shell/conf_limits.c shell/conf_pools.c shell/conf_read.c shell/conf_routes.c
-          shell/conf_show.c shell/conf_value.c shell/peers.c
+  SOURCES shell/conf.c shell/conf_budgets.c shell/conf_keys.c shell/conf_limits.c
+          shell/conf_pools.c shell/conf_routes.c shell/conf_show.c shell/peers.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell/include ${CMAKE_CURRENT_SOURCE_DIR}/state/include
-  USES weir_core weir_proto PkgConfig::YAML)
+  USES weir_conf_yaml weir_core weir_proto)
 
 # The daemon but for main(), so that tests reach its parts.
 weir_shell_library(weir_coordinator_shell

@@ -80,6 +80,30 @@ static bool is_reported(struct weir_coord *c, const struct weir_held *lease)
   return false;
 }
 
+/* What the pool's own limits leave. The books are those of the grant: nothing is computed anew. */
+static void tell_left(struct weir_ledger *ledger, const struct weir_instant *now,
+                      struct weir_msg_grant *grant)
+{
+  grant->requests_limit = grant->requests_left = grant->tokens_limit = grant->tokens_left = 0;
+  for (uint32_t i = 0; i < ledger->limits_count; i++) {
+    const struct weir_limit_config *config = &ledger->limits[i].config;
+    const bool is_requests = config->dimension == WEIR_DIMENSION_REQUESTS;
+    uint64_t *limit = is_requests ? &grant->requests_limit : &grant->tokens_limit;
+    uint64_t *left = is_requests ? &grant->requests_left : &grant->tokens_left;
+    uint64_t used, effective;
+
+    if (config->is_shadow || (!is_requests && config->dimension != WEIR_DIMENSION_INPUT_TOKENS &&
+                              config->dimension != WEIR_DIMENSION_TOTAL_TOKENS))
+      continue;
+    used = weir_ledger_used(ledger, i, now);
+    effective = ledger->limits[i].effective; /* of now, after the use was */
+    if (*limit > 0 && (effective > used ? effective - used : 0) >= *left)
+      continue;
+    *limit = effective;
+    *left = effective > used ? effective - used : 0;
+  }
+}
+
 void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct weir_held *lease)
 {
   const struct weir_session *s = &c->sessions[lease->session];
@@ -112,6 +136,7 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   ratio = weir_caller_ratio(c, lease);
   grant->ratio_pm = weir_ratio_pm(ratio);
   grant->ratio_error_pm = weir_ratio_error_pm(ratio);
+  tell_left(&c->pools[lease->pool].ledger, &turn->instant, grant);
 }
 
 /* What came back may be what others wait for. */

@@ -56,6 +56,7 @@ static void body_release(struct weir_http_exchange *x)
 {
   x->server->bodies_bytes -= x->body.capacity;
   buffer_free(&x->body);
+  weir_spool_close(&x->spool);
 }
 
 /* Ends the exchange at hand; the connection's next state is |state|. */
@@ -224,9 +225,27 @@ static void refuse(struct weir_http_exchange *x, uint32_t status, const char *te
   settle(x);
 }
 
+/* Moves a body that grows by |size| too large for memory into a file. False: it stays where it is,
+ * because it is small, or because no file can be made. */
+static bool spool_begin(struct weir_http_exchange *x, size_t size)
+{
+  if (x->server->spool_folder == NULL || x->body.size + size <= x->server->options.spool_bytes ||
+      !weir_spool_open(&x->spool, x->server->spool_folder))
+    return false;
+  if (!weir_spool_add(&x->spool, x->body.at, x->body.size)) {
+    weir_spool_close(&x->spool);
+    return false;
+  }
+  x->server->bodies_bytes -= x->body.capacity;
+  buffer_free(&x->body);
+  return true;
+}
+
 static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t size)
 {
   size_t before = x->body.capacity;
+  if (x->spool.is_open || spool_begin(x, size))
+    return weir_spool_add(&x->spool, bytes, size);
   if (!buffer_reserve(&x->body, size + 1))
     return false;
   x->server->bodies_bytes += x->body.capacity - before;
@@ -251,7 +270,7 @@ static void send_continue(struct weir_http_exchange *x)
 static void dispatch(struct weir_http_exchange *x)
 {
   const struct weir_http_handler *handler = &x->server->options.handler;
-  if (!body_add(x, NULL, 0)) {
+  if (!body_add(x, NULL, 0) || (x->spool.is_open && weir_spool_map(&x->spool) == NULL)) {
     refuse(x, 503, "the server holds too many requests\n");
     return;
   }
@@ -471,8 +490,13 @@ const struct weir_http_request *weir_http_exchange_request(const struct weir_htt
 
 const char *weir_http_exchange_body(const struct weir_http_exchange *x, size_t *ret_size)
 {
-  *ret_size = x->body.size;
-  return (const char *)x->body.at;
+  *ret_size = x->spool.is_open ? x->spool.size : x->body.size;
+  return x->spool.is_open ? x->spool.at : (const char *)x->body.at;
+}
+
+void weir_http_exchange_body_relax(struct weir_http_exchange *x)
+{
+  weir_spool_relax(&x->spool);
 }
 
 void weir_http_exchange_body_forget(struct weir_http_exchange *x)

@@ -188,6 +188,7 @@ void weir_http_server_reap(struct weir_http_server *s)
   void (*on_closed)(void *) = s->on_closed;
   void *context = s->closed_context;
   free(s->unix_path);
+  free(s->spool_folder);
   free(s);
   if (on_closed != NULL)
     on_closed(context);
@@ -222,7 +223,13 @@ enum weir_err weir_http_server_open(uv_loop_t *loop, const struct weir_http_serv
   }
   s->loop = loop;
   s->options = *options;
-  s->options.host = s->options.unix_path = NULL;
+  s->options.host = s->options.unix_path = s->options.spool_folder = NULL;
+
+  if (options->spool_folder != NULL && (s->spool_folder = strdup(options->spool_folder)) == NULL) {
+    free(s);
+    say(error, error_size, "http server", "memory", "out of memory");
+    return WEIR_ENOMEM;
+  }
 
   const char *where = "timer";
   char address[128];

@@ -4,6 +4,7 @@
 #define WEIR_HTTP_SERVER_IN_H
 
 #include <weir/http_server.h>
+#include <weir/spool.h>
 
 #define LINGER_MS 2000 /* for the client to read a last answer before the connection closes */
 
@@ -40,6 +41,7 @@ struct weir_http_exchange {
 
   struct weir_http_request request; /* a copy: the machine forgets its own when it finishes */
   struct buffer body;
+  struct weir_spool spool; /* the body, once it is too large for memory */
   uint64_t index;
   void *data;
 
@@ -62,7 +64,7 @@ struct weir_http_server {
   uv_timer_t sweep;
   uint32_t handles; /* open listeners and timers */
   uint16_t port;
-  char *unix_path;
+  char *unix_path, *spool_folder;
   struct weir_http_exchange *connections;
   uint32_t connection_count;
   uint64_t bodies_bytes;

@@ -377,6 +377,10 @@ struct weir_lease {
   uint64_t timeout_us;      /* how long the request may take, by the coordinator; 0: not told */
   uint64_t ratio_pm, ratio_error_pm; /* what such calls used of the input that was estimated, in
                                         thousandths, and its standard deviation; 0: not known */
+  uint64_t requests_limit, requests_left; /* what the pool's limits left the whole project when this
+                                             lease was granted: of the one of which least is left;
+                                             a limit of 0: none, or not told */
+  uint64_t tokens_limit, tokens_left;     /* the same of input tokens, or all tokens */
 };
 
 /* weir_acquire asks for a lease and waits until it may be used, until it is denied, or until

@@ -57,13 +57,21 @@ void weir_call_refuse_text(struct weir_proxy_call *c, uint32_t status, const cha
 
 /* ---- the end ---- */
 
+void weir_call_body_free(struct weir_proxy_call *c)
+{
+  if (!c->spool.is_open)
+    free(c->body);
+  weir_spool_close(&c->spool);
+  c->body = NULL;
+}
+
 void weir_call_forget(struct weir_proxy_call *c)
 {
-  free(c->body);
+  weir_call_body_free(c);
   free(c->scan);
   free(c->filter);
   free(c->kept);
-  c->body = c->kept = NULL;
+  c->kept = NULL;
   c->scan = NULL;
   c->filter = NULL;
   c->kept_size = c->kept_capacity = 0;
@@ -130,7 +138,7 @@ static const char *lease_flaw(const struct weir_proxy_call *c)
     return "weir: the route leads to a provider that does not speak this request's protocol";
   if (!c->is_key_ours)
     return "weir: the route leads to another provider, for which the request brings no key";
-  if (!c->provider->key)
+  if (!c->provider->keys)
     return "weir: the route leads to a provider for which this proxy has no key";
   return NULL;
 }
@@ -320,7 +328,7 @@ static const char *key_choose(struct weir_proxy_call *c, const struct weir_heade
   c->is_key_ours = whose == WEIR_KEY_OURS;
   if (whose == WEIR_KEY_NONE)
     return "weir: the key is not that of this proxy";
-  if (c->is_key_ours && !config->providers[c->path.mount].key)
+  if (c->is_key_ours && !config->providers[c->path.mount].keys)
     return "weir: this proxy has no key for that provider";
   return NULL;
 }
@@ -368,6 +376,7 @@ static bool request_read(struct weir_proxy_call *c)
     return false;
   }
   estimate(c, body, size);
+  weir_http_exchange_body_relax(c->x); /* it may wait long for its turn */
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include <weir/msg.h>
 #include <weir/request.h>
 #include <weir/retry.h>
+#include <weir/spool.h>
 #include <weir/usage.h>
 
 #include "filter.h"
@@ -23,7 +24,7 @@ struct weir_proxy_call {
   enum call_state state;
   struct weir_path path;
   struct weir_wishes wishes;
-  bool is_key_ours; /* the provider's key of our environment goes along */
+  bool is_key_ours; /* a provider's key of ours goes along */
   bool has_facts;   /* the body is a JSON object */
   struct weir_request_facts facts;
 
@@ -43,9 +44,11 @@ struct weir_proxy_call {
   bool has_lease;
   struct weir_lease lease;
   const struct weir_proxy_provider *provider;
+  struct weir_keyfile_key key; /* that went along; its text is gone */
   struct weir_fetch *fetch;
   char *body; /* the changed one; NULL: the client's */
   size_t body_size;
+  struct weir_spool spool;       /* what |body| is in, if it is too large for memory */
   struct weir_usage_scan *scan;  /* NULL: the answer is not read */
   struct weir_filter *filter;    /* NULL: the answer passes as it is */
   struct weir_headroom headroom; /* what the answer's headers said */
@@ -82,6 +85,9 @@ void weir_call_settle(struct weir_proxy_call *c, const struct weir_settlement *s
 /* weir_call_settle_cut settles an attempt under way that ends without a whole answer. */
 void weir_call_settle_cut(struct weir_proxy_call *c, enum weir_outcome outcome);
 
+/* weir_call_body_free frees the changed body. */
+void weir_call_body_free(struct weir_proxy_call *c);
+
 /* weir_call_forget frees what belongs to one attempt. */
 void weir_call_forget(struct weir_proxy_call *c);
 
@@ -89,6 +95,10 @@ void weir_call_forget(struct weir_proxy_call *c);
  * line of the call, where there is a call log. */
 void weir_call_log_answer(struct weir_proxy_call *c, int err, enum weir_outcome outcome);
 void weir_call_log_write(struct weir_proxy_call *c);
+
+/* weir_call_price finds out what the attempt at hand cost, if its answer told all of it: in
+ * |log.has_cost| and |log.cost_micro|. */
+void weir_call_price(struct weir_proxy_call *c);
 
 /* weir_call_retry begins what follows |failure|, if anything does: false then. */
 bool weir_call_retry(struct weir_proxy_call *c, const struct weir_retry_failure *failure);

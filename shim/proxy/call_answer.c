@@ -13,8 +13,9 @@
 #include "settled.h"
 
 #define EXPIRIES_MAX 10               /* leases in a row that end before they are used */
-#define KEPT_MAX     ((size_t)262144) /* of a failure's body, while a retry is possible */
-#define HEADERS_MAX  (WEIR_FETCH_HEADERS_MAX + 8)
+#define KEPT_MAX     ((size_t)262144) /* of a body, while a retry is possible */
+#define OWN_HEADERS  12
+#define HEADERS_MAX  (WEIR_FETCH_HEADERS_MAX + OWN_HEADERS)
 
 /* ---- settlements ---- */
 
@@ -54,9 +55,22 @@ void weir_call_settle_cut(struct weir_proxy_call *c, enum weir_outcome outcome)
 
 /* ---- the answer on its way to the client ---- */
 
+/* What is left of one kind of limit; nothing where there is none, or it was not told. */
+static uint32_t left_headers(const char *limit_name, const char *left_name, uint64_t limit,
+                             uint64_t left, struct weir_http_header *headers, char text[2][96])
+{
+  if (limit == 0)
+    return 0;
+  snprintf(text[0], 96, "%llu", (unsigned long long)limit);
+  snprintf(text[1], 96, "%llu", (unsigned long long)left);
+  headers[0] = (struct weir_http_header){limit_name, text[0]};
+  headers[1] = (struct weir_http_header){left_name, text[1]};
+  return 2;
+}
+
 /* What the proxy adds about itself. */
 static uint32_t own_headers(const struct weir_proxy_call *c, struct weir_http_header *headers,
-                            char text[3][96])
+                            char text[OWN_HEADERS][96])
 {
   uint32_t count = 0;
 
@@ -74,6 +88,17 @@ static uint32_t own_headers(const struct weir_proxy_call *c, struct weir_http_he
   headers[count++] = (struct weir_http_header){"x-weir-wait-ms", text[1]};
   snprintf(text[2], 96, "%lu", (unsigned long)c->attempts);
   headers[count++] = (struct weir_http_header){"x-weir-attempts", text[2]};
+  if (c->has_lease) {
+    count +=
+        left_headers("x-weir-ratelimit-limit-requests", "x-weir-ratelimit-remaining-requests",
+                     c->lease.requests_limit, c->lease.requests_left, headers + count, text + 4);
+    count += left_headers("x-weir-ratelimit-limit-tokens", "x-weir-ratelimit-remaining-tokens",
+                          c->lease.tokens_limit, c->lease.tokens_left, headers + count, text + 6);
+  }
+  if (c->log.has_cost) {
+    snprintf(text[3], 96, "%llu", (unsigned long long)c->log.cost_micro);
+    headers[count++] = (struct weir_http_header){"x-weir-cost-micro", text[3]};
+  }
   return count;
 }
 
@@ -100,7 +125,7 @@ static bool head_pass(struct weir_proxy_call *c, uint64_t size)
 {
   const bool is_final = c->has_lease && !is_success(c);
   struct weir_http_header headers[HEADERS_MAX];
-  char text[3][96];
+  char text[OWN_HEADERS][96];
   uint32_t count = own_headers(c, headers, text);
   size_t line_count;
   const struct weir_header *lines = weir_fetch_headers(c->fetch, &line_count);
@@ -131,6 +156,14 @@ static void interim_tell(struct weir_proxy_call *c)
   weir_call_settle(c, &s);
 }
 
+/* An answer that is whole at once to whoever asked for it: its head waits for its end, so that it
+ * tells what the call cost, and a connection that breaks may be followed by a new attempt. */
+static bool is_held(const struct weir_proxy_call *c, const char *type)
+{
+  return c->has_lease && c->scan && !c->path.is_stream && !(c->has_facts && c->facts.is_stream) &&
+         !(type && weir_text_find(type, "text/event-stream"));
+}
+
 static void on_head(struct weir_fetch *fetch, void *context)
 {
   struct weir_proxy_call *c = context;
@@ -151,7 +184,7 @@ static void on_head(struct weir_fetch *fetch, void *context)
   if (c->has_lease && c->lease.is_probe && is_success(c))
     interim_tell(c);
   /* Without lease there is no new attempt, so nothing has to be held back. */
-  if ((is_success(c) || !c->has_lease) && head_pass(c, size_of(c)))
+  if ((is_success(c) || !c->has_lease) && !is_held(c, type) && head_pass(c, size_of(c)))
     weir_fetch_forget(fetch);
 }
 
@@ -197,8 +230,7 @@ static void request_forget(struct weir_proxy_call *c)
   if (!c->is_passing || c->is_forgotten || !weir_fetch_is_uploaded(c->fetch))
     return;
   c->is_forgotten = true;
-  free(c->body);
-  c->body = NULL;
+  weir_call_body_free(c);
   weir_http_exchange_body_forget(c->x);
 }
 
@@ -248,8 +280,8 @@ static void judge(struct weir_proxy_call *c)
                                      .http = (int)weir_fetch_http(c->fetch),
                                      .headers = lines,
                                      .headers_count = count,
-                                     .body = c->kept,
-                                     .body_size = c->kept_size,
+                                     .body = is_success(c) ? NULL : c->kept,
+                                     .body_size = is_success(c) ? 0 : c->kept_size,
                                      .wall_s = (uint64_t)time(NULL)};
 
   if (!c->has_lease) {
@@ -264,6 +296,7 @@ static void judge(struct weir_proxy_call *c)
   weir_settled_headroom(&c->headroom, &s);
   weir_settled_verdict(&c->verdict, &s);
   weir_call_settle(c, &s);
+  weir_call_price(c);
   weir_call_log_answer(c, c->verdict.outcome == WEIR_OUTCOME_OK ? WEIR_OK : WEIR_EUPSTREAM,
                        c->verdict.outcome);
   if (c->verdict.outcome == WEIR_OUTCOME_OK && c->scan && c->estimated > 0)
@@ -280,6 +313,14 @@ static void on_pause_over(uv_timer_t *timer)
   weir_call_ask(c);
 }
 
+static void retry_begin(struct weir_proxy_call *c, weir_duration after_us)
+{
+  weir_call_forget(c);
+  c->state = CALL_PAUSING;
+  c->pause_from = weir_now_us();
+  uv_timer_start(&c->timer, on_pause_over, after_us / WEIR_US_PER_MS, 0);
+}
+
 /* Begins what follows the failure, if anything does. */
 bool weir_call_retry(struct weir_proxy_call *c, const struct weir_retry_failure *failure)
 {
@@ -293,14 +334,29 @@ bool weir_call_retry(struct weir_proxy_call *c, const struct weir_retry_failure 
   next = weir_retry_next(&policy, &c->track, failure, weir_time_sub(c->deadline, now), &c->p->rng);
   if (next.what == WEIR_RETRY_STOP)
     return false;
-  weir_call_forget(c);
-  c->state = CALL_PAUSING;
-  c->pause_from = now;
-  uv_timer_start(&c->timer, on_pause_over, next.after_us / WEIR_US_PER_MS, 0);
+  retry_begin(c, next.after_us);
   return true;
 }
 
-/* The same for an attempt that was sent. |http| is what the client gets if a new one is denied. */
+/* A key that was rejected rests; true: another one is tried at once. */
+static bool key_retry(struct weir_proxy_call *c)
+{
+  const uint32_t retries = (uint32_t)c->p->config->retries_max;
+  const weir_tstamp now = weir_now_us();
+
+  if (!c->is_key_ours || c->is_passing || c->verdict.outcome != WEIR_OUTCOME_AUTH)
+    return false;
+  weir_keyfile_reject(c->provider->keys, &c->key, now);
+  if (!weir_keyfile_is_again(c->provider->keys, c->verdict.outcome, c->track.failures + 1, retries,
+                             now))
+    return false;
+  c->track.failures++;
+  retry_begin(c, 0);
+  return true;
+}
+
+/* Begins what follows an attempt that was sent, if anything does. |http| is what the client gets if
+ * a new one is denied. */
 static bool retry_sent(struct weir_proxy_call *c, uint32_t http)
 {
   const struct weir_retry_failure failure = {.outcome = c->verdict.outcome,
@@ -313,7 +369,7 @@ static bool retry_sent(struct weir_proxy_call *c, uint32_t http)
   c->failed_http = http;
   snprintf(c->failed_text, sizeof(c->failed_text), "%s: %s", c->lease.model,
            weir_outcome_text((int)c->verdict.outcome));
-  return weir_call_retry(c, &failure);
+  return key_retry(c) || weir_call_retry(c, &failure);
 }
 
 /* A whole answer that goes to the client now, what was held back of it included. */

@@ -2,7 +2,22 @@
 #include "call.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+void weir_call_price(struct weir_proxy_call *c)
+{
+  const char *const names[] = {c->provider->name, weir_provider_kind_name(c->provider->kind)};
+  const char *slash = strchr(c->lease.model, '/');
+  const char *model = slash ? slash + 1 : c->lease.model;
+
+  c->log.has_cost = false;
+  if (!c->scan || !c->scan->is_complete)
+    return; /* the counts are not final */
+  for (int i = 0; i < 2 && !c->log.has_cost; i++)
+    c->log.has_cost = weir_price_of_usage(&c->p->prices, names[i], model, (uint64_t)time(NULL),
+                                          &c->scan->usage, &c->log.cost_micro);
+}
 
 void weir_call_log_answer(struct weir_proxy_call *c, int err, enum weir_outcome outcome)
 {

@@ -47,6 +47,20 @@ static bool model_splice(const struct weir_proxy_call *c, const char *body, size
          weir_splices_model(splices, body, size, &c->facts, leased_model(c));
 }
 
+/* Makes room for the changed body, where the client's is: in memory, or in a file. */
+static void body_room(struct weir_proxy_call *c, size_t size)
+{
+  const struct weir_proxy_config *config = c->p->config;
+
+  c->body_size = size;
+  if (size > config->body_memory_kib << 10 && weir_spool_open(&c->spool, config->spool_dir)) {
+    weir_spool_reserve(&c->spool, size);
+    c->body = weir_spool_map(&c->spool);
+  } else {
+    c->body = malloc(size + 1);
+  }
+}
+
 /* Puts the changed body into c->body. False: 500. */
 static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
 {
@@ -66,8 +80,7 @@ static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
     return false;
   if (splices.count == 0)
     return true;
-  c->body_size = weir_splices_size(&splices, size);
-  c->body = malloc(c->body_size + 1);
+  body_room(c, weir_splices_size(&splices, size));
   if (c->body)
     weir_splices_apply(&splices, body, size, c->body);
   return c->body != NULL;
@@ -89,11 +102,22 @@ static bool url_make(const struct weir_proxy_call *c, char *url, size_t size)
          !put.is_cut;
 }
 
-static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *headers,
+/* The key whose turn it is, as the provider wants to have it. */
+static struct weir_header key_make(struct weir_proxy_call *c, char line[KEY_LINE_SIZE])
+{
+  const struct weir_provider_rules *rules = weir_provider_rules_of(c->provider->kind);
+  const bool is_openai = c->path.protocol == WEIR_PROTOCOL_OPENAI;
+
+  c->key = weir_keyfile_take(c->provider->keys, weir_now_us());
+  snprintf(line, KEY_LINE_SIZE, "%s%.*s", is_openai ? "Bearer " : rules->key_prefix,
+           (int)c->key.size, c->key.text);
+  return (struct weir_header){is_openai ? "authorization" : rules->key_header, line};
+}
+
+static size_t headers_make(struct weir_proxy_call *c, struct weir_header *headers,
                            char key[KEY_LINE_SIZE])
 {
   const struct weir_http_request *request = weir_http_exchange_request(c->x);
-  const struct weir_provider_rules *rules = weir_provider_rules_of(c->provider->kind);
   const bool is_read = c->has_lease;
   const char *connection = weir_http_request_header(request, "connection");
   size_t count = 0;
@@ -103,13 +127,8 @@ static size_t headers_make(const struct weir_proxy_call *c, struct weir_header *
       headers[count++] = (struct weir_header){request->headers[i].name, request->headers[i].value};
   if (is_read)
     headers[count++] = (struct weir_header){"accept-encoding", "identity"};
-  if (c->is_key_ours && c->path.protocol == WEIR_PROTOCOL_OPENAI) {
-    snprintf(key, KEY_LINE_SIZE, "Bearer %s", c->provider->key);
-    headers[count++] = (struct weir_header){"authorization", key};
-  } else if (c->is_key_ours) {
-    snprintf(key, KEY_LINE_SIZE, "%s%s", rules->key_prefix, c->provider->key);
-    headers[count++] = (struct weir_header){rules->key_header, key};
-  }
+  if (c->is_key_ours)
+    headers[count++] = key_make(c, key);
   return count;
 }
 
@@ -150,6 +169,7 @@ void weir_call_send(struct weir_proxy_call *c)
   if (!c->fetch) {
     weir_call_settle(c, NULL);
     weir_call_refuse_text(
-        c, 500, "weir: the request cannot be made: its path is too long or memory is short");
+        c, 500,
+        "weir: the request cannot be made: its path is too long, or memory or disk is short");
   }
 }

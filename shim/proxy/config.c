@@ -1,4 +1,4 @@
-#include "config.h"
+#include "config_in.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -8,61 +8,134 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <weir/conf_value.h>
 #include <weir/err.h>
 #include <weir/vocab.h>
 
 #include <weir.h>
 
-/* ---- values ---- */
-
-enum type { TYPE_TEXT = 1, TYPE_FLAG, TYPE_NUMBER, TYPE_LISTEN, TYPE_OUTAGE, TYPE_UNKNOWN };
-
-struct setting {
-  const char *name, *fallback;
-  enum type type;
-  size_t place;
-  uint64_t least, most; /* of numbers */
-  const char *help;
-};
+/* ---- the table ---- */
 
 #define PLACE(member) offsetof(struct weir_proxy_config, member)
+#define DAY_MS        "86400000"
+#define WAIT_MAX_MS   "604800000"
 
-static const struct setting settings[] = {
-    {"WEIR_COORDINATOR", NULL, TYPE_TEXT, PLACE(coordinator), 0, 0,
-     "ZeroMQ endpoint of the coordinator (ipc:///run/weir/weir.sock)"},
-    {"WEIR_LISTEN", "127.0.0.1:8787", TYPE_LISTEN, 0, 0, 0,
-     "HOST:PORT and unix:PATH, separated by commas"},
-    {"WEIR_PROXY_INSECURE_LISTEN", "0", TYPE_FLAG, PLACE(is_wide), 0, 0,
-     "1: WEIR_LISTEN may be an address that other machines reach"},
-    {"WEIR_PROXY_SHARED_PORT", "0", TYPE_FLAG, PLACE(is_port_shared), 0, 0,
-     "1: several processes may listen on the port, as for a hot restart"},
-    {"WEIR_PROXY_TOKEN", NULL, TYPE_TEXT, PLACE(token), 0, 0,
-     "who brings it as API key gets the provider's key of this environment"},
-    {"WEIR_PROXY_CALL_LOG", NULL, TYPE_TEXT, PLACE(call_log), 0, 0,
-     "file that gets a line of JSON for each call, - for standard output"},
-    {"WEIR_PROXY_WITHOUT_COORDINATOR", "wait", TYPE_OUTAGE, PLACE(outage), 0, 0,
-     "wait: until the deadline; closed: 503 at once; open: pass without limit"},
-    {"WEIR_PROXY_UNKNOWN_MODELS", "refuse", TYPE_UNKNOWN, PLACE(is_unknown_passed), 0, 0,
-     "refuse or pass what the coordinator has no pool for"},
-    {"WEIR_PROXY_ONLINE_WAIT_MS", "60000", TYPE_NUMBER, PLACE(online_wait_ms), 1, WEIR_WAIT_MAX_MS,
-     "how long a call of class online may wait"},
-    {"WEIR_PROXY_BATCH_WAIT_MS", "600000", TYPE_NUMBER, PLACE(batch_wait_ms), 1, WEIR_WAIT_MAX_MS,
-     "the same for class batch"},
-    {"WEIR_PROXY_RETRIES", "3", TYPE_NUMBER, PLACE(retries_max), 0, 100,
-     "new attempts at a call that failed, before anything was passed on"},
-    {"WEIR_PROXY_DRAIN_MS", "30000", TYPE_NUMBER, PLACE(drain_ms), 0, 86400000,
-     "how long open answers may go on after SIGTERM"},
-    {"WEIR_PROXY_IDLE_MS", "600000", TYPE_NUMBER, PLACE(idle_ms), 1000, 86400000,
-     "a provider that sends nothing for so long is given up"},
-    {"WEIR_PROXY_STALL_MS", "30000", TYPE_NUMBER, PLACE(stall_ms), 100, 86400000,
-     "a client that reads nothing of its answer for so long is cut off"},
-    {"WEIR_PROXY_BODY_MIB", "64", TYPE_NUMBER, PLACE(body_mib_max), 1, 1024,
-     "largest request body"},
-    {"WEIR_PROXY_CONNECTIONS", "4096", TYPE_NUMBER, PLACE(connections_max), 1, 65536,
-     "open connections; further ones are closed"},
+static const struct weir_proxy_setting settings[] = {
+    {"WEIR_COORDINATOR",
+     {"coordinator", WEIR_CONF_TEXT, "", "",
+      "ZeroMQ endpoint of the coordinator (ipc:///run/weir/weir.sock)"},
+     PLACE(coordinator)},
+    {"WEIR_LISTEN",
+     {"listen", WEIR_CONF_TEXTS, "127.0.0.1:8787", "",
+      "HOST:PORT and unix:PATH, separated by commas"},
+     0},
+    {"WEIR_PROXY_INSECURE_LISTEN",
+     {"insecure_listen", WEIR_CONF_BOOL, "false", "",
+      "true: listen may be an address that other machines reach"},
+     PLACE(is_wide)},
+    {"WEIR_PROXY_SHARED_PORT",
+     {"shared_port", WEIR_CONF_BOOL, "false", "",
+      "true: several processes may listen on the port, as for a hot restart"},
+     PLACE(is_port_shared)},
+    {"WEIR_PROXY_TOKEN",
+     {"token", WEIR_CONF_TEXT, "", "",
+      "who brings it as API key gets the provider's key of this proxy"},
+     PLACE(token)},
+    {"WEIR_PROXY_CALL_LOG",
+     {"call_log", WEIR_CONF_TEXT, "", "",
+      "file that gets a line of JSON for each call, - for standard output"},
+     PLACE(call_log)},
+    {"WEIR_PRICES",
+     {"prices", WEIR_CONF_TEXT, "", "",
+      "file of prices that take the place of built-in ones (weir help prices)"},
+     PLACE(prices)},
+    {"WEIR_PROXY_WITHOUT_COORDINATOR",
+     {"without_coordinator", WEIR_CONF_WORD, "wait", "wait|closed|open",
+      "wait: until the deadline; closed: 503 at once; open: pass without limit"},
+     PLACE(outage)},
+    {"WEIR_PROXY_UNKNOWN_MODELS",
+     {"unknown_models", WEIR_CONF_WORD, "refuse", "refuse|pass",
+      "refuse or pass what the coordinator has no pool for"},
+     PLACE(is_unknown_passed)},
+    {"WEIR_PROXY_ONLINE_WAIT_MS",
+     {"online_wait_ms", WEIR_CONF_AMOUNT, "60000", "1.." WAIT_MAX_MS,
+      "how long a call of class online may wait"},
+     PLACE(online_wait_ms)},
+    {"WEIR_PROXY_BATCH_WAIT_MS",
+     {"batch_wait_ms", WEIR_CONF_AMOUNT, "600000", "1.." WAIT_MAX_MS, "the same for class batch"},
+     PLACE(batch_wait_ms)},
+    {"WEIR_PROXY_RETRIES",
+     {"retries", WEIR_CONF_AMOUNT, "3", "0..100",
+      "new attempts at a call that failed, before anything was passed on"},
+     PLACE(retries_max)},
+    {"WEIR_PROXY_DRAIN_MS",
+     {"drain_ms", WEIR_CONF_AMOUNT, "30000", "0.." DAY_MS,
+      "how long open answers may go on after SIGTERM"},
+     PLACE(drain_ms)},
+    {"WEIR_PROXY_HEAD_MS",
+     {"head_ms", WEIR_CONF_AMOUNT, "10000", "100.." DAY_MS,
+      "a client that needs longer for a request's headers is cut off"},
+     PLACE(head_ms)},
+    {"WEIR_PROXY_IDLE_MS",
+     {"idle_ms", WEIR_CONF_AMOUNT, "600000", "1000.." DAY_MS,
+      "a provider that sends nothing for so long is given up"},
+     PLACE(idle_ms)},
+    {"WEIR_PROXY_STALL_MS",
+     {"stall_ms", WEIR_CONF_AMOUNT, "30000", "100.." DAY_MS,
+      "a client that reads nothing of its answer for so long is cut off"},
+     PLACE(stall_ms)},
+    {"WEIR_PROXY_BODY_MIB",
+     {"body_mib", WEIR_CONF_AMOUNT, "64", "1..1024", "largest request body"},
+     PLACE(body_mib_max)},
+    {"WEIR_PROXY_BODY_MEMORY_KIB",
+     {"body_memory_kib", WEIR_CONF_AMOUNT, "256", "16..1048576",
+      "a larger request body goes into a file without a name"},
+     PLACE(body_memory_kib)},
+    {"WEIR_PROXY_SPOOL_DIR",
+     {"spool_dir", WEIR_CONF_TEXT, "/var/tmp", "", "folder of these files"},
+     PLACE(spool_dir)},
+    {"WEIR_PROXY_CONNECTIONS",
+     {"connections", WEIR_CONF_AMOUNT, "4096", "1..65536",
+      "open connections; further ones are closed"},
+     PLACE(connections_max)},
 };
 
+_Static_assert(WEIR_WAIT_MAX_MS == 604800000, "WAIT_MAX_MS is libweir's own bound");
+
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+const struct weir_proxy_setting *weir_proxy_settings(size_t *ret_count)
+{
+  *ret_count = SETTINGS;
+  return settings;
+}
+
+/* ---- values ---- */
+
+static void *place_of(struct weir_proxy_config *c, const struct weir_proxy_setting *s)
+{
+  return (char *)c + s->place;
+}
+
+bool weir_proxy_text_set(char **place, const char *text)
+{
+  char *copy = strdup(text);
+
+  if (!copy)
+    return false;
+  free(*place);
+  *place = copy;
+  return true;
+}
+
+void weir_proxy_word_set(struct weir_proxy_config *c, const struct weir_proxy_setting *setting,
+                         size_t index)
+{
+  if (setting->place == PLACE(outage))
+    c->outage = (enum weir_outage)(index + 1);
+  else
+    *(bool *)place_of(c, setting) = index == 1;
+}
 
 static bool number_read(const char *text, uint64_t least, uint64_t most, uint64_t *ret)
 {
@@ -73,17 +146,6 @@ static bool number_read(const char *text, uint64_t least, uint64_t most, uint64_
     return false;
   *ret = value;
   return true;
-}
-
-static bool word_read(const char *text, const char *const *words, size_t count, size_t *ret)
-{
-  for (size_t i = 0; i < count; i++) {
-    if (strcmp(text, words[i]) == 0) {
-      *ret = i;
-      return true;
-    }
-  }
-  return false;
 }
 
 /* HOST:PORT, where HOST may be [::1]. */
@@ -116,11 +178,12 @@ static bool address_read(const char *text, size_t size, struct weir_proxy_config
   return true;
 }
 
-static bool listen_read(const char *text, struct weir_proxy_config *c)
+bool weir_proxy_listen_set(struct weir_proxy_config *c, const char *text)
 {
   static const char prefix[] = "unix:";
 
   c->host[0] = '\0';
+  free(c->unix_path);
   c->unix_path = NULL;
   while (*text != '\0') {
     const size_t size = strcspn(text, ",");
@@ -138,39 +201,29 @@ static bool listen_read(const char *text, struct weir_proxy_config *c)
   return c->host[0] != '\0' || c->unix_path;
 }
 
-static bool value_read(const struct setting *s, const char *text, struct weir_proxy_config *c)
+/* A value from the environment, or the default. */
+static bool value_read(const struct weir_proxy_setting *s, const char *text,
+                       struct weir_proxy_config *c)
 {
-  static const char *const flags[] = {"0", "1"};
-  static const char *const outages[] = {"wait", "closed", "open"};
-  static const char *const unknowns[] = {"refuse", "pass"};
-  char *place = (char *)c + s->place;
-  size_t word = 0;
+  const char *words = s->key.type == WEIR_CONF_BOOL ? "0|1|false|true" : s->key.range;
+  uint64_t number;
+  int word;
 
-  switch (s->type) {
-  case TYPE_TEXT:
-    *(const char **)(void *)place = text;
-    return text[0] != '\0';
-  case TYPE_NUMBER:
-    return number_read(text, s->least, s->most, (uint64_t *)(void *)place);
-  case TYPE_LISTEN:
-    return listen_read(text, c);
-  case TYPE_FLAG:
-    if (!word_read(text, flags, 2, &word))
+  if (s->key.type == WEIR_CONF_TEXTS)
+    return weir_proxy_listen_set(c, text);
+  if (s->key.type == WEIR_CONF_TEXT)
+    return text[0] != '\0' && weir_proxy_text_set(place_of(c, s), text);
+  if (s->key.type == WEIR_CONF_AMOUNT) {
+    if (!weir_conf_value_parse(s->key.type, text, &number) ||
+        !weir_conf_value_in_range(s->key.type, s->key.range, number))
       return false;
-    *(bool *)place = word == 1;
-    return true;
-  case TYPE_UNKNOWN:
-    if (!word_read(text, unknowns, 2, &word))
-      return false;
-    *(bool *)place = word == 1;
-    return true;
-  case TYPE_OUTAGE:
-    if (!word_read(text, outages, 3, &word))
-      return false;
-    c->outage = (enum weir_outage)(word + 1);
+    *(uint64_t *)place_of(c, s) = number;
     return true;
   }
-  return false;
+  word = weir_conf_word_find(words, text);
+  if (word >= 0)
+    weir_proxy_word_set(c, s, s->key.type == WEIR_CONF_BOOL ? (size_t)word % 2 : (size_t)word);
+  return word >= 0;
 }
 
 /* ---- providers ---- */
@@ -214,11 +267,13 @@ static void key_name(const char *name, char ret_name[80])
   snprintf(ret_name + i, 80 - i, "_API_KEY");
 }
 
-static void key_find(struct weir_proxy_provider *p)
+/* Where the keys of |p| are: where the file says, or in the first variable of its name that is
+ * set. Returns how much is wrong. */
+static int keys_open(struct weir_proxy_provider *p, FILE *errors)
 {
   const struct weir_provider_rules *rules = weir_provider_rules_of(p->kind);
   const bool is_own = strcmp(p->name, weir_provider_kind_name(p->kind)) == 0;
-  char own[80];
+  char own[80], places[96] = "", why[WEIR_KEYFILE_WHY_SIZE];
   const char *names[2] = {rules->key_envs[0], rules->key_envs[1]};
 
   if (!is_own || !names[0]) {
@@ -228,66 +283,109 @@ static void key_find(struct weir_proxy_provider *p)
   }
   snprintf(p->key_env, sizeof(p->key_env), "%s%s%s", names[0], names[1] ? " or " : "",
            names[1] ? names[1] : "");
-  for (size_t i = 0; i < 2 && !p->key; i++) {
-    const char *key = names[i] ? getenv(names[i]) : NULL;
-
-    if (key && key[0] != '\0')
-      p->key = key;
-  }
+  for (size_t i = 0; i < 2 && places[0] == '\0'; i++)
+    if (names[i] && getenv(names[i]) && getenv(names[i])[0] != '\0')
+      snprintf(places, sizeof(places), "env:%s", names[i]);
+  if (p->places)
+    snprintf(p->key_env, sizeof(p->key_env), "%.170s", p->places);
+  if (!p->places && places[0] == '\0')
+    return 0;
+  p->keys = weir_keyfile_open(p->name, p->places ? p->places : places, why);
+  if (p->keys)
+    return 0;
+  fprintf(errors, "provider %s: keys: %s\n", p->name, why);
+  return 1;
 }
 
-/* Adds a provider, or replaces the one of that name. False when there is no room. */
-static bool provider_set(struct weir_proxy_config *c, const struct weir_proxy_provider *provider)
+/* NULL, or what is wrong with the name. */
+static const char *name_flaw(const char *name, size_t size)
 {
+  if (size == 0 || size >= WEIR_PROXY_NAME_SIZE)
+    return "has no name, or one of more than 31 letters";
+  for (size_t i = 0; i < size; i++)
+    if (!isalnum((unsigned char)name[i]) && (name[i] == '\0' || !strchr("-_.", name[i])))
+      return "has a name of other characters than letters, digits, '-', '_', '.'";
+  return NULL;
+}
+
+/* NULL, or what is wrong with the URL. */
+static const char *url_set(struct weir_proxy_provider *p, const char *url, size_t size)
+{
+  while (size > 0 && url[size - 1] == '/')
+    size--;
+  if (size >= sizeof(p->base_url))
+    return "has a URL of more than 255 characters";
+  memcpy(p->base_url, url, size);
+  p->base_url[size] = '\0';
+  return is_url(p->base_url) ? NULL
+                             : "needs a URL that begins with http:// or https:// and names a host";
+}
+
+const char *weir_proxy_provider_set(struct weir_proxy_config *c, const char *name, size_t name_size,
+                                    enum weir_provider_kind kind, const char *url, size_t url_size,
+                                    const char *keys)
+{
+  const char *flaw = name_flaw(name, name_size);
+  struct weir_proxy_provider *p, next = {.kind = 0};
   size_t i = 0;
 
-  while (i < c->provider_count && strcmp(c->providers[i].name, provider->name) != 0)
+  if (flaw)
+    return flaw;
+  memcpy(next.name, name, name_size);
+  while (i < c->provider_count && strcmp(c->providers[i].name, next.name) != 0)
     i++;
   if (i == WEIR_PROXY_PROVIDERS_MAX)
-    return false;
-  if (i == c->provider_count)
-    c->provider_count++;
-  c->providers[i] = *provider;
-  key_find(&c->providers[i]);
-  c->mounts[i] = (struct weir_mount){c->providers[i].name, provider->kind};
-  return true;
+    return "is one too many: there may be 32";
+  if (i < c->provider_count)
+    next = c->providers[i];
+  if (kind == 0 && next.kind == 0)
+    kind = weir_provider_kind_parse(next.name);
+  if (kind != 0 || next.kind == 0)
+    next.kind = kind ? kind : WEIR_PROVIDER_COMPATIBLE;
+  flaw = url || next.base_url[0] == '\0' ? url_set(&next, url ? url : "", url_size) : NULL;
+  if (flaw)
+    return flaw;
+  if (keys && !weir_proxy_text_set(&next.places, keys))
+    return "does not fit into memory";
+  p = &c->providers[i];
+  *p = next;
+  c->provider_count += i == c->provider_count;
+  c->mounts[i] = (struct weir_mount){p->name, p->kind};
+  return NULL;
 }
 
 /* "name=url" or "name:kind=url". NULL, or what is wrong. */
 static const char *provider_read(struct weir_proxy_config *c, const char *text, size_t size)
 {
-  struct weir_proxy_provider p = {.kind = 0};
   const char *equals = memchr(text, '=', size);
   const char *colon = equals ? memchr(text, ':', (size_t)(equals - text)) : NULL;
-  const char *end = colon ? colon : equals;
-  char kind[16];
+  enum weir_provider_kind kind = 0;
+  char word[16] = "";
 
   if (!equals)
     return "is not of the form NAME=URL or NAME:KIND=URL";
-  if (end == text || (size_t)(end - text) >= sizeof(p.name))
-    return "has no name, or one of more than 31 letters";
-  memcpy(p.name, text, (size_t)(end - text));
-  for (const char *at = p.name; *at != '\0'; at++)
-    if (!isalnum((unsigned char)*at) && !strchr("-_.", *at))
-      return "has a name of other characters than letters, digits, '-', '_', '.'";
-  if (colon && (size_t)(equals - colon) - 1 < sizeof(kind)) {
-    snprintf(kind, sizeof(kind), "%.*s", (int)(equals - colon) - 1, colon + 1);
-    p.kind = weir_provider_kind_parse(kind);
-  } else if (!colon) {
-    p.kind = weir_provider_kind_parse(p.name);
-    p.kind = p.kind ? p.kind : WEIR_PROVIDER_COMPATIBLE;
+  if (colon && (size_t)(equals - colon) - 1 < sizeof(word)) {
+    memcpy(word, colon + 1, (size_t)(equals - colon) - 1);
+    word[equals - colon - 1] = '\0';
   }
-  if (!p.kind)
+  kind = colon ? weir_provider_kind_parse(word) : 0;
+  if (colon && !kind)
     return "has an unknown kind; known are gemini, vertex, openai, anthropic, compatible";
-  size -= (size_t)(equals - text) + 1;
-  while (size > 0 && equals[size] == '/')
-    size--;
-  if (size >= sizeof(p.base_url))
-    return "has a URL of more than 255 characters";
-  memcpy(p.base_url, equals + 1, size);
-  if (!is_url(p.base_url))
-    return "needs a URL that begins with http:// or https:// and names a host";
-  return provider_set(c, &p) ? NULL : "is one too many: there may be 32";
+  return weir_proxy_provider_set(c, text, (size_t)((colon ? colon : equals) - text), kind,
+                                 equals + 1, size - (size_t)(equals - text) - 1, NULL);
+}
+
+/* Those that are known without being told of. */
+static void providers_init(struct weir_proxy_config *c)
+{
+  for (int kind = 1; kind < WEIR_PROVIDER_MAX; kind++) {
+    const char *url = weir_provider_rules_of((enum weir_provider_kind)kind)->base_url;
+    const char *name = weir_provider_kind_name((enum weir_provider_kind)kind);
+
+    if (url) /* there is room for these */
+      (void)weir_proxy_provider_set(c, name, strlen(name), (enum weir_provider_kind)kind, url,
+                                    strlen(url), NULL);
+  }
 }
 
 static int providers_read(struct weir_proxy_config *c, FILE *errors)
@@ -295,16 +393,6 @@ static int providers_read(struct weir_proxy_config *c, FILE *errors)
   const char *text = getenv("WEIR_PROVIDERS");
   int wrong = 0;
 
-  for (int kind = 1; kind < WEIR_PROVIDER_MAX; kind++) {
-    const char *url = weir_provider_rules_of((enum weir_provider_kind)kind)->base_url;
-    struct weir_proxy_provider p = {.kind = (enum weir_provider_kind)kind};
-
-    if (!url)
-      continue;
-    snprintf(p.name, sizeof(p.name), "%s", weir_provider_kind_name(p.kind));
-    snprintf(p.base_url, sizeof(p.base_url), "%s", url);
-    (void)provider_set(c, &p); /* there is room for these */
-  }
   while (text && *text != '\0') {
     const size_t size = strcspn(text, ", ");
     const char *flaw = size > 0 ? provider_read(c, text, size) : NULL;
@@ -316,13 +404,8 @@ static int providers_read(struct weir_proxy_config *c, FILE *errors)
     text += size;
     text += *text != '\0';
   }
-  for (size_t i = 0; i < c->provider_count; i++) {
-    if (c->providers[i].key && !is_key(c->providers[i].key)) {
-      fprintf(errors, "%s: the key holds spaces or line ends, or is above 8 KiB\n",
-              c->providers[i].key_env);
-      wrong++;
-    }
-  }
+  for (size_t i = 0; i < c->provider_count; i++)
+    wrong += keys_open(&c->providers[i], errors);
   return wrong;
 }
 
@@ -372,33 +455,37 @@ static int listen_check(struct weir_proxy_config *c, FILE *errors)
   if (c->is_wide && !is_allowed) {
     fprintf(errors,
             "WEIR_LISTEN: other machines reach %s, in clear text; WEIR_PROXY_INSECURE_LISTEN=1 "
-            "allows it\n",
+            "(insecure_listen: true) allows it\n",
             c->socket_fd ? "the socket that was handed over" : c->host);
     return 1;
   }
   if (c->is_wide && !c->token) {
     fprintf(errors, "WEIR_LISTEN: an address that other machines reach needs a "
-                    "WEIR_PROXY_TOKEN\n");
+                    "WEIR_PROXY_TOKEN (token)\n");
     return 1;
   }
   return 0;
 }
 
-int weir_proxy_config_read(struct weir_proxy_config *ret_config, FILE *errors)
+int weir_proxy_config_read(struct weir_proxy_config *ret_config, const char *path, FILE *errors)
 {
   struct weir_proxy_config *c = ret_config;
   int wrong = 0;
 
   *c = (struct weir_proxy_config){.coordinator = NULL};
+  providers_init(c);
+  for (size_t i = 0; i < SETTINGS; i++)
+    if (settings[i].key.fallback[0] != '\0')
+      (void)value_read(&settings[i], settings[i].key.fallback, c);
+  if (path)
+    wrong += weir_proxy_config_load(c, path, errors);
   for (size_t i = 0; i < SETTINGS; i++) {
     const char *value = getenv(settings[i].name);
 
-    if (!value)
-      value = settings[i].fallback;
     if (!value || value_read(&settings[i], value, c))
       continue;
     fprintf(errors, "%s: \"%s\" is not understood: %s\n", settings[i].name, value,
-            settings[i].help);
+            settings[i].key.help);
     wrong++;
   }
   if (c->token && !is_key(c->token)) {
@@ -408,6 +495,20 @@ int weir_proxy_config_read(struct weir_proxy_config *ret_config, FILE *errors)
   wrong += providers_read(c, errors);
   wrong += socket_read(c, errors);
   return wrong + (wrong == 0 ? listen_check(c, errors) : 0);
+}
+
+void weir_proxy_config_fini(struct weir_proxy_config *c)
+{
+  free(c->coordinator);
+  free(c->unix_path);
+  free(c->token);
+  free(c->call_log);
+  free(c->prices);
+  free(c->spool_dir);
+  for (size_t i = 0; i < c->provider_count; i++) {
+    free(c->providers[i].places);
+    weir_keyfile_close(c->providers[i].keys);
+  }
 }
 
 void weir_proxy_config_show(const struct weir_proxy_config *c, FILE *out)
@@ -427,18 +528,20 @@ void weir_proxy_config_show(const struct weir_proxy_config *c, FILE *out)
     const struct weir_proxy_provider *p = &c->providers[i];
 
     fprintf(out, "provider /%s: %s at %s, %s %s\n", p->name, weir_provider_kind_name(p->kind),
-            p->base_url, p->key ? "key of" : "no key in", p->key_env);
+            p->base_url, p->keys ? "key of" : "no key in", p->key_env);
   }
 }
 
 void weir_proxy_config_help(FILE *out)
 {
-  for (size_t i = 0; i < SETTINGS; i++)
-    fprintf(out, "  %-30s  %s%s%s%s\n", settings[i].name, settings[i].help,
-            settings[i].fallback ? " (" : "", settings[i].fallback ? settings[i].fallback : "",
-            settings[i].fallback ? ")" : "");
+  for (size_t i = 0; i < SETTINGS; i++) {
+    const struct weir_conf_key *key = &settings[i].key;
+
+    fprintf(out, "  %-19s  %-30s  %s%s%s%s\n", key->path, settings[i].name, key->help,
+            key->fallback[0] ? " (" : "", key->fallback, key->fallback[0] ? ")" : "");
+  }
   fprintf(out,
-          "  %-30s  further providers, NAME=URL or NAME:KIND=URL, separated by commas;\n"
-          "  %-30s  a known name (openai, anthropic, gemini) gets another URL\n",
-          "WEIR_PROVIDERS", "");
+          "  %-19s  %-30s  further providers, NAME=URL or NAME:KIND=URL, separated by commas;\n"
+          "  %-19s  %-30s  a known name (openai, anthropic, gemini) gets another URL\n",
+          "providers", "WEIR_PROVIDERS", "", "");
 }

@@ -1,4 +1,5 @@
-/* weir-proxy: reads its settings from the environment, then serves until SIGTERM or SIGINT. */
+/* weir-proxy: reads its settings from a file and the environment, then serves until SIGTERM or
+ * SIGINT. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,12 +15,14 @@ static void help_print(void)
 {
   puts("weir-proxy: the providers' own HTTP APIs, with the quota of weir behind them\n"
        "\n"
+       "  --config FILE, -c FILE\n"
+       "              read settings from a file in YAML; those of the environment override it\n"
        "  --check     check the settings, show what they mean, and exit: 0 when they are valid,\n"
        "              1 when not\n"
        "  --version   print the version\n"
        "  --help      print this\n"
        "\n"
-       "Settings, from the environment:\n");
+       "Settings, in the file and in the environment (defaults):\n");
   weir_proxy_config_help(stdout);
   puts("\n"
        "Signals: SIGTERM and SIGINT stop listening and let open answers end; the second one stops\n"
@@ -30,16 +33,20 @@ static void help_print(void)
 }
 
 /* Returns -1 to go on, or the exit code. */
-static int options_read(int argc, char **argv, bool *ret_is_check)
+static int options_read(int argc, char **argv, bool *ret_is_check, const char **ret_path)
 {
-  static const struct option longs[] = {{"check", no_argument, NULL, 'k'},
+  static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                        {"check", no_argument, NULL, 'k'},
                                         {"version", no_argument, NULL, 'v'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
   int letter;
 
-  while ((letter = getopt_long(argc, argv, "kvh", longs, NULL)) != -1) {
+  while ((letter = getopt_long(argc, argv, "c:kvh", longs, NULL)) != -1) {
     switch (letter) {
+    case 'c':
+      *ret_path = optarg;
+      break;
     case 'k':
       *ret_is_check = true;
       break;
@@ -121,15 +128,19 @@ static int serve(const struct weir_proxy_config *config)
 int main(int argc, char **argv)
 {
   static struct weir_proxy_config config;
+  const char *path = NULL;
   bool is_check = false;
-  int status = options_read(argc, argv, &is_check);
+  int status = options_read(argc, argv, &is_check, &path);
 
   if (status >= 0)
     return status;
-  if (weir_proxy_config_read(&config, stderr) > 0)
+  if (weir_proxy_config_read(&config, path, stderr) > 0) {
+    weir_proxy_config_fini(&config);
     return EXIT_FAILURE;
+  }
   if (is_check) {
     weir_proxy_config_show(&config, stdout);
+    weir_proxy_config_fini(&config);
     return EXIT_SUCCESS;
   }
   (void)signal(SIGPIPE, SIG_IGN);
@@ -137,5 +148,6 @@ int main(int argc, char **argv)
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);
   status = serve(&config);
   curl_global_cleanup();
+  weir_proxy_config_fini(&config);
   return status;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <weir/spool.h>
+
 #define PROBE_MS      2000 /* between probes, in modes that do not wait */
 #define PROBE_WAIT_MS 1000
 #define LINGER_MS     1000 /* for requests that are on their way when a drain begins */
@@ -247,6 +249,17 @@ static void on_close(struct weir_http_exchange *x, bool is_sent, void *context)
     ready_forget(context, x);
 }
 
+/* Tells, rather than fails: without such files all works as with them, in memory. */
+static void spool_try(const char *folder)
+{
+  struct weir_spool spool;
+
+  if (!weir_spool_open(&spool, folder))
+    fprintf(stderr, "weir-proxy: spool_dir: %s: %s; large requests stay in memory\n", folder,
+            strerror(errno));
+  weir_spool_close(&spool);
+}
+
 static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
 {
   struct weir_http_server_options options = WEIR_HTTP_SERVER_OPTIONS_DEFAULT;
@@ -257,6 +270,9 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.limits.body_bytes_max = config->body_mib_max << 20;
   if (options.bodies_bytes_max < 4 * options.limits.body_bytes_max)
     options.bodies_bytes_max = 4 * options.limits.body_bytes_max;
+  spool_try(config->spool_dir);
+  options.spool_folder = config->spool_dir;
+  options.spool_bytes = config->body_memory_kib << 10;
   options.socket_fd = config->socket_fd;
   options.host = config->socket_fd || config->host[0] == '\0' ? NULL : config->host;
   options.port = config->port;
@@ -264,6 +280,7 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.unix_path = config->socket_fd ? NULL : config->unix_path;
   options.unix_mode = 0660;
   options.linger_ms = LINGER_MS;
+  options.head_ms = (uint32_t)config->head_ms;
   options.stall_ms = (uint32_t)config->stall_ms;
   options.connections_max = (uint32_t)config->connections_max;
   return weir_http_server_open(p->loop, &options, &p->server, error, error_size) == WEIR_OK;
@@ -331,6 +348,8 @@ bool weir_proxy_open(struct weir_proxy *p, uv_loop_t *loop, const struct weir_pr
   *p = (struct weir_proxy){.loop = loop, .config = config};
   (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
   weir_rng_init(&p->rng, seed);
+  if (!weir_prices_open(&p->prices, config->prices, error, error_size))
+    return false;
   if (config->call_log && !call_log_open(p, error, error_size))
     return false;
   p->fetcher = weir_fetcher_open(loop, &weir_call_fetch_handler);
@@ -373,6 +392,7 @@ void weir_proxy_fini(struct weir_proxy *p)
 {
   weir_close(p->weir);
   free(p->waits_storage);
+  free(p->prices.rules);
   if (p->call_log)
     (void)fclose(p->call_log);
 }

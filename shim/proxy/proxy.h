@@ -16,6 +16,7 @@
 
 #include <weir/estimate.h>
 #include <weir/http_server.h>
+#include <weir/price.h>
 #include <weir/rng.h>
 #include <weir/table.h>
 #include <weir/vocab.h>
@@ -86,6 +87,7 @@ struct weir_proxy {
   struct weir_proxy_ratio ratios[WEIR_PROXY_RATIOS_MAX];
   uint64_t ratios_used;
 
+  struct weir_prices prices;
   FILE *call_log; /* NULL: none */
   bool is_draining;
 };
@@ -105,6 +107,12 @@ void weir_proxy_drain(struct weir_proxy *p);
 /* weir_proxy_fini frees what is left when the loop has ended; blocks until settlements are on their
  * way (weir_close). */
 void weir_proxy_fini(struct weir_proxy *p);
+
+/* ---- prices.c ---- */
+
+/* weir_prices_open reads the prices that are built in, and on top of them the file |path| (NULL:
+ * none). False, with the reason in |error|. The caller frees |prices->rules|. Blocks. */
+bool weir_prices_open(struct weir_prices *prices, const char *path, char *error, size_t error_size);
 
 /* ---- for call.c ---- */
 

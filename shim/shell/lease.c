@@ -95,6 +95,10 @@ static void fill_lease(struct weir_lease *lease, const struct weir_client_result
     lease->timeout_us = result->grant.timeout_us;
     lease->ratio_pm = result->grant.ratio_pm;
     lease->ratio_error_pm = result->grant.ratio_error_pm;
+    lease->requests_limit = result->grant.requests_limit;
+    lease->requests_left = result->grant.requests_left;
+    lease->tokens_limit = result->grant.tokens_limit;
+    lease->tokens_left = result->grant.tokens_left;
     return;
   case WEIR_CLIENT_DENIED:
     lease->err = WEIR_EDENIED;

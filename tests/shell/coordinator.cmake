@@ -10,8 +10,6 @@ weir_test(shell.hostile LABEL shell SOURCES shell/test_hostile.c shell/daemon.c
           ENV ${coordinator_env} ASAN_OPTIONS=quarantine_size_mb=4)
 
 weir_test(unit.conf LABEL unit SOURCES shell/test_conf.c USES weir_conf ENV ${coordinator_env})
-# The values' grammar is no public interface of the reader.
-target_include_directories(test_unit_conf PRIVATE ${PROJECT_SOURCE_DIR}/coordinator/shell)
 weir_test(unit.conf_ledger LABEL unit SOURCES shell/test_conf_ledger.c USES weir_conf
           ENV ${coordinator_env})
 

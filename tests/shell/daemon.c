@@ -35,7 +35,8 @@ void daemon_fini(struct daemon *d)
   static const char *const names[] = {
       "weir.yaml",   "weir.state",       "weir.state.new",  "weir.state.lock", "weir.sock",
       "other.state", "other.state.lock", "other.state.new", "peers",           "peers.new",
-      "peers.lock",  "server.key",       "client.key"};
+      "peers.lock",  "server.key",       "client.key",      "prices.json",     "keys",
+      "proxy.yaml"};
   if (d->pid > 0) {
     kill(d->pid, SIGKILL);
     waitpid(d->pid, NULL, 0);

@@ -13,7 +13,7 @@
 #include <weir/conf.h>
 
 #include "conf_fixture.h"
-#include "conf_value.h"
+#include <weir/conf_value.h>
 
 static void reads_amounts_durations_and_percentages_exactly(void **state)
 {

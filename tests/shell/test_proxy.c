@@ -19,264 +19,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon.h"
-#include "run.h"
+#include "proxy_fixture.h"
+#include "sanitizer.h"
 
-#define ANSWER_MAX ((size_t)1 << 20)
-
-static struct daemon coordinator;
-static struct run upstream, proxy, second;
-static uint16_t upstream_port, proxy_port;
-
-#define assert_holds(text, part)                                                                   \
-  do {                                                                                             \
-    if (!strstr(text, part))                                                                       \
-      fail_msg("no '%s' in:\n%s", part, text);                                                     \
-  } while (0)
-
-#define assert_lacks(text, part)                                                                   \
-  do {                                                                                             \
-    if (strstr(text, part))                                                                        \
-      fail_msg("'%s' in:\n%s", part, text);                                                        \
-  } while (0)
-
-/* ---- a client ---- */
-
-static char answer[ANSWER_MAX]; /* all that the last client has read */
-static size_t answer_size;
-static char second_answer[ANSWER_MAX]; /* the beginning of one that is put aside */
+static char second_answer[PROXY_ANSWER_MAX]; /* the beginning of one that is put aside */
 static size_t second_answer_size;
-
-static int http_open(uint16_t port)
-{
-  const struct sockaddr_in address = {
-      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-  assert_true(fd >= 0);
-  if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
-    close(fd);
-    return -1;
-  }
-  answer_size = 0;
-  answer[0] = '\0';
-  return fd;
-}
-
-static void http_write(int fd, const char *text)
-{
-  const size_t size = strlen(text);
-
-  assert_int_equal(send(fd, text, size, MSG_NOSIGNAL), (ssize_t)size);
-}
-
-/* Reads once; false at the end. */
-static bool http_read(int fd)
-{
-  struct pollfd in = {.fd = fd, .events = POLLIN};
-  ssize_t size;
-
-  if (poll(&in, 1, RUN_TIMEOUT_MS) != 1)
-    fail_msg("nothing more came; so far:\n%s", answer);
-  assert_true(answer_size < sizeof(answer) - 1);
-  size = read(fd, answer + answer_size, sizeof(answer) - 1 - answer_size);
-  if (size <= 0)
-    return false;
-  answer_size += (size_t)size;
-  answer[answer_size] = '\0';
-  return true;
-}
-
-static void http_await(int fd, const char *text)
-{
-  while (!strstr(answer, text))
-    if (!http_read(fd))
-      fail_msg("ended without '%s':\n%s", text, answer);
-}
-
-/* Reads to the end, closes, and returns the status. */
-static int http_end(int fd)
-{
-  int status = 0;
-
-  while (http_read(fd))
-    ;
-  close(fd);
-  (void)sscanf(answer, "HTTP/1.1 %d", &status);
-  return status;
-}
-
-/* Sends a request whose connection ends with its answer; |headers| are whole lines. */
-static void http_ask(int fd, const char *method, const char *target, const char *headers,
-                     const char *body)
-{
-  char text[8192];
-  int size = snprintf(text, sizeof(text),
-                      "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s"
-                      "Content-Length: %zu\r\n\r\n%s",
-                      method, target, headers, strlen(body), body);
-
-  assert_true(size > 0 && (size_t)size < sizeof(text));
-  http_write(fd, text);
-}
-
-static int ask(uint16_t port, const char *method, const char *target, const char *headers,
-               const char *body)
-{
-  int fd = http_open(port);
-
-  assert_true(fd >= 0);
-  http_ask(fd, method, target, headers, body);
-  return http_end(fd);
-}
-
-#define TOKEN "Authorization: Bearer token\r\n"
-#define CHAT(more)                                                                                 \
-  "{\"model\":\"gpt-4o\",\"max_tokens\":20," more                                                  \
-  "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
-
-static int chat(const char *headers, const char *body)
-{
-  return ask(proxy_port, "POST", "/v1/chat/completions", headers, body);
-}
-
-static void script(const char *json)
-{
-  assert_int_equal(ask(upstream_port, "POST", "/_admin/script", "", json), 200);
-}
-
-/* The sum of what the provider has counted as |name|. */
-static unsigned long counted(const char *name)
-{
-  char key[64];
-  unsigned long sum = 0;
-
-  assert_int_equal(ask(upstream_port, "GET", "/_admin/counters", "", ""), 200);
-  snprintf(key, sizeof(key), "\"%s\":", name);
-  /* The totals come first; they know no more than the accounts do. */
-  for (const char *at = strstr(answer, "\"accounts\""); at && (at = strstr(at, key)); at++)
-    sum += strtoul(at + strlen(key), NULL, 10);
-  return sum;
-}
-
-/* The proxy's own counter. */
-static unsigned long stat_of(const char *name)
-{
-  char key[64];
-  const char *at;
-
-  assert_int_equal(ask(proxy_port, "GET", "/stats", "", ""), 200);
-  snprintf(key, sizeof(key), "\"%s\":", name);
-  at = strstr(answer, key);
-  assert_non_null(at);
-  return at ? strtoul(at + strlen(key), NULL, 10) : 0;
-}
-
-/* ---- the others ---- */
-
-static uint16_t port_of(struct run *run)
-{
-  unsigned port = 0;
-
-  run_wait_out(run, "\n");
-  assert_int_equal(sscanf(run_wait_out(run, "listening on http://127.0.0.1:"),
-                          "listening on http://127.0.0.1:%u", &port),
-                   1);
-  return (uint16_t)port;
-}
-
-static void proxy_start(void)
-{
-  run_start(&proxy, "WEIR_PROXY_BIN", NULL);
-  proxy_port = port_of(&proxy);
-}
-
-static void coordinator_start(void)
-{
-  daemon_configure(&coordinator,
-                   "providers:\n"
-                   "  openai: {kind: openai}\n"
-                   "  anthropic: {kind: anthropic}\n"
-                   "  gemini: {kind: gemini}\n"
-                   "pools:\n"
-                   "  - name: chat\n    provider: openai\n    models: [gpt-4o]\n"
-                   "    limits: {rpm: 1M, tpm: 1G}\n"
-                   "  - name: claude\n    provider: anthropic\n    models: [claude]\n"
-                   "    limits: {rpm: 1M}\n"
-                   "  - name: flash\n    provider: gemini\n    models: [flash]\n"
-                   "    limits: {rpm: 1M}\n"
-                   "  - name: few\n    provider: openai\n    models: [few]\n"
-                   "    limits: [{dimension: requests, window: 1s, amount: 2}]\n"
-                   "    profile: window\n"
-                   "  - name: rare\n    provider: openai\n    models: [rare]\n"
-                   "    limits: [{dimension: requests, window: 1h, amount: 1}]\n"
-                   "    profile: window\n"
-                   "  - name: rare-claude\n    provider: anthropic\n    models: [rare]\n"
-                   "    limits: [{dimension: requests, window: 1h, amount: 1}]\n"
-                   "    profile: window\n"
-                   "  - name: rare-flash\n    provider: gemini\n    models: [rare]\n"
-                   "    limits: [{dimension: requests, window: 1h, amount: 1}]\n"
-                   "    profile: window\n"
-                   "  - name: single\n    provider: openai\n    models: [single]\n"
-                   "    limits: {rpm: 1M, in_flight: 1}\n"
-                   "routes:\n"
-                   "  fast: openai/gpt-4o\n"
-                   "  abroad: gemini/flash\n"
-                   "  both: [openai/gpt-4o, gemini/flash]\n");
-  daemon_start(&coordinator);
-}
-
-static int set_up(void **state)
-{
-  char providers[256];
-  (void)state;
-
-  daemon_init(&coordinator);
-  coordinator_start();
-  run_start(&upstream, "WEIR_UPSTREAM_BIN", "--latency-ms", "1", "--chunk-ms", "1", NULL);
-  upstream_port = port_of(&upstream);
-  snprintf(providers, sizeof(providers),
-           "openai=http://127.0.0.1:%u,anthropic=http://127.0.0.1:%u/,gemini=http://127.0.0.1:%u,"
-           "other:openai=http://127.0.0.1:%u",
-           upstream_port, upstream_port, upstream_port, upstream_port);
-  setenv("WEIR_COORDINATOR", coordinator.endpoint, 1);
-  setenv("WEIR_PROVIDERS", providers, 1);
-  setenv("WEIR_LISTEN", "127.0.0.1:0", 1);
-  setenv("WEIR_PROXY_TOKEN", "token", 1);
-  setenv("WEIR_PROXY_RETRIES", "1", 1);
-  setenv("OPENAI_API_KEY", "real-openai", 1);
-  setenv("ANTHROPIC_API_KEY", "real-anthropic", 1);
-  setenv("GEMINI_API_KEY", "real-gemini", 1);
-  unsetenv("WEIR_PROXY_WITHOUT_COORDINATOR");
-  unsetenv("WEIR_PROXY_SHARED_PORT");
-  unsetenv("WEIR_PROXY_STALL_MS");
-  unsetenv("WEIR_PROXY_INSECURE_LISTEN");
-  return 0;
-}
-
-static int set_up_proxy(void **state)
-{
-  int err = set_up(state);
-
-  proxy_start();
-  return err;
-}
-
-static int tear_down(void **state)
-{
-  struct run *runs[] = {&proxy, &second, &upstream};
-  (void)state;
-
-  for (size_t i = 0; i < 3; i++) {
-    if (runs[i]->pid > 0) {
-      run_kill(runs[i], SIGKILL);
-      run_end(runs[i]);
-    }
-    memset(runs[i], 0, sizeof(*runs[i]));
-  }
-  daemon_fini(&coordinator);
-  return 0;
-}
 
 /* ---- calls ---- */
 
@@ -391,6 +138,79 @@ static void a_model_without_pool_is_refused_for_good(void **state)
   assert_int_equal(counted("arrivals"), 0);
 }
 
+static void an_answer_tells_what_is_left_of_the_projects_quota(void **state)
+{
+  static const char rare[] =
+      "{\"model\":\"rare\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+  unsigned long long left;
+  const char *line;
+  (void)state;
+
+  assert_int_equal(chat(TOKEN, rare), 200);
+  assert_holds(answer, "x-weir-ratelimit-limit-requests: 1\r\n");
+  assert_holds(answer, "x-weir-ratelimit-remaining-requests: 0\r\n");
+  assert_lacks(answer, "x-weir-ratelimit-limit-tokens"); /* that pool has no such limit */
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_holds(answer, "x-weir-ratelimit-limit-tokens: 1000000000\r\n");
+  line = strstr(answer, "x-weir-ratelimit-remaining-tokens: ");
+  assert_non_null(line);
+  left = line ? strtoull(line + strlen("x-weir-ratelimit-remaining-tokens: "), NULL, 10) : 0;
+  assert_in_range(left, 1000000000 - 1000, 1000000000 - 20);
+  /* Nobody knows of it without a lease. */
+  assert_int_equal(ask(proxy_port, "GET", "/v1/models", TOKEN, ""), 200);
+  assert_lacks(answer, "x-weir-ratelimit");
+}
+
+static void an_answer_tells_what_it_cost(void **state)
+{
+  static const char counts[] = "\"prompt_tokens\":";
+  const char *input;
+  char text[192];
+  (void)state;
+
+  snprintf(text, sizeof(text), "%s/prices.json", coordinator.folder);
+  write_file(text, "{\"models\":[{\"provider\":\"openai\",\"model\":\"gpt-4o\","
+                   "\"price_usd_per_1m\":{\"input\":1,\"output\":2}}]}");
+  setenv("WEIR_PRICES", text, 1);
+  setenv("WEIR_PROXY_CALL_LOG", "-", 1);
+  proxy_start();
+  script("{\"output_tokens\":\"7\"}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  input = strstr(answer, counts);
+  assert_non_null(input);
+  snprintf(text, sizeof(text), "x-weir-cost-micro: %lu\r\n",
+           (input ? strtoul(input + sizeof(counts) - 1, NULL, 10) : 0) + 14);
+  assert_holds(answer, text);
+  /* A stream's head is long gone when its cost is known. */
+  assert_int_equal(chat(TOKEN "x-weir-tag: second\r\n", CHAT("\"stream\":true,")), 200);
+  assert_lacks(answer, "x-weir-cost-micro");
+  run_wait_out(&proxy, "\"tag\":\"second\"");
+  assert_holds(proxy.out, "\"cost\":0.0000");
+  assert_lacks(proxy.out, "\"cost\":null");
+}
+
+static void a_key_that_is_rejected_makes_way_for_the_next(void **state)
+{
+  char keys[192], config[192], yaml[512];
+  (void)state;
+
+  snprintf(keys, sizeof(keys), "%s/keys", coordinator.folder);
+  snprintf(config, sizeof(config), "%s/proxy.yaml", coordinator.folder);
+  snprintf(yaml, sizeof(yaml), "providers:\n  openai: {keys: \"file:%s\"}\n", keys);
+  write_file(config, yaml);
+  write_file(keys, "first\nsecond\n");
+  run_start(&proxy, "WEIR_PROXY_BIN", "--config", config, NULL);
+  proxy_port = port_of(&proxy);
+  /* The first answer is a rejection of the key. */
+  script("{\"faults\":[{\"kind\":\"leaked_key_403\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_holds(answer, "x-weir-attempts: 2\r\n");
+  run_wait_err(&proxy, "provider openai: key 1 of 2 was rejected");
+  assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_int_equal(counted("arrivals"), 3);
+  assert_holds(answer, "\"project\":\"second\"");
+}
+
 static void each_call_has_a_line_in_the_call_log(void **state)
 {
   (void)state;
@@ -405,6 +225,82 @@ static void each_call_has_a_line_in_the_call_log(void **state)
   run_wait_out(&proxy, "\"tag\":\"second\"");
   assert_holds(proxy.out, "\"error\":\"no_pool\"");
   assert_lacks(proxy.out, "real-openai");
+}
+
+/* ---- large requests ---- */
+
+#define LARGE ((size_t)12 << 20)
+
+/* Sends a chat with a prompt of LARGE bytes. */
+static void large_ask(int fd, const char *model)
+{
+  static char prompt[65536];
+  char text[512];
+  const char *end = "\"}]}";
+  const int size = snprintf(text, sizeof(text),
+                            "{\"model\":\"%s\",\"max_tokens\":2,\"messages\":[{\"role\":"
+                            "\"user\",\"content\":\"",
+                            model);
+  char head[256];
+
+  snprintf(head, sizeof(head),
+           "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" TOKEN
+           "Content-Length: %zu\r\n\r\n",
+           (size_t)size + LARGE + strlen(end));
+  http_write(fd, head);
+  http_write(fd, text);
+  memset(prompt, 'a', sizeof(prompt));
+  for (size_t sent = 0; sent < LARGE; sent += sizeof(prompt))
+    for (size_t at = 0; at < sizeof(prompt);) {
+      const ssize_t done = send(fd, prompt + at, sizeof(prompt) - at, MSG_NOSIGNAL);
+
+      assert_true(done > 0);
+      at += (size_t)done;
+    }
+  http_write(fd, end);
+}
+
+static void large_requests_wait_in_files(void **state)
+{
+  unsigned long before;
+  int fds[4];
+  (void)state;
+
+  script("{\"context_tokens\":100000000}");
+  /* A route changes the model in the body, which makes a second one of it. */
+  fds[0] = http_open(proxy_port);
+  large_ask(fds[0], "fast");
+  assert_int_equal(http_end(fds[0]), 200);
+  assert_int_equal(counted("arrivals"), 1);
+  assert_int_equal(chat(TOKEN, "{\"model\":\"rare\",\"max_tokens\":2,\"messages\":[{\"role\":"
+                               "\"user\",\"content\":\"hi\"}]}"),
+                   200);
+  before = memory_kib();
+  for (int i = 0; i < 4; i++) {
+    fds[i] = http_open(proxy_port);
+    large_ask(fds[i], "rare");
+  }
+  while (stat_of("requests") < 6)
+    ;
+  if (!UNDER_ASAN && !UNDER_TSAN) /* their heaps keep what was freed */
+    assert_true(memory_kib() < before + 4096);
+  for (int i = 0; i < 4; i++)
+    close(fds[i]);
+}
+
+static void where_no_file_can_be_made_large_requests_stay_in_memory(void **state)
+{
+  int fd;
+  (void)state;
+
+  setenv("WEIR_PROXY_SPOOL_DIR", "/nowhere", 1);
+  proxy_start();
+  run_wait_err(&proxy, "spool_dir: /nowhere: No such file or directory; large requests stay in");
+  script("{\"context_tokens\":100000000}");
+  fd = http_open(proxy_port);
+  large_ask(fd, "fast");
+  assert_int_equal(http_end(fd), 200);
+  assert_int_equal(counted("arrivals"), 1);
 }
 
 /* ---- the limit ---- */
@@ -932,6 +828,53 @@ static void a_socket_can_be_handed_over(void **state)
   close(listener);
 }
 
+static void a_file_has_settings_that_the_environment_overrides(void **state)
+{
+  static const struct {
+    const char *yaml, *error;
+  } rows[] = {{"retires: 3\n", "proxy.yaml:1:1: unknown key 'retires'; did you mean 'retries'?"},
+              {"token: t\nretries: many\n", "proxy.yaml:2:10: retries: 'many' is not a valid"},
+              {"without_coordinator: opn\n", "did you mean 'open'?"},
+              {"stall_ms: 1\n", "out of range; allowed is 100..86400000"},
+              {"shared_port: 1\n", "write true or false"},
+              {"listen: [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n", "one of each at most"},
+              {"providers: {x: {kind: compatible}}\n", "provider 'x' needs a URL"},
+              {"providers: {x: {url: \"http://a\", keys: secret}}\n", "place 1 is none"},
+              {"providers: {x: {ulr: \"http://a\"}}\n", "did you mean 'url'?"},
+              {"a: [\n", "not valid YAML"}};
+  char path[192];
+  (void)state;
+
+  setenv("GROQ_API_KEY", "real-groq", 1);
+  snprintf(path, sizeof(path), "%s/proxy.yaml", coordinator.folder);
+  write_file(path,
+             "token: of-the-file\nunknown_models: pass\nretries: 0\nlisten: \"127.0.0.1:1\"\n"
+             "providers:\n"
+             "  groq: {url: \"https://api.groq.com/openai/\", keys: [\"env:OPENAI_API_KEY\"]}\n"
+             "  openai: {url: \"https://eu.api.openai.com\"}\n"
+             "  extra: {kind: anthropic, url: \"http://127.0.0.1:9\"}\n");
+  run_start(&proxy, "WEIR_PROXY_BIN", "--check", "--config", path, NULL);
+  assert_int_equal(run_end(&proxy), 0);
+  assert_holds(proxy.out, "listen: http://127.0.0.1:0\n"); /* the environment's */
+  assert_holds(proxy.out, "models without pool: pass\n");
+  assert_holds(proxy.out, "provider /groq: compatible at https://api.groq.com/openai, key of env:");
+  assert_holds(proxy.out, "provider /openai: openai at http://127.0.0.1:"); /* the same */
+  assert_holds(proxy.out, "provider /extra: anthropic at http://127.0.0.1:9, no key in EXTRA_API");
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    write_file(path, rows[i].yaml);
+    run_start(&proxy, "WEIR_PROXY_BIN", "-k", "-c", path, NULL);
+    assert_int_equal(run_end(&proxy), 1);
+    assert_holds(proxy.err, rows[i].error);
+    assert_lacks(proxy.err, "secret");
+  }
+  run_start(&proxy, "WEIR_PROXY_BIN", "-k", "-c", getenv("WEIR_PROXY_EXAMPLE"), NULL);
+  assert_int_equal(run_end(&proxy), 0);
+  run_start(&proxy, "WEIR_PROXY_BIN", "-c", "/nowhere.yaml", NULL);
+  assert_int_equal(run_end(&proxy), 1);
+  assert_holds(proxy.err, "/nowhere.yaml: cannot be opened");
+  proxy.pid = 0;
+}
+
 static void settings_are_checked_before_anything_is_opened(void **state)
 {
   static const struct {
@@ -972,7 +915,7 @@ static void settings_are_checked_before_anything_is_opened(void **state)
     setenv("OPENAI_API_KEY", key, 1);
     run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
     assert_int_equal(run_end(&proxy), 1);
-    assert_holds(proxy.err, "above 8 KiB");
+    assert_holds(proxy.err, "OPENAI_API_KEY: the key on line 1 is longer than 8,192 bytes");
     key[8192] = '\0';
     setenv("OPENAI_API_KEY", key, 1);
     run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
@@ -1021,7 +964,12 @@ int main(void)
       WITH_PROXY(a_route_to_another_provider_needs_our_key),
       WITH_PROXY(what_names_no_model_passes_without_lease),
       WITH_PROXY(a_model_without_pool_is_refused_for_good),
+      WITH_PROXY(an_answer_tells_what_is_left_of_the_projects_quota),
+      WITHOUT(an_answer_tells_what_it_cost),
+      WITHOUT(a_key_that_is_rejected_makes_way_for_the_next),
       WITHOUT(each_call_has_a_line_in_the_call_log),
+      WITH_PROXY(large_requests_wait_in_files),
+      WITHOUT(where_no_file_can_be_made_large_requests_stay_in_memory),
       WITH_PROXY(at_the_limit_a_call_waits_and_succeeds),
       WITH_PROXY(beyond_its_deadline_a_call_is_refused_in_its_providers_shape),
       WITH_PROXY(a_short_wait_is_told_to_the_sdk),
@@ -1050,6 +998,7 @@ int main(void)
       WITH_PROXY(a_killed_proxy_costs_what_it_sent_and_no_more),
       WITHOUT(a_second_process_takes_over_the_port),
       WITHOUT(a_socket_can_be_handed_over),
+      WITHOUT(a_file_has_settings_that_the_environment_overrides),
       WITHOUT(settings_are_checked_before_anything_is_opened),
       WITHOUT(an_address_that_others_reach_needs_the_token),
   };

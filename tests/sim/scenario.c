@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf_read.h"
+#include <weir/conf_read.h>
 
 static const char *const scheme_names[WEIR_SCHEME_MAX] = {"?",
 #define X(name, text) text,

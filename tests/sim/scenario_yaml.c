@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf_read.h"
-#include "conf_value.h"
 #include "scenario.h"
+#include <weir/conf_read.h>
+#include <weir/conf_value.h>
 
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 

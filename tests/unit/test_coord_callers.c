@@ -74,6 +74,49 @@ static void grants_tell_what_calls_used_of_their_estimates(void **state)
   assert_int_equal(call(f, s, "acme", FLASH, &twice).ratio_pm, 2000);
 }
 
+static void grants_tell_what_the_pools_limits_leave(void **state)
+{
+  struct fixture *f = *state;
+  uint64_t s = fixture_hello(f, 9, 1, 1);
+  struct weir_msg_grant grant = call(f, s, "acme", FLASH, &exact);
+
+  /* Ten tokens were asked for; the settling came after the grant. */
+  assert_int_equal(grant.requests_limit, 100000);
+  assert_int_equal(grant.requests_left, 99999);
+  assert_int_equal(grant.tokens_limit, 100000000);
+  assert_int_equal(grant.tokens_left, 100000000 - 10);
+  grant = call(f, s, "acme", FLASH, &exact);
+  assert_int_equal(grant.requests_left, 99998);
+  assert_int_equal(grant.tokens_left, 100000000 - 1000 - 10);
+}
+
+static void of_several_limits_the_one_that_binds_is_told(void **state)
+{
+  struct fixture f = fixture_of(100, 100000000);
+  uint64_t s;
+
+  (void)state;
+  f.pools[0].limits_count = 4;
+  f.pools[0].limits[2] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_REQUESTS, .window_us = 2 * MINUTE, .amount = 101};
+  f.pools[0].limits[3] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_TOTAL_TOKENS,
+                                                    .window_us = MINUTE,
+                                                    .amount = 50000,
+                                                    .is_shadow = true};
+  f.config.pools = f.pools;
+  f.config.names = f.names;
+  fixture_start(&f, &small_bounds, &first_start);
+  s = fixture_hello(&f, 9, 1, 1);
+  {
+    const struct weir_msg_grant grant = call(&f, s, "acme", FLASH, &unused);
+
+    assert_int_equal(grant.requests_limit, 100);
+    assert_int_equal(grant.requests_left, 99);
+    assert_int_equal(grant.tokens_limit, 100000000); /* a shadow binds nobody */
+  }
+  fixture_free(&f);
+}
+
 static void only_what_was_estimated_and_used_teaches(void **state)
 {
   struct fixture *f = *state;
@@ -173,6 +216,8 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       TEST(grants_tell_what_calls_used_of_their_estimates),
+      TEST(grants_tell_what_the_pools_limits_leave),
+      cmocka_unit_test(of_several_limits_the_one_that_binds_is_told),
       TEST(only_what_was_estimated_and_used_teaches),
       TEST(a_tenant_has_its_own_and_a_new_one_the_pools),
       TEST(pools_are_learned_apart),

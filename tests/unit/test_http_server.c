@@ -389,6 +389,33 @@ static void cuts_a_reader_that_stalls(void **state)
   fixture_stop(&f);
 }
 
+/* A body that goes into a file, and the next one of the same connection, which does not. */
+static void keeps_large_bodies_in_files(void **state)
+{
+  static struct fixture f;
+  static char body[30001], request[30200];
+  (void)state;
+  fixture_init(&f);
+  f.options.spool_folder = "/tmp";
+  f.options.spool_bytes = 1000;
+  f.options.bodies_bytes_max = 10000; /* in memory it would not fit */
+  fixture_start(&f);
+  int fd = client(f.port);
+  for (size_t i = 0; i < sizeof body - 1; i++)
+    body[i] = (char)('a' + i * 7 % 26);
+  (void)snprintf(request, sizeof request,
+                 "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", sizeof body - 1,
+                 body);
+  for (int i = 0; i < 2; i++) {
+    say(fd, request);
+    assert_non_null(strstr(hear_until(fd, body), "200 OK"));
+    say(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nsmall");
+    assert_non_null(strstr(hear_until(fd, "small"), "200 OK"));
+  }
+  close(fd);
+  fixture_stop(&f);
+}
+
 static void cuts_clients_that_are_slow_with_their_requests(void **state)
 {
   (void)state;
@@ -533,6 +560,7 @@ int main(void)
       cmocka_unit_test(a_cut_answer_is_not_mistaken_for_a_finished_one),
       cmocka_unit_test(holds_a_bounded_queue_for_a_slow_reader),
       cmocka_unit_test(cuts_a_reader_that_stalls),
+      cmocka_unit_test(keeps_large_bodies_in_files),
       cmocka_unit_test(cuts_clients_that_are_slow_with_their_requests),
       cmocka_unit_test(refuses_more_than_its_bounds),
       cmocka_unit_test(stops_gracefully),

@@ -79,6 +79,10 @@ const struct fields_entry fields[] = {
     B(12, WEIR_MSG_GRANT, grant.is_probe),
     U(13, WEIR_MSG_GRANT, grant.ratio_pm, 0, 1000000),
     U(14, WEIR_MSG_GRANT, grant.ratio_error_pm, 0, 1000000),
+    U(15, WEIR_MSG_GRANT, grant.requests_limit, 0, ALL64),
+    U(16, WEIR_MSG_GRANT, grant.requests_left, 0, ALL64),
+    U(17, WEIR_MSG_GRANT, grant.tokens_limit, 0, ALL64),
+    U(18, WEIR_MSG_GRANT, grant.tokens_left, 0, ALL64),
 
     U(2, WEIR_MSG_QUEUED, queued.seq, 1, ALL64),
     U(3, WEIR_MSG_QUEUED, queued.eta_us, 0, T400D),

@@ -125,6 +125,10 @@ struct weir_msg_grant {
   /* What calls of this pool and tenant used of what was estimated for them, in thousandths, and how
    * much that varies (one sigma); 0: not known. */
   uint64_t ratio_pm, ratio_error_pm;
+  /* What the pool's own limits leave the whole project as of this grant, it included: of requests
+   * and of input tokens or all tokens the limit of which least is left. A limit of 0: none, or not
+   * told. */
+  uint64_t requests_limit, requests_left, tokens_limit, tokens_left;
 };
 
 struct weir_msg_queued {

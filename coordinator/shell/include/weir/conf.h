@@ -16,14 +16,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <weir/conf_key.h>
 #include <weir/config.h>
 #include <weir/err.h>
 #include <weir/peer.h>
 #include <weir/throttle.h>
 
-#define WEIR_CONF_FILE_SIZE_MAX 262144 /* bytes of a configuration file */
-#define WEIR_CONF_POOLS_MAX     1024   /* the highest value of bounds.pools */
-#define WEIR_CONF_NAMES_MAX     4096   /* pools, models and routes together */
+#define WEIR_CONF_POOLS_MAX     1024 /* the highest value of bounds.pools */
+#define WEIR_CONF_NAMES_MAX     4096 /* pools, models and routes together */
 #define WEIR_CONF_ROUTES_MAX    1024
 #define WEIR_CONF_PROVIDERS_MAX 64
 #define WEIR_CONF_BUDGETS_MAX   4096 /* the highest value of bounds.budgets */
@@ -32,33 +32,6 @@
 #define WEIR_CONF_LIMIT_SIZE    192  /* what weir_conf_limit_format writes */
 #define WEIR_CONF_LISTEN_MAX    8
 #define WEIR_CONF_ENDPOINT_SIZE 128
-#define WEIR_CONF_PATH_SIZE     1024
-#define WEIR_CONF_ISSUES_MAX    100
-#define WEIR_CONF_ISSUE_SIZE    320
-#define WEIR_CONF_LINE_SIZE     (WEIR_CONF_PATH_SIZE + WEIR_CONF_ISSUE_SIZE + 32)
-
-enum weir_conf_type {
-  WEIR_CONF_AMOUNT = 1, /* 1000, 1_000, 10k, 2.5M */
-  WEIR_CONF_DURATION,   /* 250ms, 2s, 1m, 1h, 31d */
-  WEIR_CONF_PERCENT,    /* 10%, 12.5% */
-  WEIR_CONF_MONEY,      /* 25, 12.50; six decimals at most */
-  WEIR_CONF_BOOL,       /* true or false */
-  WEIR_CONF_WORD,       /* one of the words of |range| */
-  WEIR_CONF_TEXT,
-  WEIR_CONF_TEXTS, /* one text, or a list of them */
-  WEIR_CONF_MAP,
-  WEIR_CONF_LIST
-};
-
-/* One key of the file. In |path|, "." enters a map, "[]" an element of a list, "*" is a name that
- * the file chooses. */
-struct weir_conf_key {
-  const char *path;
-  enum weir_conf_type type;
-  const char *fallback; /* value when absent; "" leaves it out, NULL: the key is required */
-  const char *range;    /* "1..1023", "logfmt|json"; "" when any text will do */
-  const char *help;
-};
 
 enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG_DEBUG };
 enum weir_log_format { WEIR_LOG_LOGFMT = 1, WEIR_LOG_JSON };
@@ -88,19 +61,6 @@ struct weir_conf {
   enum weir_log_format log_format;
 };
 
-struct weir_conf_issue {
-  uint32_t line, column;           /* from 1; 0: the file as a whole */
-  bool is_warning;                 /* the file works, but perhaps not as meant */
-  char text[WEIR_CONF_ISSUE_SIZE]; /* what is wrong; how to fix it */
-};
-
-struct weir_conf_issues {
-  uint32_t count;   /* in order of line and column */
-  uint32_t errors;  /* of them, plus those that did not fit; 0: the file is valid */
-  uint32_t dropped; /* did not fit into |items| */
-  struct weir_conf_issue items[WEIR_CONF_ISSUES_MAX];
-};
-
 /* weir_conf_parse reads the |size| bytes of a file and gives what they say in |ret_conf|, to be
  * freed by weir_conf_free. |ret_issues| is always filled; it may hold warnings on success.
  * WEIR_ECONFIG when there is at least one error, WEIR_ENOMEM. */
@@ -116,11 +76,6 @@ WEIR_MUSTUSE enum weir_err weir_conf_load(const char *path, struct weir_conf **r
 /* weir_conf_free frees |conf|; NULL is allowed. */
 void weir_conf_free(struct weir_conf *conf);
 
-/* weir_conf_issue_format writes "file:line:column: what is wrong; how to fix it" without a newline
- * into |ret_text| of |size| bytes (WEIR_CONF_LINE_SIZE holds every line). */
-void weir_conf_issue_format(const struct weir_conf_issue *issue, const char *file, char *ret_text,
-                            size_t size);
-
 /* weir_conf_limit_format writes what a limit of |conf| allows, such as "requests 1000/1m" or
  * "spend 25/day UTC, shadow", into |ret_text| of |size| bytes (WEIR_CONF_LIMIT_SIZE holds all). */
 void weir_conf_limit_format(const struct weir_conf *conf, const struct weir_limit_config *limit,
@@ -132,8 +87,5 @@ void weir_conf_show(const struct weir_conf *conf, FILE *file);
 
 /* weir_conf_keys returns the table of all keys and its length in |ret_count|. Static storage. */
 const struct weir_conf_key *weir_conf_keys(size_t *ret_count);
-
-/* weir_conf_type_name returns "duration" for WEIR_CONF_DURATION. Static storage. */
-const char *weir_conf_type_name(enum weir_conf_type type);
 
 #endif

@@ -66,13 +66,17 @@ struct weir_http_server_options {
                     neither host nor unix_path may be given. 0: none */
 
   uint32_t connections_max;  /* further ones are closed at once */
-  uint64_t bodies_bytes_max; /* of all requests that are held; above that 503 */
-  uint32_t head_ms;          /* from the first byte of a request to its headers' end; else 408 */
-  uint32_t body_ms;          /* between two reads of a body; else 408 */
-  uint32_t idle_ms;          /* between requests; then the connection is closed */
-  uint32_t linger_ms;        /* when closing: before idle connections are closed, whose clients may
-                                be about to send; 0: at once */
-  uint32_t stall_ms;         /* without progress of a waiting answer; then it is cut */
+  uint64_t bodies_bytes_max; /* of all requests that are held in memory; above that 503 */
+  const char *spool_folder;  /* where a body of more than |spool_bytes| goes, in a file without a
+                                name; NULL, or where none can be made: it stays in memory. When the
+                                disk is full meanwhile: 503 */
+  uint64_t spool_bytes;
+  uint32_t head_ms;   /* from the first byte of a request to its headers' end; else 408 */
+  uint32_t body_ms;   /* between two reads of a body; else 408 */
+  uint32_t idle_ms;   /* between requests; then the connection is closed */
+  uint32_t linger_ms; /* when closing: before idle connections are closed, whose clients may
+                         be about to send; 0: at once */
+  uint32_t stall_ms;  /* without progress of a waiting answer; then it is cut */
 };
 
 #define WEIR_HTTP_SERVER_OPTIONS_DEFAULT                                                           \
@@ -113,6 +117,10 @@ const struct weir_http_request *weir_http_exchange_request(const struct weir_htt
 /* weir_http_exchange_body returns the whole body of the request; valid as long as |x|. It is
  * followed by a NUL byte that |*ret_size| does not count. */
 const char *weir_http_exchange_body(const struct weir_http_exchange *x, size_t *ret_size);
+
+/* weir_http_exchange_body_relax tells that the body is not needed for a while: one that was
+ * written to a file leaves memory until it is read again. */
+void weir_http_exchange_body_relax(struct weir_http_exchange *x);
 
 /* weir_http_exchange_body_forget frees the body, for answers that go on long after it was used. */
 void weir_http_exchange_body_forget(struct weir_http_exchange *x);

@@ -1,5 +1,5 @@
-/* conf_read.h - walks a YAML document by the table of keys and collects issues; used by conf.c and,
- * with a table of its own, by the simulator's scenarios.
+/* conf_read.h - walks a YAML document by a table of keys and collects issues; the coordinator, the
+ * proxy and the simulator's scenarios have a table each.
  *
  * A section is a map of the file together with its place in the table. Opening it reports every
  * unknown and repeated key; reading a value reports what is wrong with it and goes on with the
@@ -11,12 +11,12 @@
 
 #include <yaml.h>
 
-#include <weir/conf.h>
+#include <weir/conf_key.h>
 
 struct weir_conf_reader {
   yaml_document_t document;
   struct weir_conf_issues *issues;
-  const struct weir_conf_key *keys; /* the table of the file's keys; NULL: weir_conf_keys */
+  const struct weir_conf_key *keys; /* the table of the file's keys */
   size_t keys_count;
 };
 
@@ -35,6 +35,11 @@ __attribute__((format(printf, 4, 5))) void weir_conf_issue_add(struct weir_conf_
 __attribute__((format(printf, 4, 5))) void weir_conf_issue_at(struct weir_conf_issues *issues,
                                                               uint32_t line, uint32_t column,
                                                               const char *format, ...);
+
+/* weir_conf_file_read reads the file |path|, which blocks; the caller frees the bytes. At most one
+ * byte more than WEIR_CONF_FILE_SIZE_MAX is read, so that the caller sees that it is too large.
+ * NULL, and an issue unless memory is short, when it cannot be read. */
+char *weir_conf_file_read(const char *path, size_t *ret_size, struct weir_conf_issues *issues);
 
 /* What is made of a document: |root| is NULL when the file is empty. */
 typedef void weir_conf_document_fn(struct weir_conf_reader *reader, const yaml_node_t *root,

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <weir/conf.h>
+#include <weir/conf_key.h>
 
 /* weir_conf_value_parse reads |text| as an AMOUNT, a DURATION (microseconds), a PERCENT
  * (thousandths) or MONEY (millionths). False when it is not of that form, not a whole number of

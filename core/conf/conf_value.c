@@ -1,7 +1,9 @@
-#include "conf_value.h"
+#include <weir/conf_value.h>
 
 #include <assert.h>
 #include <string.h>
+
+#include <weir/time.h>
 
 #define VALUE_MAX (UINT64_C(1) << 62)
 #define WORD_SIZE 32

@@ -1,7 +1,10 @@
-/* conf_document.c - from bytes to a tree of YAML nodes, with errors that people can act on. */
+/* conf_document.c - from a file to a tree of YAML nodes, with errors that people can act on. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "conf_read.h"
+#include <weir/conf_read.h>
 
 #define DEPTH_MAX 32
 
@@ -104,4 +107,24 @@ void weir_conf_document_read(struct weir_conf_reader *reader, const char *bytes,
     if (!is_valid)
       return;
   }
+}
+
+char *weir_conf_file_read(const char *path, size_t *ret_size, struct weir_conf_issues *issues)
+{
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) {
+    weir_conf_issue_at(issues, 0, 0, "cannot be opened (%s); give the path of a readable file",
+                       strerror(errno));
+    return NULL;
+  }
+  char *bytes = malloc(WEIR_CONF_FILE_SIZE_MAX + 1);
+  if (bytes != NULL)
+    *ret_size = fread(bytes, 1, WEIR_CONF_FILE_SIZE_MAX + 1, file);
+  if (bytes != NULL && ferror(file)) {
+    weir_conf_issue_at(issues, 0, 0, "cannot be read (%s); give a readable file", strerror(errno));
+    free(bytes);
+    bytes = NULL;
+  }
+  fclose(file);
+  return bytes;
 }

@@ -1,11 +1,11 @@
-#include "conf_read.h"
+#include <weir/conf_read.h>
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "conf_value.h"
+#include <weir/conf_value.h>
 
 #define KEY_SIZE      32
 #define TYPO_DISTANCE 2
@@ -60,7 +60,46 @@ void weir_conf_issue_at(struct weir_conf_issues *issues, uint32_t line, uint32_t
   va_end(args);
 }
 
+void weir_conf_issue_format(const struct weir_conf_issue *issue, const char *file, char *ret_text,
+                            size_t size)
+{
+  const char *kind = issue->is_warning ? "warning: " : "";
+  if (issue->line == 0)
+    snprintf(ret_text, size, "%s: %s%s", file, kind, issue->text);
+  else
+    snprintf(ret_text, size, "%s:%u:%u: %s%s", file, (unsigned)issue->line, (unsigned)issue->column,
+             kind, issue->text);
+}
+
 /* ---- the table ---- */
+
+const char *weir_conf_type_name(enum weir_conf_type type)
+{
+  switch (type) {
+  case WEIR_CONF_AMOUNT:
+    return "amount";
+  case WEIR_CONF_DURATION:
+    return "duration";
+  case WEIR_CONF_PERCENT:
+    return "percentage";
+  case WEIR_CONF_MONEY:
+    return "sum of money";
+  case WEIR_CONF_BOOL:
+    return "boolean";
+  case WEIR_CONF_WORD:
+    return "word";
+  case WEIR_CONF_TEXT:
+    return "text";
+  case WEIR_CONF_TEXTS:
+    return "text or list of texts";
+  case WEIR_CONF_MAP:
+    return "map";
+  case WEIR_CONF_LIST:
+    return "list";
+  }
+  assert(false);
+  return "?";
+}
 
 /* The part of |path| that follows |prefix|, up to the next step: "log.level" after "log" is
  * "level". False when |path| is no child of |prefix|. */
@@ -79,23 +118,13 @@ static bool child_of(const char *path, const char *prefix, char *ret_child)
   return true;
 }
 
-static const struct weir_conf_key *keys_of(const struct weir_conf_reader *reader, size_t *ret_count)
-{
-  if (reader->keys == NULL)
-    return weir_conf_keys(ret_count);
-  *ret_count = reader->keys_count;
-  return reader->keys;
-}
-
 static const struct weir_conf_key *key_find(const struct weir_conf_reader *reader,
                                             const char *prefix, const char *name)
 {
-  size_t count = 0;
-  const struct weir_conf_key *keys = keys_of(reader, &count);
   char child[KEY_SIZE];
-  for (size_t i = 0; i < count; i++) {
-    if (child_of(keys[i].path, prefix, child) && strcmp(child, name) == 0)
-      return &keys[i];
+  for (size_t i = 0; i < reader->keys_count; i++) {
+    if (child_of(reader->keys[i].path, prefix, child) && strcmp(child, name) == 0)
+      return &reader->keys[i];
   }
   return NULL;
 }
@@ -104,16 +133,16 @@ static const struct weir_conf_key *key_find(const struct weir_conf_reader *reade
 static const struct weir_conf_key *key_guess(const struct weir_conf_reader *reader,
                                              const char *prefix, const char *name, char *ret_child)
 {
-  size_t count = 0, best = TYPO_DISTANCE + 1;
-  const struct weir_conf_key *keys = keys_of(reader, &count), *guess = NULL;
+  size_t best = TYPO_DISTANCE + 1;
+  const struct weir_conf_key *guess = NULL;
   char child[KEY_SIZE];
-  for (size_t i = 0; i < count; i++) {
-    if (!child_of(keys[i].path, prefix, child))
+  for (size_t i = 0; i < reader->keys_count; i++) {
+    if (!child_of(reader->keys[i].path, prefix, child))
       continue;
     size_t distance = weir_conf_distance(name, child);
     if (distance < best && distance < strlen(child)) {
       best = distance;
-      guess = &keys[i];
+      guess = &reader->keys[i];
       memcpy(ret_child, child, sizeof child);
     }
   }
@@ -129,10 +158,9 @@ static void report_unknown(struct weir_conf_reader *reader, const yaml_node_t *n
                         name, child);
     return;
   }
-  size_t count = 0, used = 0;
-  const struct weir_conf_key *keys = keys_of(reader, &count);
-  for (size_t i = 0; i < count; i++) {
-    if (child_of(keys[i].path, prefix, child) && used + strlen(child) + 3 < sizeof list)
+  size_t used = 0;
+  for (size_t i = 0; i < reader->keys_count; i++) {
+    if (child_of(reader->keys[i].path, prefix, child) && used + strlen(child) + 3 < sizeof list)
       used +=
           (size_t)snprintf(list + used, sizeof list - used, "%s%s", used == 0 ? "" : ", ", child);
   }
@@ -201,9 +229,9 @@ bool weir_conf_section_open(struct weir_conf_reader *reader, const yaml_node_t *
                         "%s must be a map; write keys and values, 'key: value'", or_root(path));
     return false;
   }
-  if (weir_conf_pairs(node) > WEIR_CONF_NAMES_MAX) {
+  if (weir_conf_pairs(node) > WEIR_CONF_PAIRS_MAX) {
     weir_conf_issue_add(reader->issues, false, node, "%s has %zu keys; at most %d are allowed",
-                        or_root(path), weir_conf_pairs(node), WEIR_CONF_NAMES_MAX);
+                        or_root(path), weir_conf_pairs(node), WEIR_CONF_PAIRS_MAX);
     return false;
   }
   ret_section->node = node;
@@ -339,8 +367,9 @@ uint64_t weir_conf_number(const struct weir_conf_section *section, const char *k
 uint64_t weir_conf_number_like(const struct weir_conf_section *section, const char *key,
                                const char *like)
 {
-  size_t count = 0, place = 0;
-  const struct weir_conf_key *keys = weir_conf_keys(&count);
+  const struct weir_conf_key *keys = section->reader->keys;
+  const size_t count = section->reader->keys_count;
+  size_t place = 0;
   while (place < count && strcmp(keys[place].path, like) != 0)
     place++;
   assert(place < count);
