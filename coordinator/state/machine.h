@@ -181,7 +181,6 @@ struct weir_pool {
   struct weir_link in_changed;
   uint64_t retries_count;    /* grants for new attempts */
   bool is_left;              /* it closed, and who could went elsewhere */
-  uint64_t spare[2];         /* whole lines */
   struct weir_ledger ledger; /* last: most limits that it has room for are not used */
 };
 

@@ -101,7 +101,7 @@ struct weir_ledger_limit {
   struct weir_ring ring;    /* window */
   struct weir_trail trail;  /* smoothness */
   uint64_t pace, pace_bits; /* a unit takes pace / 2^pace_bits us of the whole quota */
-  uint64_t variance_head; /* of |variances|: blocks from here on are kept */
+  uint64_t variance_head;   /* of |variances|: blocks from here on are kept */
   struct weir_limit_config config;
   uint64_t cut_from;   /* what was in use when the limit was cut (learn.c); 0: it was not */
   uint64_t cut_amount; /* what that leaves now; the ceiling where it was not */
