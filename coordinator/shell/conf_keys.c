@@ -139,6 +139,13 @@ static const struct weir_conf_key keys[] = {
      "a probe of which nothing was heard for so long has failed"},
     {"pools[].breaker.ramp", WEIR_CONF_DURATION, "10s", "1s..1h",
      "time from the first calls after the probes to the whole quota"},
+    {"pools[].ramp", WEIR_CONF_MAP, "", "",
+     "how fast use may grow after the provider said that it grew too fast (LEDGER.md)"},
+    {"pools[].ramp.growth", WEIR_CONF_PERCENT, "", "0%..900%",
+     "growth in a period, of what was in use; 0%: calls only wait; without it by the provider's "
+     "kind"},
+    {"pools[].ramp.per", WEIR_CONF_DURATION, "", "1s..1h",
+     "the period; without it by the provider's kind"},
     {"pools[].retries", WEIR_CONF_PERCENT, "10%", "0%..100%",
      "new attempts that the fleet may make, as a share of first ones; 0%: none"},
     {"pools[].classes", WEIR_CONF_MAP, "", "", "shares of the classes of work"},

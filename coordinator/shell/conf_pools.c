@@ -112,25 +112,31 @@ struct weir_name_config *weir_conf_name_add(struct weir_conf_builder *b, const y
 
 /* What "tokens", "a day" and "charged" mean to each kind, and which method it counts by. A day is a
  * calendar day only where the provider says so; where nothing is known, 25 hours hold every day of
- * every zone. Buckets that are refilled continuously know no midnight: any 24 hours. */
+ * every zone. Buckets that are refilled continuously know no midnight: any 24 hours. OpenAI says
+ * that use should not grow by more than 50 % in 15 minutes; Anthropic states its ceiling in its
+ * rejections, and that seen grew by a sixth in a minute; nobody else says anything. */
 static const struct kind_rules {
   enum weir_profile profile;
   enum weir_dimension tokens;
   const char *zone;
   weir_duration day_us;
   bool is_prepaid;
+  uint32_t ramp_pm;
+  weir_duration ramp_per_us;
 } kind_rules[] = {
     [WEIR_CONF_KIND_GEMINI] = {WEIR_PROFILE_WINDOW, WEIR_DIMENSION_INPUT_TOKENS,
-                               "America/Los_Angeles", WEIR_DAY_WINDOW_US, false},
+                               "America/Los_Angeles", WEIR_DAY_WINDOW_US, false, 500,
+                               15 * WEIR_US_PER_MIN},
     [WEIR_CONF_KIND_OPENAI] = {WEIR_PROFILE_BUCKET, WEIR_DIMENSION_TOTAL_TOKENS, "",
-                               24 * WEIR_US_PER_HOUR, true},
-    [WEIR_CONF_KIND_ANTHROPIC] = {WEIR_PROFILE_BUCKET, 0, "", 24 * WEIR_US_PER_HOUR, false},
+                               24 * WEIR_US_PER_HOUR, true, 500, 15 * WEIR_US_PER_MIN},
+    [WEIR_CONF_KIND_ANTHROPIC] = {WEIR_PROFILE_BUCKET, 0, "", 24 * WEIR_US_PER_HOUR, false, 100,
+                                  WEIR_US_PER_MIN},
     [WEIR_CONF_KIND_VERTEX] = {WEIR_PROFILE_WINDOW, WEIR_DIMENSION_INPUT_TOKENS, "",
-                               WEIR_DAY_WINDOW_US, false},
+                               WEIR_DAY_WINDOW_US, false, 500, 15 * WEIR_US_PER_MIN},
     [WEIR_CONF_KIND_COMPATIBLE] = {WEIR_PROFILE_UNIVERSAL, WEIR_DIMENSION_TOTAL_TOKENS, "",
-                                   WEIR_DAY_WINDOW_US, true},
+                                   WEIR_DAY_WINDOW_US, true, 500, 15 * WEIR_US_PER_MIN},
     [WEIR_CONF_KIND_UNKNOWN] = {WEIR_PROFILE_UNIVERSAL, WEIR_DIMENSION_TOTAL_TOKENS, "",
-                                WEIR_DAY_WINDOW_US, true},
+                                WEIR_DAY_WINDOW_US, true, 500, 15 * WEIR_US_PER_MIN},
 };
 
 static void read_rules(const struct weir_conf_section *section, enum weir_profile fallback,
@@ -141,6 +147,21 @@ static void read_rules(const struct weir_conf_section *section, enum weir_profil
   rules->is_fixed = !weir_conf_bool(section, "fall_back");
   rules->sub_us = weir_conf_number(section, "sub_window");
   rules->error_pm = (uint32_t)weir_conf_number(section, "estimate_error");
+}
+
+static void read_ramp(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
+                      const struct kind_rules *kind, struct weir_rules_config *rules)
+{
+  struct weir_conf_section ramp;
+  rules->ramp_pm = kind->ramp_pm;
+  rules->ramp_per_us = kind->ramp_per_us;
+  if (!weir_conf_section_open(&b->reader, weir_conf_find(pool_section, "ramp"), "pools[].ramp",
+                              &ramp))
+    return;
+  if (weir_conf_find(&ramp, "growth") != NULL)
+    rules->ramp_pm = (uint32_t)weir_conf_number(&ramp, "growth");
+  if (weir_conf_find(&ramp, "per") != NULL)
+    rules->ramp_per_us = weir_conf_number(&ramp, "per");
 }
 
 static void read_price(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
@@ -169,6 +190,7 @@ static void read_quota(struct weir_conf_builder *b, const struct weir_conf_secti
       .day_us = rules->day_us,
       .is_prepaid = charge < 0 ? rules->is_prepaid : charge == 0};
   read_rules(section, rules->profile, &pool->rules);
+  read_ramp(b, section, rules, &pool->rules);
   read_price(b, section, pool);
   const yaml_node_t *node = weir_conf_need(section, "limits");
   if (node != NULL)

@@ -71,6 +71,14 @@ static void percent_format(uint32_t share_pm, char *ret_text, size_t size)
     snprintf(ret_text, size, "%u.%u%%", (unsigned)(share_pm / 10), (unsigned)(share_pm % 10));
 }
 
+static void ramp_show(const struct weir_pool_config *pool, FILE *file)
+{
+  char growth[32], per[32];
+  percent_format(pool->rules.ramp_pm, growth, sizeof growth);
+  duration_format(pool->rules.ramp_per_us, per, sizeof per);
+  fprintf(file, "pool %s: growth %s per %s once it was too fast\n", pool->name, growth, per);
+}
+
 static void breaker_show(const struct weir_pool_config *pool, FILE *file)
 {
   const struct weir_breaker_config *breaker = &pool->breaker;
@@ -101,6 +109,7 @@ static void pool_show(const struct weir_conf *conf, const struct weir_pool_confi
     fprintf(file, "; budget %s", conf->budgets[pool->budgets[i]].name);
   limits_show(conf, pool->limits, pool->limits_count, file);
   breaker_show(pool, file);
+  ramp_show(pool, file);
 }
 
 static void route_show(const struct weir_conf *conf, const struct weir_route_config *route,

@@ -312,9 +312,9 @@ static bool is_short(const struct weir_ledger *l, const struct weir_ledger_limit
 {
   if (!limit->is_windowed)
     return false;
-  return limit->config.window_us <= WEIR_LEDGER_REPORT_MAX_US ||
+  return limit->ring.window_us <= WEIR_LEDGER_REPORT_MAX_US ||
          (limit->is_smoothable && l->profile >= WEIR_PROFILE_BUCKET &&
-          weir_wide_mul(burst_of(limit), limit->config.window_us) <=
+          weir_wide_mul(burst_of(limit), limit->ring.window_us) <=
               weir_wide_mul(limit->effective, WEIR_LEDGER_REPORT_MAX_US));
 }
 

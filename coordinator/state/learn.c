@@ -8,6 +8,9 @@
  *   3. several in one epoch: somebody else spends the quota; cut the limit to a part of what we had
  *      in use ourselves, which measures what was left, and probe back (CUBIC)
  *
+ * A rejection because use grew too fast begins a ramp for every limit of a minute or so (ramp.h):
+ * upstream does not say of which it spoke.
+ *
  * An epoch holds the leases that were taken before the last answer took effect. What upstream
  * states in numbers (a limit, what is used or left of it) is believed where it is stricter than
  * what we know: the configured amount is the user's word and never exceeded.
@@ -35,6 +38,7 @@
 #define FOREIGN_PART    20  /* others' use below this part of a limit is noise */
 #define GROWTH_STEPS    120 /* of a window: how often a cut limit grows */
 #define DAY_WINDOW_US   (20 * WEIR_US_PER_HOUR) /* limits of longer windows are days' */
+#define SLOWER_MAX      8                       /* how often growth is halved at most */
 
 /* ---- which limits an outcome speaks of ---- */
 
@@ -95,6 +99,12 @@ static struct weir_ledger_limit *only_meant(struct weir_ledger *l, bool is_reque
 
 /* ---- cutting and growing ---- */
 
+static void lower(struct weir_ledger_limit *limit, uint64_t amount)
+{
+  if (limit->effective > amount)
+    limit->effective = amount;
+}
+
 static uint64_t least_of(const struct weir_ledger_limit *limit)
 {
   const uint64_t least = limit->ceiling / CUT_LEAST_PART;
@@ -108,12 +118,13 @@ static void cut_to(struct weir_ledger_limit *limit, uint64_t from, uint64_t amou
 
   if (amount < least)
     amount = least;
-  if (amount >= limit->effective)
+  if (amount >= limit->cut_amount)
     return;
   /* From less than that, growing would end before the ceiling. */
   limit->cut_from = from > least ? from : least;
   limit->cut_at = now;
-  limit->effective = amount;
+  limit->cut_amount = amount;
+  lower(limit, amount);
 }
 
 /* CUBIC: from CUT_PM of what was in use, flat around that after one window, then ever faster. */
@@ -133,14 +144,47 @@ static uint64_t grown(const struct weir_ledger_limit *limit, weir_tstamp now)
   return target > 0 ? (uint64_t)target : 0;
 }
 
-static void limit_grow(struct weir_ledger_limit *limit, weir_tstamp now)
+static void cut_grow(struct weir_ledger_limit *limit, weir_tstamp now)
 {
   const uint64_t target = grown(limit, now);
 
-  if (target > limit->effective)
-    limit->effective = target;
-  if (limit->effective == limit->ceiling)
+  if (target > limit->cut_amount)
+    limit->cut_amount = target;
+  if (limit->cut_amount == limit->ceiling)
     limit->cut_from = 0;
+}
+
+/* Each time that it was too fast after all, growth goes on at half the pace. */
+static struct weir_ramp_pace pace_of(const struct weir_ledger *l)
+{
+  return (struct weir_ramp_pace){l->rules.ramp_pm >> l->ramp_slower, l->rules.ramp_per_us};
+}
+
+static void limit_grow(const struct weir_ledger *l, struct weir_ledger_limit *limit,
+                       weir_tstamp now)
+{
+  const struct weir_ramp_pace pace = pace_of(l);
+
+  if (limit->cut_from > 0)
+    cut_grow(limit, now);
+  weir_ramp_advance(&limit->ramp, &pace, limit->ring.used, limit->ceiling, now);
+  limit->effective = limit->cut_amount;
+  if (limit->ramp.base > 0)
+    lower(limit, weir_ramp_amount(&limit->ramp, &pace, now));
+}
+
+static bool is_ramped(const struct weir_ledger *l)
+{
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (l->limits[i].ramp.base > 0)
+      return true;
+  }
+  return false;
+}
+
+static bool is_growing(const struct weir_ledger_limit *limit)
+{
+  return limit->cut_from > 0 || limit->ramp.base > 0;
 }
 
 /* A smaller truth; what it is measured by starts anew. */
@@ -150,10 +194,11 @@ static void ceiling_lower(struct weir_ledger *l, struct weir_ledger_limit *limit
   if (amount == 0 || amount >= limit->ceiling)
     return;
   limit->ceiling = amount;
-  if (limit->effective >= amount) {
-    limit->effective = amount;
+  if (limit->cut_amount >= amount) {
+    limit->cut_amount = amount;
     limit->cut_from = 0;
   }
+  lower(limit, amount);
   if (counts(limit, true))
     weir_ledger_sub_open(l, l->sub_hold_us, false, now);
 }
@@ -197,7 +242,7 @@ static bool is_calm(const struct weir_ledger *l)
   if (l->widen_us > 0 || (l->epoch_count > 0 && !l->is_epoch_answered))
     return false;
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (l->limits[i].cut_from > 0)
+    if (is_growing(&l->limits[i]))
       return false;
   }
   return true;
@@ -211,8 +256,8 @@ void weir_learn_refresh(struct weir_ledger *l, weir_tstamp now)
     l->clean_at += WIDEN_CLEAN_US;
   }
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (l->limits[i].cut_from > 0)
-      limit_grow(&l->limits[i], now);
+    if (is_growing(&l->limits[i]))
+      limit_grow(l, &l->limits[i], now);
   }
   l->is_calm = is_calm(l);
 }
@@ -225,7 +270,7 @@ weir_tstamp weir_ledger_wake(const struct weir_ledger *l, weir_tstamp now)
     const struct weir_ledger_limit *limit = &l->limits[i];
     weir_tstamp at = weir_time_add(now, limit->config.window_us / GROWTH_STEPS);
 
-    if (limit->cut_from > 0 && at < wake)
+    if (is_growing(limit) && at < wake)
       wake = at;
   }
   return wake;
@@ -361,10 +406,33 @@ static void numbers_learn(struct weir_ledger *l, const struct weir_ledger_entry 
   }
 }
 
+/* What was let through until the call |entry| was not is where growth begins. Those that started
+ * before it was heard say nothing new. */
+static void ramp_begin(struct weir_ledger *l, const struct weir_ledger_entry *entry,
+                       const struct weir_instant *now)
+{
+  if (l->rules.ramp_pm == 0 || entry->number < l->ramp_number)
+    return;
+  if (!is_ramped(l))
+    l->ramp_slower = 0;
+  else if (l->ramp_slower < SLOWER_MAX)
+    l->ramp_slower++;
+  l->ramp_number = now->number;
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    struct weir_ledger_limit *limit = &l->limits[i];
+
+    if (!limit->is_smoothable || !(counts(limit, true) || counts(limit, false)))
+      continue;
+    weir_ramp_begin(&limit->ramp, weir_trail_mean(&limit->trail, entry->start), limit->ceiling,
+                    now->at);
+    lower(limit, limit->ramp.base);
+  }
+}
+
 static bool is_news(const struct weir_msg_settle *settle)
 {
-  return weir_outcome_is_quota(settle->outcome) || settle->stated_limit > 0 ||
-         settle->requests_limit > 0 || settle->tokens_limit > 0;
+  return weir_outcome_is_quota(settle->outcome) || settle->outcome == WEIR_OUTCOME_RAMP_LIMIT ||
+         settle->stated_limit > 0 || settle->requests_limit > 0 || settle->tokens_limit > 0;
 }
 
 enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger_entry *entry,
@@ -381,6 +449,11 @@ enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger
   l->is_calm = false;
   is_ours = is_explained(l, settle, now->at);
   numbers_learn(l, entry, settle, now);
+  if (settle->outcome == WEIR_OUTCOME_RAMP_LIMIT) {
+    ramp_begin(l, entry, now);
+    freeze(l, weir_time_add(now->at, wait < FREEZE_MAX_US ? wait : FREEZE_MAX_US));
+    return WEIR_HEARD_REJECTION;
+  }
   if (!weir_outcome_is_quota(settle->outcome))
     return WEIR_HEARD_NOTHING;
   if (is_day_outcome(settle->outcome)) {

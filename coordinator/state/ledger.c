@@ -118,7 +118,7 @@ static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit,
   limit_know(limit, config);
   limit->bit = bit_free(l, limit);
   assert(limit->bit != 0);
-  limit->ceiling = limit->effective = config->amount;
+  limit->ceiling = limit->effective = limit->cut_amount = config->amount;
   limit->born_number = now->number;
   limit->ring.slots = ring;
   limit->trail.slots = trail;
@@ -281,10 +281,19 @@ static uint32_t limit_place(struct weir_ledger *l, uint32_t from,
 static void limit_change(struct weir_ledger_limit *limit, const struct weir_limit_config *config)
 {
   if (limit->config.amount != config->amount) {
-    limit->ceiling = limit->effective = config->amount;
+    limit->ceiling = limit->effective = limit->cut_amount = config->amount;
     limit->cut_from = 0;
+    limit->ramp.base = 0;
   }
   limit_know(limit, config);
+}
+
+static void ramps_end(struct weir_ledger *l)
+{
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    l->limits[i].ramp.base = 0;
+    l->limits[i].effective = l->limits[i].cut_amount;
+  }
 }
 
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_config *config,
@@ -314,6 +323,8 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
   l->rules = *config->rules;
   if (is_other)
     l->profile = profile_of(&l->rules);
+  if (l->rules.ramp_pm == 0)
+    ramps_end(l);
   weir_ledger_sub_open(l, config->hold_us, false, now);
 }
 
@@ -549,8 +560,8 @@ void weir_ledger_check(const struct weir_ledger *l)
 
     assert(limit->bit != 0 && (bits & limit->bit) == 0);
     bits |= limit->bit;
-    assert(limit->effective > 0 && limit->effective <= limit->ceiling &&
-           limit->ceiling <= limit->config.amount);
+    assert(limit->effective > 0 && limit->effective <= limit->cut_amount &&
+           limit->cut_amount <= limit->ceiling && limit->ceiling <= limit->config.amount);
     if (limit->is_windowed)
       weir_ring_check(&limit->ring);
     if (limit->is_smoothable)

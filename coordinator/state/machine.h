@@ -152,35 +152,36 @@ struct weir_queue {
   struct weir_cost queued; /* sum over its tenants */
 };
 
+/* What every call asks for stands first, before what is large or rarely needed. */
 struct weir_pool {
   struct weir_pq_node timer; /* when its queue is to be looked at again */
   enum weir_pool_state state;
-  struct weir_pool_config config;                   /* budgets: indices into the machine's */
-  uint32_t former_count, former[WEIR_POOL_BUDGETS]; /* budgets before the reload under way */
-  struct weir_bias bias;
+  uint32_t leases_count;
   struct weir_queue queue[WEIR_CLASS_MAX];
   weir_duration batch_owed_us; /* of the whole quota, to batch, by its floor */
   uint64_t ticket;             /* its rank in lines; 0: none yet */
   struct weir_place places[WEIR_POOL_BUDGETS];
-  uint32_t leases_count;
-  struct weir_cost standing; /* leases ahead of need that are out unused */
-  uint64_t grants, rejected_429;
-  struct weir_breaker breaker;
   struct weir_pq_node breaker_timer;
   enum weir_breaker_state noted; /* the breaker's state, and its |changes|, as last looked at */
   uint64_t changes_noted;
   weir_tstamp used_up_until; /* by the day, as instances were told; 0: they were told of nothing */
-  uint64_t opened_number;    /* of the first lease that could not be granted since it opened */
-  uint64_t changed;          /* when that was, in the coordinator's |changes| */
-  struct weir_link in_changed;
+  uint64_t grants, rejected_429;
+  weir_tstamp latency_at;  /* the last of |latency| */
+  struct weir_ratio ratio; /* over all of its tenants */
+  struct weir_bias bias;
   struct weir_retries retries;
-  uint64_t retries_count;              /* grants for new attempts */
-  uint64_t outcomes[WEIR_OUTCOME_MAX]; /* settled calls; [0] unused */
-  bool is_left;                        /* it closed, and who could went elsewhere */
-  struct weir_latency latency;         /* of good calls */
-  weir_tstamp latency_at;              /* the last of them */
-  struct weir_ratio ratio;             /* over all of its tenants */
-  struct weir_ledger ledger;           /* last: most limits that it has room for are not used */
+  struct weir_breaker breaker;
+  uint64_t outcomes[WEIR_OUTCOME_MAX];              /* settled calls; [0] unused */
+  struct weir_latency latency;                      /* of good calls */
+  struct weir_pool_config config;                   /* budgets: indices into the machine's */
+  uint32_t former_count, former[WEIR_POOL_BUDGETS]; /* budgets before the reload under way */
+  struct weir_cost standing;                        /* leases ahead of need that are out unused */
+  uint64_t opened_number; /* of the first lease that could not be granted since it opened */
+  uint64_t changed;       /* when that was, in the coordinator's |changes| */
+  struct weir_link in_changed;
+  uint64_t retries_count;    /* grants for new attempts */
+  bool is_left;              /* it closed, and who could went elsewhere */
+  struct weir_ledger ledger; /* last: most limits that it has room for are not used */
 };
 
 /* Limits over several pools, or of one tenant. */

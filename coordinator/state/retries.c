@@ -5,10 +5,14 @@
 
 #define UNIT_US (WEIR_RETRIES_TRICKLE_US / WEIR_RETRIES_TOKEN) /* a thousandth of a token */
 
+/* The sum of the slots as of |second|; it is remembered for the second at hand. */
 static uint64_t earned_lately(const struct weir_retries *r, weir_tstamp now)
 {
   const uint64_t second = now / WEIR_US_PER_S;
   uint64_t sum = 0;
+
+  if (second == r->summed_second)
+    return r->summed;
 
   for (int i = 0; i < WEIR_RETRIES_SLOTS; i++) {
     if (r->slots[i].number + WEIR_RETRIES_SLOTS > second)
@@ -37,6 +41,8 @@ static void refresh(struct weir_retries *r, weir_tstamp now)
 {
   const uint64_t units = (now - r->trickled_at) / UNIT_US;
 
+  r->summed = earned_lately(r, now);
+  r->summed_second = now / WEIR_US_PER_S;
   r->trickled_at += units * UNIT_US;
   add(r, units, now);
 }
@@ -46,6 +52,7 @@ void weir_retries_init(struct weir_retries *r, weir_tstamp now)
   memset(r, 0, sizeof(*r));
   r->balance = WEIR_RETRIES_LEAST;
   r->trickled_at = r->refreshed_at = now;
+  r->summed_second = now / WEIR_US_PER_S;
 }
 
 void weir_retries_earn(struct weir_retries *r, uint32_t share_pm, weir_tstamp now)
@@ -59,6 +66,7 @@ void weir_retries_earn(struct weir_retries *r, uint32_t share_pm, weir_tstamp no
     r->slots[place].earned = 0;
   }
   r->slots[place].earned += share_pm;
+  r->summed += share_pm;
   add(r, share_pm, now);
 }
 
@@ -93,5 +101,9 @@ void weir_retries_give(struct weir_retries *r, weir_tstamp now)
 
 void weir_retries_check(const struct weir_retries *r)
 {
+  struct weir_retries afresh = *r;
+
+  afresh.summed_second = UINT64_MAX;
+  assert(earned_lately(r, r->refreshed_at) == earned_lately(&afresh, r->refreshed_at));
   assert(r->balance <= bound(r, r->refreshed_at));
 }

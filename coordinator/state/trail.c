@@ -198,6 +198,16 @@ uint64_t weir_trail_peak(const struct weir_trail *t, weir_tstamp from)
   return peak;
 }
 
+uint64_t weir_trail_mean(const struct weir_trail *t, weir_tstamp until)
+{
+  const uint64_t last = until / t->slot_us;
+  uint64_t sum = 0;
+
+  for (uint64_t i = 0; i < 2 * t->window_slots && i <= last; i++)
+    sum += held_by(t, last - i);
+  return sum / 2;
+}
+
 void weir_trail_check(const struct weir_trail *t)
 {
   uint64_t total = 0;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh FOLDER [TEXT] - breaks a copy of the tree in FOLDER by each mutant of mutants.txt in turn
-# (only those whose first line holds TEXT), builds it and runs the fast tests. Prints a line a mutant and, last, "N caught, N not"; fails when one is
-# not caught, does not build, or does not apply.
+# (only those whose first line holds TEXT), and builds and runs tests until one notices: first those that
+# are named after the file that is broken, or by the mutant, then all fast ones. Prints a line a mutant and,
+# last, "N caught, N not"; fails when one is not caught, does not build, or does not apply.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -17,11 +18,44 @@ caught=0
 missed=0
 
 # The tests that judge a mutant: fast ones, and of the checks those that read the product's code.
-build_and_test() {
+all_test() {
   cmake --build "$work/build" --parallel "$(nproc)" || return 2
   ctest --test-dir "$work/build" --parallel "$(nproc)" --stop-on-failure --no-tests=error \
     --label-exclude '^(install|bench|long|e2e|shell)$' \
     --exclude-regex '^lint\.(format|docs|spelling|shell|sleeps|selftest\..*)$'
+}
+
+# near_test FILE [NAMES] - the tests NAMES, or else those named after FILE; 3 when there are none.
+near_test() {
+  local stem names name targets=() found=() known
+  stem=$(basename "$1")
+  stem=${stem%.*}
+  names=${2:-unit.$stem wire.$stem unit.coord_$stem}
+  known=$(ninja -C "$work/build" -t targets all)
+  for name in $names; do
+    grep -q "^test_${name//./_}: phony" <<<"$known" || continue
+    found+=("$name")
+    targets+=("test_${name//./_}")
+  done
+  [ ${#targets[@]} -gt 0 ] || return 3
+  names=$(printf '%s|' "${found[@]}")
+  cmake --build "$work/build" --parallel "$(nproc)" --target "${targets[@]}" || return 2
+  ctest --test-dir "$work/build" --stop-on-failure --no-tests=error --tests-regex "^(${names%|})$"
+}
+
+# Unbroken, the tests have to pass: or every mutant would be "caught" by somebody else's failure. Asked
+# once for each set of tests, and of all of them only when a mutant needs all.
+declare -A sound=()
+need_sound() {
+  [ -z "${sound[$*]:-}" ] || return 0
+  local status=0
+  "$@" >"$work/log.txt" 2>&1 </dev/null || status=$?
+  if [ $status -ne 0 ] && [ $status -ne 3 ]; then
+    tail -40 "$work/log.txt"
+    echo "mutants: the tests fail without any mutant"
+    exit 1
+  fi
+  sound[$*]=1
 }
 
 miss() {
@@ -29,18 +63,36 @@ miss() {
   echo "mutants: $1: $2"
 }
 
-# judge FILE NAME OLD NEW
+# break_file FILE OLD NEW
+break_file() {
+  OLD=$2 NEW=$3 perl -0pi -e '
+    my ($old, $new) = @ENV{"OLD", "NEW"};
+    my $count = () = /\Q$old\E/g;
+    die "stands there $count times\n" if $count != 1;
+    s/\Q$old\E/$new/' "$work/src/$1" 2>"$work/log.txt"
+}
+
+mend_file() {
+  cp -a "$root/$1" "$work/src/$1"
+  touch "$work/src/$1"
+}
+
+# judge FILE NAME OLD NEW TESTS
 judge() {
   local file=$1 name="$1: $2" log=$work/log.txt status=0
-  if ! OLD=$3 NEW=$4 perl -0pi -e '
-      my ($old, $new) = @ENV{"OLD", "NEW"};
-      my $count = () = /\Q$old\E/g;
-      die "stands there $count times\n" if $count != 1;
-      s/\Q$old\E/$new/' "$work/src/$file" 2>"$log"; then
+  need_sound near_test "$file" "$5"
+  if ! break_file "$file" "$3" "$4"; then
     miss "$name" "does not apply: \"$3\" $(head -1 "$log")"
     return
   fi
-  build_and_test >"$log" 2>&1 </dev/null || status=$?
+  near_test "$file" "$5" >"$log" 2>&1 </dev/null || status=$?
+  if [ $status -eq 0 ] || [ $status -eq 3 ]; then
+    mend_file "$file"
+    need_sound all_test
+    break_file "$file" "$3" "$4"
+    status=0
+    all_test >"$log" 2>&1 </dev/null || status=$?
+  fi
   if [ $status -eq 0 ]; then
     miss "$name" "no test notices"
   elif [ $status -eq 2 ]; then
@@ -50,31 +102,30 @@ judge() {
     caught=$((caught + 1))
     echo "mutants: $name: caught by $(sed -n 's/.*[0-9] - \([^ ]*\) (.*/\1/p' "$log" | head -1)"
   fi
-  cp -a "$root/$file" "$work/src/$file"
-  touch "$work/src/$file"
+  mend_file "$file"
 }
 
-# Unbroken, all has to pass: or every mutant would be "caught" by somebody else's failure.
-if ! { cmake -S "$work/src" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug && build_and_test; } \
+if ! cmake -S "$work/src" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Debug \
   >"$work/log.txt" 2>&1 </dev/null; then
   tail -40 "$work/log.txt"
-  echo "mutants: the tests fail without any mutant"
+  echo "mutants: the tree does not configure"
   exit 1
 fi
-file='' name='' old='' new=''
+file='' name='' old='' new='' tests=''
 flush() {
-  if [ -n "$file" ] && [[ "$file: $name" == *"$text"* ]]; then judge "$file" "$name" "$old" "$new"; fi
+  if [ -n "$file" ] && [[ "$file: $name" == *"$text"* ]]; then judge "$file" "$name" "$old" "$new" "$tests"; fi
   file=''
 }
 while IFS= read -r line; do
   case $line in
     '@ '*)
       flush
-      file=${line#@ } name=${line#*: } old='' new=''
+      file=${line#@ } name=${line#*: } old='' new='' tests=''
       file=${file%%: *}
       ;;
     '- '*) old=${line#- } ;;
     '+ '*) new=${line#+ } ;;
+    '? '*) tests=${line#? } ;;
   esac
 done <tests/mutants/mutants.txt
 flush

@@ -292,7 +292,7 @@ static void shows_what_a_file_means(void **state)
             "tenants: {acme: {weight: 2}}\n"
             "pools:\n"
             "- {name: p, provider: o, models: m, fall_back: false, budgets: all" PRICE ",\n"
-            "   breaker: {failures: 12.5%},\n"
+            "   breaker: {failures: 12.5%}, ramp: {growth: 20%},\n"
             "   tenants: {acme: {limits: {spend_month: 25}}}, limits: [\n"
             "   {dimension: total_tokens, window: 90s, amount: 5, burst: 2, mode: shadow}]}\n");
   char text[1000] = {0};
@@ -304,6 +304,7 @@ static void shows_what_a_file_means(void **state)
                             "charged by estimate, shadow\n"
                             "pool p: breaker at 12.5% of 20 calls in 10s, open 5s..2m, 3 probes "
                             "within 30s, ramp 10s; retries 10%\n"
+                            "pool p: growth 20% per 15m once it was too fast\n"
                             "budget all: window; spend 0.075/day UTC\n"
                             "budget p:acme: window; spend 25/31d\n"
                             "tenant acme: weight 2; in pool p; budget p:acme\n"
@@ -333,6 +334,35 @@ static void reads_the_breaker_and_the_share_of_new_attempts(void **state)
   assert_false(conf->pools[0].breaker.is_on);
   assert_int_equal(conf->pools[0].retries_pm, 100);
   weir_conf_free(conf);
+}
+
+static void reads_how_fast_use_may_grow_or_knows_it_by_the_kind(void **state)
+{
+  static const struct {
+    const char *kind, *ramp;
+    uint32_t growth_pm;
+    weir_duration per_us;
+  } expected[] = {{"gemini", "", 500, 15 * WEIR_US_PER_MIN},
+                  {"openai", "", 500, 15 * WEIR_US_PER_MIN},
+                  {"anthropic", "", 100, WEIR_US_PER_MIN},
+                  {"vertex", "", 500, 15 * WEIR_US_PER_MIN},
+                  {"compatible", "", 500, 15 * WEIR_US_PER_MIN},
+                  {"anthropic", ", ramp: {growth: 100%, per: 30s}", 1000, 30 * WEIR_US_PER_S},
+                  {"openai", ", ramp: {growth: 0%}", 0, 15 * WEIR_US_PER_MIN},
+                  {"openai", ", ramp: {per: 1h}", 500, WEIR_US_PER_HOUR}};
+  (void)state;
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "providers: {x: {kind: %s}}\n"
+             "pools: [{name: p, provider: x, models: m, limits: {rpm: 1}%s}]\n",
+             expected[i].kind, expected[i].ramp);
+    struct weir_conf *conf = parse(text);
+    assert_int_equal(issues.count, 0);
+    assert_int_equal(conf->pools[0].rules.ramp_pm, expected[i].growth_pm);
+    assert_int_equal(conf->pools[0].rules.ramp_per_us, expected[i].per_us);
+    weir_conf_free(conf);
+  }
 }
 
 #define RANGE "is out of range; allowed is "
@@ -598,6 +628,7 @@ int main(void)
       cmocka_unit_test(gives_each_kind_its_method),
       cmocka_unit_test(takes_the_rules_that_a_pool_states),
       cmocka_unit_test(reads_the_breaker_and_the_share_of_new_attempts),
+      cmocka_unit_test(reads_how_fast_use_may_grow_or_knows_it_by_the_kind),
       cmocka_unit_test(charges_as_the_pool_says),
       cmocka_unit_test(counts_days_as_the_provider_does),
       cmocka_unit_test(keeps_each_time_zone_in_use_once),

@@ -423,7 +423,8 @@ static void checks_a_configuration_without_starting(void **state)
   assert_string_equal(d->log, "ok: 1 pools, 1 providers, 0 routes, 2 names, 0 budgets, 0 tenants\n"
                               "pool p: window; requests 1000/1m\n"
                               "pool p: breaker at 50% of 20 calls in 10s, open 5s..2m, 3 "
-                              "probes within 30s, ramp 10s; retries 10%\n");
+                              "probes within 30s, ramp 10s; retries 10%\n"
+                              "pool p: growth 50% per 15m once it was too fast\n");
   daemon_configure(d, "pool: 1\n");
   daemon_spawn(d, "--check");
   assert_int_equal(daemon_wait(d), 1);

@@ -448,7 +448,7 @@ static void an_eta_of_a_cut_limit_is_paced_by_what_is_left_of_it(void **state)
   const struct weir_cost ahead = cost_of(359, 0, 0), one = cost_of(1, 0, 0);
 
   (void)state;
-  b->ledger.limits[0].effective = 1200;
+  b->ledger.limits[0].effective = b->ledger.limits[0].cut_amount = 1200;
   b->ledger.limits[0].cut_from = 1200;
   b->ledger.limits[0].cut_at = b->now.at;
   /* A bucket of 60, and 300 more at 20 a second. */

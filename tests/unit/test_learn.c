@@ -81,7 +81,7 @@ static void a_shorter_wait_does_not_end_a_longer_one(void **state)
   assert_int_equal(b->ledger.frozen_until, until);
 }
 
-static void only_rejections_by_a_quota_freeze(void **state)
+static void only_rejections_by_a_quota_or_a_ramp_freeze(void **state)
 {
   (void)state;
   for (enum weir_outcome o = WEIR_OUTCOME_OK; o < WEIR_OUTCOME_MAX; o++) {
@@ -90,7 +90,7 @@ static void only_rejections_by_a_quota_freeze(void **state)
     const struct weir_msg_settle settle = {.outcome = o, .retry_after_us = SECOND};
     const bool is_rejection = hear(b, &lease, &settle) != WEIR_HEARD_NOTHING;
 
-    assert_int_equal(is_rejection, weir_outcome_is_quota(o));
+    assert_int_equal(is_rejection, weir_outcome_is_quota(o) || o == WEIR_OUTCOME_RAMP_LIMIT);
     assert_int_equal(b->ledger.frozen_until > 0, is_rejection);
   }
 }
@@ -561,7 +561,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_rejection_freezes_for_the_stated_wait_or_five_seconds),
       cmocka_unit_test(a_shorter_wait_does_not_end_a_longer_one),
-      cmocka_unit_test(only_rejections_by_a_quota_freeze),
+      cmocka_unit_test(only_rejections_by_a_quota_or_a_ramp_freeze),
       cmocka_unit_test(what_waited_for_the_end_of_a_freeze_is_released_smoothly),
       cmocka_unit_test(a_smooth_release_is_over_after_a_window),
       cmocka_unit_test(an_unexplained_rejection_makes_the_gates_universal),

@@ -55,6 +55,10 @@ struct weir_rules_config {
   bool is_fixed;        /* never fall back to UNIVERSAL by itself */
   weir_duration sub_us; /* PACED: length of the provider's sub-windows; 0: a second */
   uint32_t error_pm;    /* estimate error known at the start, thousandths (one sigma) */
+  /* Once upstream said that use grew too fast (ramp.h): thousandths of what is in use by which it
+   * may grow in every |ramp_per_us| (> 0); 0: nothing but the freeze follows. */
+  uint32_t ramp_pm;
+  weir_duration ramp_per_us;
 };
 
 /* When a pool's calls are held back because upstream fails. All durations are above 0 where it is

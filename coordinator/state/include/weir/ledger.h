@@ -29,6 +29,7 @@
 #include <weir/config.h>
 #include <weir/day.h>
 #include <weir/msg.h>
+#include <weir/ramp.h>
 #include <weir/ring.h>
 #include <weir/time.h>
 #include <weir/trail.h>
@@ -91,7 +92,7 @@ struct weir_ledger_limit {
   bool is_estimated;  /* what it counts is an estimate until it is reported */
   bool is_shadow, is_prepaid, is_day;
   uint8_t bit;              /* in what is remembered beside an entry */
-  uint64_t effective;       /* kept now: the ceiling, or less while somebody else spends */
+  uint64_t effective;       /* kept now: the ceiling, or less by a cut or a ramp */
   uint64_t ceiling;         /* config.amount, or less where upstream stated so */
   weir_tstamp closed_until; /* what was spent before is unknown, or upstream said so */
   uint64_t born_number;     /* leases with a smaller number are not in these books */
@@ -100,13 +101,15 @@ struct weir_ledger_limit {
   struct weir_ring ring;    /* window */
   struct weir_trail trail;  /* smoothness */
   uint64_t pace, pace_bits; /* a unit takes pace / 2^pace_bits us of the whole quota */
+  uint64_t variance_head;   /* of |variances|: blocks from here on are kept */
   struct weir_limit_config config;
-  uint64_t cut_from; /* what was in use when the limit was cut (learn.c); 0: it was not */
+  uint64_t cut_from;   /* what was in use when the limit was cut (learn.c); 0: it was not */
+  uint64_t cut_amount; /* what that leaves now; the ceiling where it was not */
   weir_tstamp cut_at;
-  struct weir_day day; /* is_day */
+  struct weir_ramp ramp; /* is_smoothable */
+  struct weir_day day;   /* is_day */
   /* |variance| by the ring's blocks: what has not ended needs no room for its error any more when
-   * its charge has come back. Blocks from |variance_head| on are kept. */
-  uint64_t variance_head;
+   * its charge has come back. */
   weir_wide variances[WEIR_LEDGER_VARIANCES];
 };
 
@@ -132,6 +135,8 @@ struct weir_ledger {
   uint32_t epoch_count;
   bool is_epoch_answered;
   weir_tstamp epoch_at, clean_at, tick_at;
+  uint64_t ramp_number; /* leases from this number on started under the ramp (ramp.h) */
+  uint32_t ramp_slower; /* its growth is halved so many times: it was too fast before */
   struct weir_ledger_limit limits[WEIR_LIMITS_MAX];
 };
 
@@ -229,7 +234,8 @@ weir_duration weir_ledger_sustained_us(const struct weir_ledger *l, const struct
  * without sub-windows. No gate: whoever starts earlier is within every limit too. */
 weir_duration weir_ledger_step_us(const struct weir_ledger *l, const struct weir_cost *cost);
 
-/* weir_ledger_wake returns when the ledger changes by itself next (a cut limit grows back), or
+/* weir_ledger_wake returns when the ledger changes by itself next (a cut limit grows back, a
+ * ramp goes on), or
  * WEIR_NEVER: whoever waits looks again then. */
 weir_tstamp weir_ledger_wake(const struct weir_ledger *l, weir_tstamp now);
 
@@ -242,7 +248,7 @@ enum weir_heard {
 };
 
 /* weir_ledger_hear takes in the outcome of the lease |entry|: freezes, learns the limit that a
- * rejection named, closes a day, falls back, cuts. */
+ * rejection named, closes a day, falls back, cuts, begins a ramp. */
 enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger_entry *entry,
                                  const struct weir_msg_settle *settle,
                                  const struct weir_instant *now);

@@ -24,6 +24,7 @@
 struct weir_retries {
   uint64_t balance; /* thousandths of a token */
   weir_tstamp trickled_at, refreshed_at;
+  uint64_t summed, summed_second; /* what |slots| hold, as of that second */
   struct {
     uint64_t number, earned; /* the second, counted from the clock's zero */
   } slots[WEIR_RETRIES_SLOTS];

@@ -63,6 +63,10 @@ bool weir_trail_counter(const struct weir_trail *t, uint64_t cost, uint64_t amou
  * UINT64_MAX when the trail does not reach back that far. */
 uint64_t weir_trail_peak(const struct weir_trail *t, weir_tstamp from);
 
+/* weir_trail_mean returns what a window held on the mean of the last two before |until|, as far as
+ * they are kept: what was in use lately. */
+uint64_t weir_trail_mean(const struct weir_trail *t, weir_tstamp until);
+
 /* weir_trail_check asserts that the total is the sum of the slots. */
 void weir_trail_check(const struct weir_trail *t);
 
