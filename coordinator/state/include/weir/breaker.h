@@ -3,8 +3,8 @@
  *   closed -> open -> half_open -> ramp -> closed
  *              ^----------+---------+
  *
- * Closed, starts and ends of calls are counted over a rolling window; enough failures open it. Open,
- * nothing starts. Half open, a few probes start, in the whole fleet, and what becomes of them
+ * Closed, starts and ends of calls are counted over a rolling window; enough failures open it.
+ * Open, nothing starts. Half open, a few probes start, in the whole fleet, and what becomes of them
  * decides: all well, and calls start again in growing numbers; one failed or lost, and it opens
  * for twice as long. docs/BREAKER.md has the rules and their reasons.
  *
@@ -37,7 +37,7 @@
 #define WEIR_BREAKER_RAMP_LAST_US  (2 * WEIR_US_PER_MIN)
 
 struct weir_breaker_slot {
-  uint64_t number; /* of the window's tenth, counted from the clock's zero */
+  uint64_t number;                  /* of the window's tenth, counted from the clock's zero */
   uint64_t starts, calls, failures; /* let through; ended, and of those failed */
   uint64_t idle;                    /* ended without a word about upstream */
 };
