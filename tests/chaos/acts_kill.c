@@ -80,8 +80,7 @@ bool chaos_act_instances(const struct chaos_options *options)
   if (is_kept) {
     chaos_row("instances killed", site);
     is_kept = chaos_promise_never_over(site);
-    is_kept &= chaos_promise(site->figures.use >= USE_MIN, "less than %.0f %% of the quota used",
-                             USE_MIN * 100);
+    chaos_note("what its session is granted in the 300 ms until a dead one is missed is lost");
   }
   chaos_site_free(site);
   free(site);

@@ -1,13 +1,511 @@
+/* Strangers, floods, and very many sessions. */
 #include "acts.h"
+
+#include "../demo/clock.h"
+#include "light.h"
+#include "peers.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <zmq.h>
+
+#include <weir.h>
+
+#define POOL    "p"
+#define WAIT_MS 10000
+
+/* A coordinator alone: what these acts do never goes to a provider. */
+static struct chaos_site *site_new(const struct chaos_options *options, const char *config)
+{
+  struct chaos_site *site = malloc(sizeof(*site));
+
+  if (!site)
+    abort();
+  chaos_site_init(site, options, config);
+  site->stand.memory = options->is_store ? "store: sqlite:" : NULL;
+  return site;
+}
+
+static void site_delete(struct chaos_site *site)
+{
+  outage_stand_stop(&site->stand);
+  free(site);
+}
+
+/* ---- unknown, revoked, stolen ---- */
+
+#define LEASES     4000
+#define RATIO_MAX  2.0
+#define REVOKED_MS 5000
+
+static int handle_open(const struct chaos_site *site, const struct chaos_keys *keys,
+                       const char *name, struct weir **ret_weir)
+{
+  struct weir_options options = WEIR_INIT(struct weir_options);
+  char path[96];
+
+  options.coordinator = site->stand.endpoint;
+  options.is_without_wallet = 1;
+  if (keys) {
+    chaos_keys_path(keys, name, path, sizeof(path));
+    options.server_key = keys->server_key;
+    options.key_file = path;
+  }
+  return weir_open(&options, ret_weir);
+}
+
+/* One lease, given back at once. */
+static int lease_once(struct weir *weir)
+{
+  struct weir_ask ask = WEIR_INIT(struct weir_ask);
+  struct weir_lease lease = WEIR_INIT(struct weir_lease);
+  int err;
+
+  ask.model = POOL;
+  ask.max_wait_ms = WAIT_MS;
+  err = weir_acquire(weir, &ask, &lease);
+  if (err == WEIR_OK)
+    weir_settle(weir, &lease, NULL);
+  return err;
+}
+
+static bool stranger_is_refused(const struct chaos_site *site, const struct chaos_keys *keys)
+{
+  struct weir *weir = NULL;
+  bool is_refused =
+      handle_open(site, keys, "stranger", &weir) == WEIR_OK && lease_once(weir) == WEIR_EKEY;
+
+  weir_close(weir);
+  return is_refused;
+}
+
+static bool revoked_is_refused(struct chaos_site *site, const struct chaos_keys *keys)
+{
+  const uint64_t until_ms = demo_now_ms() + REVOKED_MS;
+  struct weir *weir = NULL;
+  bool is_known = handle_open(site, keys, "leaver", &weir) == WEIR_OK &&
+                  lease_once(weir) == WEIR_OK && chaos_keys_revoke(keys, "leaver");
+  int err = WEIR_OK;
+
+  while (is_known && err == WEIR_OK && demo_now_ms() < until_ms)
+    err = lease_once(weir);
+  weir_close(weir);
+  return is_known && err == WEIR_EKEY;
+}
+
+/* Somebody whose key is known, too, asks with the session of another one. */
+static bool stolen_is_refused(const struct chaos_site *site, const struct chaos_keys *keys,
+                              void *context)
+{
+  struct chaos_light owner = {0}, thief = {0};
+  struct weir_msg ask = {.type = WEIR_MSG_ASK,
+                         .ask = {.seq = 1,
+                                 .model = POOL,
+                                 .class = WEIR_CLASS_ONLINE,
+                                 .requests = 1,
+                                 .deadline_us = WEIR_US_PER_S}};
+  struct weir_msg answer;
+  bool is_refused = false;
+
+  if (chaos_light_open(&owner, context, site->stand.endpoint, keys, "healthy", 1) &&
+      chaos_light_open(&thief, context, site->stand.endpoint, keys, "flooder", 2) &&
+      chaos_light_hello(&owner) && chaos_light_welcome(&owner, WAIT_MS)) {
+    thief.session = owner.session;
+    is_refused = chaos_light_send(&thief, &ask) && chaos_light_receive(&thief, WAIT_MS, &answer) &&
+                 answer.type == WEIR_MSG_REFUSE;
+    /* The owner's goes on, and its number is still free. */
+    is_refused = is_refused && chaos_light_send(&owner, &ask) &&
+                 chaos_light_receive(&owner, WAIT_MS, &answer) && answer.type == WEIR_MSG_GRANT;
+  }
+  chaos_light_close(&owner);
+  chaos_light_close(&thief);
+  return is_refused;
+}
+
+/* ---- flood ---- */
+
+struct flood {
+  struct chaos_light light;
+  _Atomic bool is_over;
+  uint64_t sent, full;
+};
+
+/* Without a pause, as fast as the socket takes them. */
+static void *flood_run(void *context)
+{
+  struct flood *flood = context;
+  struct weir_msg answer;
+
+  while (!atomic_load(&flood->is_over)) {
+    struct weir_msg ping = {.type = WEIR_MSG_PING};
+
+    if (chaos_light_send(&flood->light, &ping))
+      flood->sent++;
+    else
+      flood->full++;
+    if (flood->sent % 64 == 0 && chaos_light_receive(&flood->light, 0, &answer) &&
+        answer.type == WEIR_MSG_REFUSE)
+      chaos_light_hello(&flood->light);
+  }
+  return NULL;
+}
+
+static double p99_ms(struct weir *weir, size_t *ret_failed)
+{
+  static double values[LEASES];
+
+  *ret_failed = 0;
+  for (size_t i = 0; i < LEASES; i++) {
+    const uint64_t begun_us = demo_now_us();
+
+    *ret_failed += lease_once(weir) != WEIR_OK;
+    values[i] = (double)(demo_now_us() - begun_us) / 1000;
+  }
+  return chaos_percentile(values, LEASES, 0.99);
+}
+
+/* The totals, by the handle's own protocol. */
+static bool totals(struct chaos_light *light, struct weir_msg *ret_row)
+{
+  *ret_row = (struct weir_msg){.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_TOTALS}};
+  return chaos_light_send(light, ret_row) && chaos_light_receive(light, WAIT_MS, ret_row) &&
+         ret_row->type == WEIR_MSG_ROW;
+}
+
+static bool flood_act(const struct chaos_site *site, const struct chaos_keys *keys, void *context)
+{
+  struct flood flood = {.sent = 0};
+  struct chaos_light viewer = {0};
+  struct weir *weir = NULL;
+  struct weir_msg row;
+  size_t failed_quiet = 0, failed = 0;
+  double quiet, flooded;
+  pthread_t thread;
+  bool is_well = handle_open(site, keys, "healthy", &weir) == WEIR_OK &&
+                 lease_once(weir) == WEIR_OK &&
+                 chaos_light_open(&flood.light, context, site->stand.endpoint, keys, "flooder", 3);
+
+  if (!is_well) {
+    weir_close(weir);
+    return false;
+  }
+  chaos_light_hello(&flood.light);
+  quiet = p99_ms(weir, &failed_quiet);
+  is_well = pthread_create(&thread, NULL, flood_run, &flood) == 0;
+  flooded = p99_ms(weir, &failed);
+  atomic_store(&flood.is_over, true);
+  if (is_well)
+    pthread_join(thread, NULL);
+  chaos_light_close(&flood.light);
+  is_well = is_well &&
+            chaos_light_open(&viewer, context, site->stand.endpoint, keys, "healthy", 4) &&
+            totals(&viewer, &row);
+  chaos_light_close(&viewer);
+  weir_close(weir);
+  if (!is_well)
+    return chaos_promise(false, "the coordinator did not tell its counters");
+  chaos_note("flood: %" PRIu64 " frames of one key, %" PRIu64 " dropped and counted; %d leases of "
+             "another each",
+             flood.sent, row.row.counters[WEIR_COUNTER_THROTTLED], LEASES);
+  chaos_note("    p99 of a lease: quiet %.2f ms, flooded %.2f ms, ratio %.2f", quiet, flooded,
+             quiet > 0 ? flooded / quiet : 0);
+  is_well &= chaos_promise(failed + failed_quiet == 0, "%zu leases failed", failed + failed_quiet);
+  is_well &= chaos_promise(row.row.counters[WEIR_COUNTER_THROTTLED] > 0, "no frame was dropped");
+  is_well &= chaos_promise(flooded <= RATIO_MAX * quiet,
+                           "the p99 of a lease is over %.0f times its"
+                           " quiet value",
+                           RATIO_MAX);
+  return is_well;
+}
+
+static bool peers_run(struct chaos_site *site, const struct chaos_keys *keys, void *context)
+{
+  bool is_kept = true;
+
+  printf("%s\n", "strangers, a theft and a flood, by TCP with keys");
+  is_kept &= chaos_promise(stranger_is_refused(site, keys), "an unknown key was not refused");
+  is_kept &= chaos_promise(revoked_is_refused(site, keys), "a revoked key was not refused");
+  is_kept &= chaos_promise(stolen_is_refused(site, keys, context), "a stolen session was served");
+  is_kept &= flood_act(site, keys, context);
+  chaos_site_wait(site, 100);
+  is_kept &= chaos_promise(site->key_refused > 0, "no refused key was logged");
+  chaos_note("unknown, revoked and stolen refused; refusals of keys in the log: %" PRIu64,
+             site->key_refused);
+  return is_kept;
+}
 
 bool chaos_act_peers(const struct chaos_options *options)
 {
-  (void)options;
+  static const char *const listed[] = {"healthy", "flooder", "leaver"};
+  void *context = zmq_ctx_new();
+  struct chaos_site *site;
+  struct chaos_keys keys;
+  char config[1024];
+  bool is_kept =
+      chaos_keys_open(&keys, options->programs) && chaos_keys_new(&keys, "stranger", false);
+
+  for (size_t i = 0; i < sizeof(listed) / sizeof(listed[0]); i++)
+    is_kept = is_kept && chaos_keys_new(&keys, listed[i], true);
+  snprintf(config, sizeof(config),
+           "%sproviders: {g: {kind: gemini}}\n"
+           "pools: [{name: p, provider: g, models: m, limits: {rpm: 100M}}]\n",
+           keys.config);
+  site = site_new(options, config);
+  site->stand.listen = "tcp://127.0.0.1:*";
+  is_kept = is_kept && outage_stand_start(&site->stand) && peers_run(site, &keys, context);
+  zmq_ctx_term(context);
+  site_delete(site);
+  chaos_keys_close(&keys);
+  return is_kept;
+}
+
+/* ---- 10,000 idle sessions ---- */
+
+#define HOLDERS      4
+#define HELD         2500 /* sessions of a holder */
+#define HEARTBEAT_MS 10000
+#define IDLE_MS      UINT64_C(20000)
+#define OPEN_MS      60000
+
+/* --idle ENDPOINT NUMBER: opens HELD sessions, says so, and pings in each every heartbeat. */
+int chaos_holder(int argc, char **argv)
+{
+  static struct chaos_light lights[HELD];
+  void *context = zmq_ctx_new();
+  const uint32_t first = argc == 4 ? (uint32_t)strtoul(argv[3], NULL, 10) * HELD + 1 : 0;
+  struct pollfd input = {STDIN_FILENO, 0, 0};
+  bool is_well = first > 0 && zmq_ctx_set(context, ZMQ_MAX_SOCKETS, HELD + 16) == 0;
+
+  for (uint32_t i = 0; is_well && i < HELD; i++)
+    is_well = chaos_light_open(&lights[i], context, argv[2], NULL, NULL, first + i) &&
+              chaos_light_hello(&lights[i]);
+  for (uint32_t i = 0; is_well && i < HELD; i++)
+    is_well = chaos_light_welcome(&lights[i], OPEN_MS);
+  puts(is_well ? "held" : "failed");
+  fflush(stdout);
+  for (uint32_t i = 0; is_well; i = (i + 1) % HELD) {
+    struct weir_msg msg = {.type = WEIR_MSG_PING};
+
+    poll(&input, 1, HEARTBEAT_MS / HELD); /* until it is killed */
+    while (chaos_light_receive(&lights[i], 0, &msg))
+      continue;
+    msg = (struct weir_msg){.type = WEIR_MSG_PING};
+    chaos_light_send(&lights[i], &msg);
+  }
+  return is_well ? 0 : 1;
+}
+
+struct cost {
+  double rss_mb, cpu_s;
+};
+
+static struct cost cost_of(pid_t pid)
+{
+  struct cost cost = {0};
+  unsigned long total, resident, user, kernel;
+  char path[64];
+  FILE *file;
+
+  snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+  file = fopen(path, "r");
+  if (file && fscanf(file, "%lu %lu", &total, &resident) == 2)
+    cost.rss_mb = (double)resident * (double)sysconf(_SC_PAGESIZE) / 1e6;
+  if (file)
+    fclose(file);
+  snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+  file = fopen(path, "r");
+  if (file && fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                     &user, &kernel) == 2)
+    cost.cpu_s = (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+  if (file)
+    fclose(file);
+  return cost;
+}
+
+static void on_held(void *context, const char *line, size_t size)
+{
+  (void)size;
+  *(size_t *)context += strcmp(line, "held") == 0;
+}
+
+static bool holders_start(const struct chaos_site *site, struct demo_child *holders)
+{
+  size_t held = 0;
+  char number[16];
+  const char *const arguments[] = {"/proc/self/exe", "--idle", site->stand.endpoint, number, NULL};
+
+  for (int i = 0; i < HOLDERS; i++) {
+    snprintf(number, sizeof(number), "%d", i);
+    if (!demo_child_start(&holders[i], arguments, false))
+      return false;
+  }
+  for (int i = 0; i < HOLDERS; i++) {
+    struct pollfd output = {holders[i].fd, POLLIN, 0};
+
+    if (poll(&output, 1, OPEN_MS) > 0)
+      demo_child_read(&holders[i], on_held, &held);
+  }
+  return chaos_promise(held == HOLDERS, "%zu of %d times %d sessions were opened", held, HOLDERS,
+                       HELD);
+}
+
+static bool idle_run(struct chaos_site *site, struct demo_child *holders)
+{
+  const pid_t pid = site->stand.coordinator.pid;
+  const struct cost before = cost_of(pid);
+  const uint64_t begun_ms = demo_now_ms();
+  struct chaos_light viewer = {0};
+  void *context = zmq_ctx_new();
+  struct weir_msg row;
+  struct cost open, after;
+  bool is_well = holders_start(site, holders);
+  const uint64_t opened_ms = demo_now_ms();
+
+  open = cost_of(pid);
+  chaos_site_wait(site, is_well ? IDLE_MS : 0);
+  after = cost_of(pid);
+  is_well = is_well &&
+            chaos_light_open(&viewer, context, site->stand.endpoint, NULL, NULL, 999999) &&
+            totals(&viewer, &row);
+  chaos_light_close(&viewer);
+  zmq_ctx_term(context);
+  if (!is_well)
+    return false;
+  printf("%u idle sessions, a heartbeat of %d s\n", (unsigned)row.row.sessions,
+         HEARTBEAT_MS / 1000);
+  chaos_note("coordinator: %.1f MB, %.1f MB without them (%.1f kB each); %.1f %% of a core idle",
+             after.rss_mb, before.rss_mb, (after.rss_mb - before.rss_mb) * 1000 / (HOLDERS * HELD),
+             (after.cpu_s - open.cpu_s) * 100000 / (double)IDLE_MS);
+  chaos_note("opened in %.1f s", (double)(opened_ms - begun_ms) / 1000);
+  return chaos_promise(row.row.sessions >= HOLDERS * HELD, "%u sessions are left",
+                       (unsigned)row.row.sessions);
+}
+
+static bool idle_act(const struct chaos_options *options)
+{
+  struct chaos_site *site =
+      site_new(options, "heartbeat: 10s\n"
+                        "session_ttl: 1m\n"
+                        "bounds: {sessions: 16384}\n"
+                        "providers: {g: {kind: gemini}}\n"
+                        "pools: [{name: p, provider: g, models: m, limits: {rpm: 1M}}]\n");
+  struct demo_child holders[HOLDERS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}, {.fd = -1}};
+  bool is_kept = outage_stand_start(&site->stand) && idle_run(site, holders);
+
+  for (int i = 0; i < HOLDERS; i++)
+    demo_child_end(&holders[i], SIGKILL);
+  site_delete(site);
+  return is_kept;
+}
+
+/* ---- a restart under 1,000 instances ---- */
+
+#define SHIMS     1000
+#define SERVED_MS 3000
+
+/* Takes the results of all handles; false when they are not all grants by |until_ms|. */
+static bool served(struct weir **handles, uint64_t until_ms, size_t *ret_lost)
+{
+  static struct pollfd fds[SHIMS];
+  size_t left = SHIMS;
+
+  for (size_t i = 0; i < SHIMS; i++)
+    fds[i] = (struct pollfd){weir_fd(handles[i]), POLLIN, 0};
+  *ret_lost = 0;
+  while (left > 0 && demo_now_ms() < until_ms) {
+    if (poll(fds, SHIMS, 100) <= 0)
+      continue;
+    for (size_t i = 0; i < SHIMS; i++) {
+      struct weir_lease lease = WEIR_INIT(struct weir_lease);
+
+      if (!(fds[i].revents & POLLIN) || weir_acquire_next(handles[i], &lease) != WEIR_OK)
+        continue;
+      *ret_lost += lease.err != WEIR_OK;
+      if (lease.err == WEIR_OK)
+        weir_settle(handles[i], &lease, NULL);
+      fds[i].fd = -1;
+      left--;
+    }
+  }
+  *ret_lost += left;
+  return *ret_lost == 0;
+}
+
+static bool ask_all(struct weir **handles)
+{
+  struct weir_ask ask = WEIR_INIT(struct weir_ask);
+  uint64_t id;
+
+  ask.model = POOL;
+  ask.max_wait_ms = OPEN_MS;
+  for (size_t i = 0; i < SHIMS; i++)
+    if (weir_acquire_start(handles[i], &ask, &id) != WEIR_OK)
+      return false;
   return true;
+}
+
+/* The asks are sent to a coordinator that stands still, and is then killed with them. */
+static bool restart_run(struct chaos_site *site, struct weir **handles)
+{
+  size_t lost = 0;
+  uint64_t down_ms, up_ms;
+  bool is_kept;
+
+  for (size_t i = 0; i < SHIMS; i++)
+    if (handle_open(site, NULL, NULL, &handles[i]) != WEIR_OK)
+      return chaos_promise(false, "handle %zu could not be opened", i + 1);
+  if (!ask_all(handles) || !served(handles, demo_now_ms() + OPEN_MS, &lost))
+    return chaos_promise(false, "%zu of the first leases failed", lost);
+  kill(site->stand.coordinator.pid, SIGSTOP);
+  is_kept = ask_all(handles);
+  chaos_site_wait(site, 200);
+  down_ms = demo_now_ms();
+  outage_stand_coordinator_end(&site->stand, SIGKILL);
+  is_kept = outage_stand_coordinator_start(&site->stand) && is_kept;
+  up_ms = demo_now_ms();
+  is_kept = is_kept && served(handles, demo_now_ms() + OPEN_MS, &lost);
+  printf("coordinator killed under %d instances, an ask of each on its way\n", SHIMS);
+  chaos_note("all served %.2f s after the kill, %.2f s after the start; %zu asks lost",
+             (double)(demo_now_ms() - down_ms) / 1000, (double)(demo_now_ms() - up_ms) / 1000,
+             lost);
+  if (site->options->is_store)
+    is_kept &= chaos_promise(demo_now_ms() - down_ms <= SERVED_MS, "later than after %.0f s",
+                             SERVED_MS / 1000.0);
+  else
+    chaos_note("no store: of it 11.5 s are the past that may have been spent, and a window of 1 s");
+  return chaos_promise(lost == 0, "%zu asks were lost", lost) && is_kept;
+}
+
+static bool restart_act(const struct chaos_options *options)
+{
+  static struct weir *handles[SHIMS];
+  struct chaos_site *site =
+      site_new(options, "providers: {g: {kind: gemini}}\n"
+                        "pools:\n"
+                        "  - name: p\n"
+                        "    provider: g\n"
+                        "    models: [m]\n"
+                        "    limits: [{dimension: requests, window: 1s, amount: 1M}]\n"
+                        "    lease_ttl: 200ms\n");
+  bool is_kept = outage_stand_start(&site->stand) && restart_run(site, handles);
+
+  for (size_t i = 0; i < SHIMS; i++)
+    weir_close(handles[i]);
+  site_delete(site);
+  return is_kept;
 }
 
 bool chaos_act_sessions(const struct chaos_options *options)
 {
-  (void)options;
-  return true;
+  const bool is_kept = idle_act(options);
+
+  return restart_act(options) && is_kept;
 }

@@ -17,8 +17,9 @@
 
 #include <weir.h>
 
-#define CALL_WAIT_MS 120000
-#define NUMBER_SIZE  24
+#define CALL_WAIT_MS   120000
+#define FAILED_WAIT_US UINT64_C(200000)
+#define NUMBER_SIZE    24
 
 static const char body_of_call[] = "{\"contents\":[{\"parts\":[{\"text\":\"Why is a weir not a "
                                    "dam?\"}]}],\"generationConfig\":{\"maxOutputTokens\":16}}";
@@ -57,6 +58,7 @@ static bool wait_or_end(const struct instance *instance, uint64_t until_us)
   return poll(&end, 1, until_us > now_us ? (int)((until_us - now_us) / 1000) : 0) > 0;
 }
 
+/* Who was told "no" waits a little; nobody would call on and on. */
 static void call_once(struct instance *instance)
 {
   struct weir_request request = WEIR_INIT(struct weir_request);
@@ -79,6 +81,8 @@ static void call_once(struct instance *instance)
     atomic_store(&tally->last_err, err);
   atomic_fetch_add(&tally->over, 1);
   weir_response_free(&response);
+  if (err != WEIR_OK)
+    wait_or_end(instance, demo_now_us() + FAILED_WAIT_US);
 }
 
 /* At first one call at a time comes from each thread, in even steps: a window that was used up at

@@ -15,6 +15,7 @@
 #include "../demo/child.h"
 #include "../demo/clock.h"
 #include "acts.h"
+#include "peers.h"
 
 static const char help[] =
     "usage: weir-chaos [OPTION...] [ACT...]\n"
@@ -165,6 +166,8 @@ int main(int argc, char **argv)
 
   if (argc > 1 && strcmp(argv[1], "--instance") == 0)
     return chaos_instance(argc, argv);
+  if (argc > 1 && strcmp(argv[1], "--idle") == 0)
+    return chaos_holder(argc, argv);
   if (argc > 1 && strcmp(argv[1], "--help") == 0) {
     fputs(help, stdout);
     return 0;
