@@ -42,7 +42,7 @@ static void site_delete(struct chaos_site *site)
 
 /* ---- unknown, revoked, stolen ---- */
 
-#define LEASES     4000
+#define LEASES     10000
 #define RATIO_MAX  2.0
 #define REVOKED_MS 5000
 
@@ -198,6 +198,7 @@ static bool flood_act(const struct chaos_site *site, const struct chaos_keys *ke
     return false;
   }
   chaos_light_hello(&flood.light);
+  p99_ms(weir, &failed_quiet); /* to warm up */
   quiet = p99_ms(weir, &failed_quiet);
   is_well = pthread_create(&thread, NULL, flood_run, &flood) == 0;
   flooded = p99_ms(weir, &failed);

@@ -407,9 +407,9 @@ static bool disk_judge(struct chaos_site *site, const char *name, uint64_t broke
     return false;
   last = last_ms(site, broken_us);
   chaos_row(name, site);
-  chaos_note("%.1f s after it began the last call went; %" PRIu64 " times it was held (p50, max: "
-             "from %s)",
-             last / 1000, site->held, "its begin");
+  chaos_note("the last call before it worked again went %.1f s after it had begun; held %" PRIu64
+             " times",
+             last / 1000, site->held);
   is_kept = chaos_promise_never_over(site);
   if (!is_slow)
     is_kept &= chaos_promise(last <= (double)LAST_MAX_MS, "calls went on for %.1f s", last / 1000);

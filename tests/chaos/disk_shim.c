@@ -50,6 +50,9 @@ static int judge(int fd, int is_sync)
   if (!next)                                                                                       \
   *(void **)&next = dlsym(RTLD_NEXT, name)
 
+/* These take the place of the C library's. */
+#pragma GCC visibility push(default)
+
 typedef ssize_t write_function(int fd, const void *bytes, size_t size);
 typedef ssize_t pwrite_function(int fd, const void *bytes, size_t size, off_t offset);
 typedef int sync_function(int fd);
@@ -83,3 +86,5 @@ int fdatasync(int fd)
   NEXT(sync_function, "fdatasync");
   return judge(fd, 1) ? -1 : next(fd);
 }
+
+#pragma GCC visibility pop
