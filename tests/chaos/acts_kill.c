@@ -10,7 +10,7 @@
 #define FORGOTTEN_SHORT 5
 #define STOPS           10
 #define BURST           50    /* kills between two long lives, without a store */
-#define PAST_MAX_MS     20000 /* without one every window counts as used up for 10.5 s and itself */
+#define PAST_MAX_MS     17000 /* without one every window counts as used up for 10.5 s and itself */
 #define RECOVER_MS      30000
 #define USE_MIN         0.95
 
@@ -31,9 +31,9 @@ static bool kill_coordinator(struct chaos_site *site)
   bool is_well = true;
 
   for (size_t i = 1; is_well && i <= kills; i++) {
-    chaos_site_wait_random(site, 50, is_short ? 500 : 1200);
+    chaos_site_wait_random(site, 50, is_short ? 500 : 1000);
     is_well = chaos_site_kill(site, false);
-    if (is_well && !site->options->is_store && (i % BURST == 0 || i == kills))
+    if (is_well && !site->options->is_store && i % BURST == 0)
       chaos_site_wait(site, PAST_MAX_MS);
   }
   return is_well && chaos_site_recover(site, RECOVER_MS);

@@ -42,7 +42,8 @@ static void on_line(void *context, const char *line, size_t size)
   (void)size;
   site->held += strstr(line, "event=held") != NULL;
   site->key_refused += strstr(line, "event=key_refused") != NULL;
-  if (!strstr(line, "level=") || (strstr(line, "level=error") && !strstr(line, "event=held")))
+  site->errors += strstr(line, "level=error") != NULL;
+  if (!strstr(line, "level=") || (strstr(line, "level=error") && !site->is_quiet))
     fprintf(stderr, "weir-coordinator: %s\n", line);
 }
 

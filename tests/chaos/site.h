@@ -38,7 +38,9 @@ struct chaos_site {
   uint64_t from_us, to_us;
   struct chaos_blow blows[CHAOS_BLOWS_MAX];
   size_t blows_count;
-  uint64_t held, key_refused; /* lines of the coordinator's log that say so */
+  bool is_quiet;              /* errors that the coordinator logs are counted, not shown */
+  uint64_t errors;            /* lines of its log that tell of one */
+  uint64_t held, key_refused; /* that say so */
   /* After chaos_site_end. */
   struct outage_request *requests;
   size_t requests_count;
