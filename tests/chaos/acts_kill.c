@@ -4,6 +4,10 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <zmq.h>
+
+#include "light.h"
+
 #define KILLS           300
 #define KILLS_SHORT     12
 #define FORGOTTEN       12
@@ -12,6 +16,7 @@
 #define BURST           50    /* kills between two long lives, without a store */
 #define PAST_MAX_MS     17000 /* without one every window counts as used up for 10.5 s and itself */
 #define RECOVER_MS      30000
+#define SHOW_MS         5000
 #define USE_MIN         0.95
 
 static struct chaos_site *site_new(const struct chaos_options *options)
@@ -58,6 +63,23 @@ bool chaos_act_kill(const struct chaos_options *options)
   return is_kept;
 }
 
+/* What a dead session was granted until it was missed was paid for by nobody's call. */
+static void leases_note(const struct chaos_site *site)
+{
+  void *context = zmq_ctx_new();
+  struct chaos_light viewer = {0};
+  struct weir_msg row;
+
+  if (chaos_light_open(&viewer, context, site->stand.endpoint, NULL, NULL, 1) &&
+      chaos_light_totals(&viewer, SHOW_MS, &row))
+    chaos_note("%" PRIu64 " leases granted, %" PRIu64 " settled, %" PRIu64
+               " given back; the others died with their instance",
+               row.row.counters[WEIR_COUNTER_GRANTS], row.row.counters[WEIR_COUNTER_SETTLED],
+               row.row.counters[WEIR_COUNTER_SETTLED_UNUSED]);
+  chaos_light_close(&viewer);
+  zmq_ctx_term(context);
+}
+
 /* A killed instance's calls are never over: those threads may each have sent one. */
 static bool kill_instances(struct chaos_site *site)
 {
@@ -80,7 +102,7 @@ bool chaos_act_instances(const struct chaos_options *options)
   if (is_kept) {
     chaos_row("instances killed", site);
     is_kept = chaos_promise_never_over(site);
-    chaos_note("what its session is granted in the 300 ms until a dead one is missed is lost");
+    leases_note(site);
   }
   chaos_site_free(site);
   free(site);

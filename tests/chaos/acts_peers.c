@@ -172,14 +172,6 @@ static double p99_ms(struct weir *weir, size_t *ret_failed)
   return chaos_percentile(values, LEASES, 0.99);
 }
 
-/* The totals, by the handle's own protocol. */
-static bool totals(struct chaos_light *light, struct weir_msg *ret_row)
-{
-  *ret_row = (struct weir_msg){.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_TOTALS}};
-  return chaos_light_send(light, ret_row) && chaos_light_receive(light, WAIT_MS, ret_row) &&
-         ret_row->type == WEIR_MSG_ROW;
-}
-
 static bool flood_act(const struct chaos_site *site, const struct chaos_keys *keys, void *context)
 {
   struct flood flood = {.sent = 0};
@@ -208,7 +200,7 @@ static bool flood_act(const struct chaos_site *site, const struct chaos_keys *ke
   chaos_light_close(&flood.light);
   is_well = is_well &&
             chaos_light_open(&viewer, context, site->stand.endpoint, keys, "healthy", 4) &&
-            totals(&viewer, &row);
+            chaos_light_totals(&viewer, WAIT_MS, &row);
   chaos_light_close(&viewer);
   weir_close(weir);
   if (!is_well)
@@ -375,7 +367,7 @@ static bool idle_run(struct chaos_site *site, struct demo_child *holders)
   after = cost_of(pid);
   is_well = is_well &&
             chaos_light_open(&viewer, context, site->stand.endpoint, NULL, NULL, 999999) &&
-            totals(&viewer, &row);
+            chaos_light_totals(&viewer, WAIT_MS, &row);
   chaos_light_close(&viewer);
   zmq_ctx_term(context);
   if (!is_well)

@@ -84,3 +84,10 @@ bool chaos_light_welcome(struct chaos_light *light, int wait_ms)
   light->session = msg.session;
   return true;
 }
+
+bool chaos_light_totals(struct chaos_light *light, int wait_ms, struct weir_msg *ret_row)
+{
+  *ret_row = (struct weir_msg){.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_TOTALS}};
+  return chaos_light_send(light, ret_row) && chaos_light_receive(light, wait_ms, ret_row) &&
+         ret_row->type == WEIR_MSG_ROW;
+}

@@ -34,4 +34,8 @@ bool chaos_light_receive(struct chaos_light *light, int wait_ms, struct weir_msg
 bool chaos_light_hello(struct chaos_light *light);
 bool chaos_light_welcome(struct chaos_light *light, int wait_ms);
 
+/* chaos_light_totals asks for the coordinator's counters and waits for them. It needs no session.
+ */
+bool chaos_light_totals(struct chaos_light *light, int wait_ms, struct weir_msg *ret_row);
+
 #endif

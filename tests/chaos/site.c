@@ -15,9 +15,10 @@
 
 #include <weir.h>
 
-#define LOG_ENTRIES 500000
-#define LATENCY_MS  UINT64_C(20)
-#define LOOK_MS     50
+#define LOG_ENTRIES  500000
+#define LATENCY_MS   UINT64_C(20)
+#define LOOK_MS      50
+#define UNDER_WAY_MS 250 /* a call with its lease is over by then */
 
 const char *chaos_config(void)
 {
@@ -109,8 +110,10 @@ static uint64_t answered(const struct chaos_site *site)
 bool chaos_site_recover(struct chaos_site *site, uint64_t ms)
 {
   const uint64_t until_ms = demo_now_ms() + ms;
-  const uint64_t before = answered(site);
+  uint64_t before;
 
+  chaos_site_wait(site, UNDER_WAY_MS);
+  before = answered(site);
   while (answered(site) == before && demo_now_ms() < until_ms)
     chaos_site_wait(site, LOOK_MS);
   return answered(site) > before;

@@ -64,7 +64,8 @@ void chaos_site_wait(struct chaos_site *site, uint64_t ms);
 /* chaos_site_wait_random waits for between |min_ms| and |max_ms|. */
 void chaos_site_wait_random(struct chaos_site *site, uint64_t min_ms, uint64_t max_ms);
 
-/* chaos_site_recover waits until a call was answered, for |ms| at most; false when none was. */
+/* chaos_site_recover waits until a call was answered that was not under way when this began, for
+ * |ms| at most; false when none was. */
 bool chaos_site_recover(struct chaos_site *site, uint64_t ms);
 
 /* chaos_site_blow_begin notes that something is down from now on, chaos_site_blow_end that it is up
