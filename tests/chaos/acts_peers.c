@@ -284,7 +284,9 @@ int chaos_holder(int argc, char **argv)
     is_well = chaos_light_welcome(&lights[i], OPEN_MS);
   puts(is_well ? "held" : "failed");
   fflush(stdout);
-  for (uint32_t i = 0; is_well; i = (i + 1) % HELD) {
+  if (!is_well)
+    return 1;
+  for (uint32_t i = 0;; i = (i + 1) % HELD) {
     struct weir_msg msg = {.type = WEIR_MSG_PING};
 
     poll(&input, 1, HEARTBEAT_MS / HELD); /* until it is killed */
@@ -293,7 +295,6 @@ int chaos_holder(int argc, char **argv)
     msg = (struct weir_msg){.type = WEIR_MSG_PING};
     chaos_light_send(&lights[i], &msg);
   }
-  return is_well ? 0 : 1;
 }
 
 struct cost {

@@ -264,8 +264,9 @@ static bool clock_promises(const struct chaos_site *site, uint64_t served)
 static bool clock_act(const struct chaos_options *options, const char *folder)
 {
   char path[128], file[160], zone[32], reset[32], config[2048], limits[64];
+  char preload[] = "LD_PRELOAD=" FAKETIME;
   const char *const wrapper[] = {"/usr/bin/env",
-                                 "LD_PRELOAD=" FAKETIME,
+                                 preload,
                                  "FAKETIME_NO_CACHE=1",
                                  "FAKETIME_DONT_FAKE_MONOTONIC=1",
                                  "DONT_FAKE_MONOTONIC=1",

@@ -148,7 +148,7 @@ static bool run(const struct chaos_options *o, const struct choice *choice)
   for (size_t i = 0; i < ACTS_COUNT; i++) {
     if (choice->is_any ? !choice->is_chosen[i] : o->is_short && !acts[i].is_shared)
       continue;
-    if (!acts[i].run(o)) {
+    if (chaos_is_interrupted() || !acts[i].run(o)) {
       printf("FAILED: act %s\n", acts[i].name);
       is_kept = false;
     }
@@ -177,6 +177,8 @@ int main(int argc, char **argv)
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGINT, chaos_interrupt);
+  signal(SIGTERM, chaos_interrupt);
   setvbuf(stdout, NULL, _IOLBF, 0);
   curl_global_init(CURL_GLOBAL_DEFAULT);
   options.is_store = choice.memory ? strcmp(choice.memory, "store") == 0 : store_is_known(&options);

@@ -20,6 +20,19 @@
 #define LOOK_MS      50
 #define UNDER_WAY_MS 250 /* a call with its lease is over by then */
 
+static volatile sig_atomic_t is_interrupted;
+
+void chaos_interrupt(int signal)
+{
+  (void)signal;
+  is_interrupted = 1;
+}
+
+bool chaos_is_interrupted(void)
+{
+  return is_interrupted;
+}
+
 const char *chaos_config(void)
 {
   return "heartbeat: 100ms\n"
@@ -73,7 +86,7 @@ bool chaos_site_start(struct chaos_site *site)
   site->fleet.stand = &site->stand;
   site->fleet.ramp_us = site->window_ms * 1000;
   site->fleet.step_us = site->window_ms * 1000 / site->amount;
-  if (!outage_stand_start(&site->stand) || !chaos_fleet_start(&site->fleet))
+  if (is_interrupted || !outage_stand_start(&site->stand) || !chaos_fleet_start(&site->fleet))
     return false;
   chaos_site_wait(site, site->window_ms);
   site->from_us = demo_now_us();
@@ -85,7 +98,7 @@ void chaos_site_wait(struct chaos_site *site, uint64_t ms)
   const uint64_t until_ms = demo_now_ms() + ms;
   uint64_t now_ms;
 
-  while ((now_ms = demo_now_ms()) < until_ms) {
+  while (!is_interrupted && (now_ms = demo_now_ms()) < until_ms) {
     struct pollfd output = {site->stand.coordinator.fd, POLLIN, 0};
 
     if (poll(&output, 1, (int)(until_ms - now_ms)) > 0)
@@ -114,7 +127,7 @@ bool chaos_site_recover(struct chaos_site *site, uint64_t ms)
 
   chaos_site_wait(site, UNDER_WAY_MS);
   before = answered(site);
-  while (answered(site) == before && demo_now_ms() < until_ms)
+  while (!is_interrupted && answered(site) == before && demo_now_ms() < until_ms)
     chaos_site_wait(site, LOOK_MS);
   return answered(site) > before;
 }
@@ -150,7 +163,7 @@ bool chaos_site_kill(struct chaos_site *site, bool is_forgotten)
   outage_stand_coordinator_end(&site->stand, SIGKILL);
   if (is_forgotten)
     chaos_site_forget(site);
-  if (!outage_stand_coordinator_start(&site->stand))
+  if (is_interrupted || !outage_stand_coordinator_start(&site->stand))
     return false;
   chaos_site_blow_end(site);
   return true;

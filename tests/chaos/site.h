@@ -50,6 +50,11 @@ struct chaos_site {
   int err;         /* of one of them */
 };
 
+/* chaos_interrupt is a handler of signals: waits end at once from then on and nothing more starts,
+ * so that acts fail and take away what they made. chaos_is_interrupted tells. */
+void chaos_interrupt(int signal);
+bool chaos_is_interrupted(void);
+
 /* chaos_site_init prepares one of |amount| calls per window; |config| gives pools and providers.
  * chaos_config returns the usual one, static storage. The caller may change the stand before
  * chaos_site_start, which starts the processes and lets the fleet call for a window. */
