@@ -175,7 +175,8 @@ bool chaos_act_forget(const struct chaos_options *options)
     chaos_site_wait_random(site, 300, 1200);
     is_kept = chaos_site_kill(site, true);
   }
-  is_kept = is_kept && chaos_site_recover(site, RECOVER_MS) && chaos_site_end(site);
+  chaos_site_wait(site, CHAOS_WINDOW_MS / 2);
+  is_kept = is_kept && chaos_site_end(site);
   if (is_kept) {
     chaos_row("killed, and made to forget", site);
     is_kept =
