@@ -318,7 +318,8 @@ bool chaos_act_clock(const struct chaos_options *options)
     return true;
   }
   is_kept = chaos_folder_new(folder) && clock_act(options, folder);
-  chaos_folder_remove(folder);
+  if (folder[0])
+    outage_folder_remove(folder);
   return is_kept;
 }
 
@@ -357,7 +358,8 @@ static void disk_close(struct disk *disk)
 {
   if (disk->mode)
     munmap((void *)(uintptr_t)disk->mode, 1);
-  chaos_folder_remove(disk->folder);
+  if (disk->folder[0])
+    outage_folder_remove(disk->folder);
 }
 
 /* Fails for a time and works again, without a kill, then fails until a kill. */

@@ -1,8 +1,8 @@
 #include "keys.h"
 
 #include "../demo/child.h"
+#include "../outage/stand.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -63,19 +63,6 @@ bool chaos_folder_new(char *ret_folder)
   return false;
 }
 
-void chaos_folder_remove(const char *folder)
-{
-  DIR *entries = folder[0] ? opendir(folder) : NULL;
-  const struct dirent *entry;
-
-  if (!entries)
-    return;
-  while ((entry = readdir(entries)))
-    unlinkat(dirfd(entries), entry->d_name, 0); /* not "." and "..": they are no files */
-  closedir(entries);
-  rmdir(folder);
-}
-
 void chaos_keys_path(const struct chaos_keys *keys, const char *name, char *ret_path, size_t size)
 {
   snprintf(ret_path, size, "%s/%s.key", keys->folder, name);
@@ -99,7 +86,8 @@ bool chaos_keys_open(struct chaos_keys *keys, const char *programs)
 
 void chaos_keys_close(struct chaos_keys *keys)
 {
-  chaos_folder_remove(keys->folder);
+  if (keys->folder[0])
+    outage_folder_remove(keys->folder);
 }
 
 bool chaos_keys_new(const struct chaos_keys *keys, const char *name, bool is_listed)

@@ -32,10 +32,9 @@ bool chaos_keys_revoke(const struct chaos_keys *keys, const char *name);
 bool chaos_keys_read(const struct chaos_keys *keys, const char *name,
                      char ret_public[CHAOS_KEY_SIZE], char ret_secret[CHAOS_KEY_SIZE]);
 
-/* chaos_folder_new makes a folder under /tmp, its name in |ret_folder| (64 bytes);
- * chaos_folder_remove removes it with its files. */
+/* chaos_folder_new makes a folder under /tmp, its name in |ret_folder| (64 bytes), "" on an error.
+ */
 bool chaos_folder_new(char *ret_folder);
-void chaos_folder_remove(const char *folder);
 
 /* chaos_command runs |arguments| (a NULL-terminated list, the first a path) to their end and
  * returns whether they ended by 0. The last line that begins by |prefix| is copied to |ret_line|,

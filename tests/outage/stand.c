@@ -158,15 +158,16 @@ bool outage_stand_start(struct outage_stand *stand)
   return upstream_start(stand) && (!stand->config || outage_stand_coordinator_start(stand));
 }
 
-static void folder_remove(const char *folder)
+void outage_folder_remove(const char *folder)
 {
   DIR *entries = opendir(folder);
   const struct dirent *entry;
 
-  while (entries && (entry = readdir(entries)))
+  if (!entries)
+    return;
+  while ((entry = readdir(entries)))
     unlinkat(dirfd(entries), entry->d_name, 0); /* not "." and "..": they are no files */
-  if (entries)
-    closedir(entries);
+  closedir(entries);
   rmdir(folder);
 }
 
@@ -175,7 +176,7 @@ void outage_stand_stop(struct outage_stand *stand)
   outage_stand_coordinator_end(stand, SIGTERM);
   demo_child_end(&stand->upstream, SIGTERM);
   if (stand->folder[0])
-    folder_remove(stand->folder);
+    outage_folder_remove(stand->folder);
 }
 
 /* ---- requests ---- */

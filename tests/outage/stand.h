@@ -52,6 +52,9 @@ void outage_stand_coordinator_end(struct outage_stand *stand, int signal);
 /* outage_stand_stop ends them and removes the folder with its files. */
 void outage_stand_stop(struct outage_stand *stand);
 
+/* outage_folder_remove removes a folder and the files in it; nothing when it is not there. */
+void outage_folder_remove(const char *folder);
+
 /* outage_stand_script posts |json| to the provider's script. */
 bool outage_stand_script(const struct outage_stand *stand, const char *json);
 
