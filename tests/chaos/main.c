@@ -177,8 +177,7 @@ int main(int argc, char **argv)
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
-  signal(SIGINT, chaos_interrupt);
-  signal(SIGTERM, chaos_interrupt);
+  chaos_interrupt_catch();
   setvbuf(stdout, NULL, _IOLBF, 0);
   curl_global_init(CURL_GLOBAL_DEFAULT);
   options.is_store = choice.memory ? strcmp(choice.memory, "store") == 0 : store_is_known(&options);

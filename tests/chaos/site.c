@@ -22,10 +22,16 @@
 
 static volatile sig_atomic_t is_interrupted;
 
-void chaos_interrupt(int signal)
+static void on_signal(int number)
 {
-  (void)signal;
+  (void)number;
   is_interrupted = 1;
+}
+
+void chaos_interrupt_catch(void)
+{
+  signal(SIGINT, on_signal);
+  signal(SIGTERM, on_signal);
 }
 
 bool chaos_is_interrupted(void)

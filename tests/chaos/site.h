@@ -50,9 +50,9 @@ struct chaos_site {
   int err;         /* of one of them */
 };
 
-/* chaos_interrupt is a handler of signals: waits end at once from then on and nothing more starts,
- * so that acts fail and take away what they made. chaos_is_interrupted tells. */
-void chaos_interrupt(int signal);
+/* chaos_interrupt_catch catches SIGINT and SIGTERM: waits end at once after one and nothing more
+ * starts, so that acts fail and take away what they made. chaos_is_interrupted tells. */
+void chaos_interrupt_catch(void);
 bool chaos_is_interrupted(void);
 
 /* chaos_site_init prepares one of |amount| calls per window; |config| gives pools and providers.
