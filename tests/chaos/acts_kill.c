@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdlib.h>
 
 #include <zmq.h>
 
@@ -18,16 +17,6 @@
 #define RECOVER_MS      30000
 #define SHOW_MS         5000
 #define USE_MIN         0.95
-
-static struct chaos_site *site_new(const struct chaos_options *options)
-{
-  struct chaos_site *site = malloc(sizeof(*site));
-
-  if (!site)
-    abort();
-  chaos_site_init(site, options, chaos_config());
-  return site;
-}
 
 static bool kill_coordinator(struct chaos_site *site)
 {
@@ -46,7 +35,7 @@ static bool kill_coordinator(struct chaos_site *site)
 
 bool chaos_act_kill(const struct chaos_options *options)
 {
-  struct chaos_site *site = site_new(options);
+  struct chaos_site *site = chaos_site_new(options, chaos_config());
   bool is_kept = chaos_site_start(site) && kill_coordinator(site) && chaos_site_end(site);
 
   if (is_kept) {
@@ -59,7 +48,6 @@ bool chaos_act_kill(const struct chaos_options *options)
       chaos_note("no store: each life waits 10.5 s and a window before it grants");
   }
   chaos_site_free(site);
-  free(site);
   return is_kept;
 }
 
@@ -96,7 +84,7 @@ static bool kill_instances(struct chaos_site *site)
 
 bool chaos_act_instances(const struct chaos_options *options)
 {
-  struct chaos_site *site = site_new(options);
+  struct chaos_site *site = chaos_site_new(options, chaos_config());
   bool is_kept = chaos_site_start(site) && kill_instances(site) && chaos_site_end(site);
 
   if (is_kept) {
@@ -105,7 +93,6 @@ bool chaos_act_instances(const struct chaos_options *options)
     leases_note(site);
   }
   chaos_site_free(site);
-  free(site);
   return is_kept;
 }
 
@@ -151,7 +138,7 @@ bool chaos_act_stop(const struct chaos_options *options)
   bool is_all_kept = true;
 
   for (size_t i = 0; i < 2; i++) {
-    struct chaos_site *site = site_new(options);
+    struct chaos_site *site = chaos_site_new(options, chaos_config());
     bool is_kept = chaos_site_start(site) && parts[i](site) && chaos_site_end(site);
 
     if (is_kept) {
@@ -160,7 +147,6 @@ bool chaos_act_stop(const struct chaos_options *options)
     }
     is_all_kept = is_kept && is_all_kept;
     chaos_site_free(site);
-    free(site);
   }
   return is_all_kept;
 }
@@ -168,7 +154,7 @@ bool chaos_act_stop(const struct chaos_options *options)
 bool chaos_act_forget(const struct chaos_options *options)
 {
   const size_t kills = options->is_short ? FORGOTTEN_SHORT : FORGOTTEN;
-  struct chaos_site *site = site_new(options);
+  struct chaos_site *site = chaos_site_new(options, chaos_config());
   bool is_kept = chaos_site_start(site);
 
   for (size_t i = 0; is_kept && i < kills; i++) {
@@ -185,6 +171,5 @@ bool chaos_act_forget(const struct chaos_options *options)
     chaos_note("it has to be over: this shows that the judge can condemn");
   }
   chaos_site_free(site);
-  free(site);
   return is_kept;
 }

@@ -22,23 +22,7 @@
 #define POOL    "p"
 #define WAIT_MS 10000
 
-/* A coordinator alone: what these acts do never goes to a provider. */
-static struct chaos_site *site_new(const struct chaos_options *options, const char *config)
-{
-  struct chaos_site *site = malloc(sizeof(*site));
-
-  if (!site)
-    abort();
-  chaos_site_init(site, options, config);
-  site->stand.memory = options->is_store ? "store: sqlite:" : NULL;
-  return site;
-}
-
-static void site_delete(struct chaos_site *site)
-{
-  outage_stand_stop(&site->stand);
-  free(site);
-}
+/* What these acts do never goes to a provider: they start the stand, without a fleet. */
 
 /* ---- unknown, revoked, stolen ---- */
 
@@ -292,14 +276,14 @@ bool chaos_act_peers(const struct chaos_options *options)
            "%sproviders: {g: {kind: gemini}}\n"
            "pools: [{name: p, provider: g, models: m, limits: {rpm: 100M}}]\n",
            keys.config);
-  site = site_new(options, config);
-  other = site_new(options, config);
+  site = chaos_site_new(options, config);
+  other = chaos_site_new(options, config);
   site->stand.listen = other->stand.listen = "tcp://127.0.0.1:*";
   is_kept = outage_stand_start(&site->stand) && is_kept;
   is_kept = outage_stand_start(&other->stand) && is_kept && peers_run(site, other, &keys, context);
   zmq_ctx_term(context);
-  site_delete(site);
-  site_delete(other);
+  chaos_site_free(site);
+  chaos_site_free(other);
   chaos_keys_close(&keys);
   return is_kept;
 }
@@ -430,17 +414,17 @@ static bool idle_run(struct chaos_site *site, struct demo_child *holders)
 static bool idle_act(const struct chaos_options *options)
 {
   struct chaos_site *site =
-      site_new(options, "heartbeat: 10s\n"
-                        "session_ttl: 1m\n"
-                        "bounds: {sessions: 16384}\n"
-                        "providers: {g: {kind: gemini}}\n"
-                        "pools: [{name: p, provider: g, models: m, limits: {rpm: 1M}}]\n");
+      chaos_site_new(options, "heartbeat: 10s\n"
+                              "session_ttl: 1m\n"
+                              "bounds: {sessions: 16384}\n"
+                              "providers: {g: {kind: gemini}}\n"
+                              "pools: [{name: p, provider: g, models: m, limits: {rpm: 1M}}]\n");
   struct demo_child holders[HOLDERS] = {{.fd = -1}, {.fd = -1}, {.fd = -1}, {.fd = -1}};
   bool is_kept = outage_stand_start(&site->stand) && idle_run(site, holders);
 
   for (int i = 0; i < HOLDERS; i++)
     demo_child_end(&holders[i], SIGKILL);
-  site_delete(site);
+  chaos_site_free(site);
   return is_kept;
 }
 
@@ -526,18 +510,18 @@ static bool restart_act(const struct chaos_options *options)
 {
   static struct weir *handles[SHIMS];
   struct chaos_site *site =
-      site_new(options, "providers: {g: {kind: gemini}}\n"
-                        "pools:\n"
-                        "  - name: p\n"
-                        "    provider: g\n"
-                        "    models: [m]\n"
-                        "    limits: [{dimension: requests, window: 1s, amount: 1M}]\n"
-                        "    lease_ttl: 200ms\n");
+      chaos_site_new(options, "providers: {g: {kind: gemini}}\n"
+                              "pools:\n"
+                              "  - name: p\n"
+                              "    provider: g\n"
+                              "    models: [m]\n"
+                              "    limits: [{dimension: requests, window: 1s, amount: 1M}]\n"
+                              "    lease_ttl: 200ms\n");
   bool is_kept = outage_stand_start(&site->stand) && restart_run(site, handles);
 
   for (size_t i = 0; i < SHIMS; i++)
     weir_close(handles[i]);
-  site_delete(site);
+  chaos_site_free(site);
   return is_kept;
 }
 

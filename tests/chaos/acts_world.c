@@ -18,22 +18,6 @@
 
 #define RECOVER_MS 30000
 
-static struct chaos_site *site_new(const struct chaos_options *options, const char *config)
-{
-  struct chaos_site *site = malloc(sizeof(*site));
-
-  if (!site)
-    abort();
-  chaos_site_init(site, options, config);
-  return site;
-}
-
-static void site_delete(struct chaos_site *site)
-{
-  chaos_site_free(site);
-  free(site);
-}
-
 /* ---- network ---- */
 
 #define CUTS        8
@@ -159,7 +143,7 @@ static bool network_run(const struct chaos_options *options, const struct networ
   snprintf(config, sizeof(config), "%s%s", keys->config, chaos_config());
   chaos_keys_path(keys, "instance", key_file, sizeof(key_file));
   for (size_t i = 0; i < 2; i++) {
-    struct chaos_site *site = site_new(options, config);
+    struct chaos_site *site = chaos_site_new(options, config);
     bool is_kept;
 
     site->stand.listen = network->endpoint;
@@ -172,7 +156,7 @@ static bool network_run(const struct chaos_options *options, const struct networ
       is_kept = chaos_promise_never_over(site);
     }
     is_all_kept = is_kept && is_all_kept;
-    site_delete(site);
+    chaos_site_free(site);
   }
   return is_all_kept;
 }
@@ -292,7 +276,7 @@ static bool clock_act(const struct chaos_options *options, const char *folder)
            "    lease_ttl: 500ms\n",
            zone, DAY);
   snprintf(limits, sizeof(limits), "rpm=%" PRIu64 ",rpd=%" PRIu64, CHAOS_AMOUNT, DAY);
-  site = site_new(options, config);
+  site = chaos_site_new(options, config);
   site->stand.limits = limits;
   site->stand.day_reset = reset;
   site->stand.wrapper = wrapper;
@@ -304,7 +288,7 @@ static bool clock_act(const struct chaos_options *options, const char *folder)
                DAY, zone, site->figures.arrivals);
     is_kept = clock_promises(site, served);
   }
-  site_delete(site);
+  chaos_site_free(site);
   return is_kept;
 }
 
@@ -429,7 +413,7 @@ static bool disk_broken(const struct chaos_options *options, struct disk *disk)
   bool is_all_kept = true;
 
   for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-    struct chaos_site *site = site_new(options, chaos_config());
+    struct chaos_site *site = chaos_site_new(options, chaos_config());
     uint64_t broken_us = 0;
     bool is_kept;
 
@@ -439,7 +423,7 @@ static bool disk_broken(const struct chaos_options *options, struct disk *disk)
     is_kept = chaos_site_start(site) && disk_run(site, disk, faults[i].mode, &broken_us) &&
               disk_judge(site, faults[i].name, broken_us, faults[i].mode == 's');
     is_all_kept = is_kept && is_all_kept;
-    site_delete(site);
+    chaos_site_free(site);
   }
   return is_all_kept;
 }
@@ -479,7 +463,7 @@ static bool disk_full(const struct chaos_options *options, const struct disk *di
     chaos_note("skipped: a real full disk, for which this user may not mount");
     return true;
   }
-  site = site_new(options, chaos_config());
+  site = chaos_site_new(options, chaos_config());
   site->stand.wrapper = wrapper;
   site->stand.memory_folder = disk->folder;
   site->is_quiet = true;
@@ -494,7 +478,7 @@ static bool disk_full(const struct chaos_options *options, const struct disk *di
   chaos_site_blow_end(site);
   is_kept = is_kept && chaos_site_recover(site, RECOVER_MS) &&
             disk_judge(site, "disk: a full tmpfs", broken_us, false);
-  site_delete(site);
+  chaos_site_free(site);
   return is_kept;
 }
 

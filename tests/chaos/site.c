@@ -67,10 +67,12 @@ static void on_line(void *context, const char *line, size_t size)
     fprintf(stderr, "weir-coordinator: %s\n", line);
 }
 
-void chaos_site_init(struct chaos_site *site, const struct chaos_options *options,
-                     const char *config)
+struct chaos_site *chaos_site_new(const struct chaos_options *options, const char *config)
 {
-  memset(site, 0, sizeof(*site));
+  struct chaos_site *site = calloc(1, sizeof(*site));
+
+  if (!site)
+    abort();
   site->options = options;
   site->amount = CHAOS_AMOUNT;
   site->window_ms = CHAOS_WINDOW_MS;
@@ -81,14 +83,16 @@ void chaos_site_init(struct chaos_site *site, const struct chaos_options *option
                                       .log_entries = LOG_ENTRIES,
                                       .window_ms = CHAOS_WINDOW_MS,
                                       .config = config,
+                                      .memory = options->is_store ? "store: sqlite:" : NULL,
                                       .on_line = on_line,
                                       .on_line_context = site};
+  site->stand.upstream.fd = site->stand.coordinator.fd = -1;
   weir_rng_init(&site->rng, options->seed);
+  return site;
 }
 
 bool chaos_site_start(struct chaos_site *site)
 {
-  site->stand.memory = site->options->is_store ? "store: sqlite:" : NULL;
   site->fleet.stand = &site->stand;
   site->fleet.ramp_us = site->window_ms * 1000;
   site->fleet.step_us = site->window_ms * 1000 / site->amount;
@@ -203,6 +207,7 @@ void chaos_site_free(struct chaos_site *site)
   chaos_fleet_free(&site->fleet);
   outage_stand_stop(&site->stand);
   free(site->requests);
+  free(site);
 }
 
 /* ---- rows ---- */

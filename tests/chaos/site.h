@@ -55,11 +55,11 @@ struct chaos_site {
 void chaos_interrupt_catch(void);
 bool chaos_is_interrupted(void);
 
-/* chaos_site_init prepares one of |amount| calls per window; |config| gives pools and providers.
- * chaos_config returns the usual one, static storage. The caller may change the stand before
- * chaos_site_start, which starts the processes and lets the fleet call for a window. */
-void chaos_site_init(struct chaos_site *site, const struct chaos_options *options,
-                     const char *config);
+/* chaos_site_new prepares one of the usual limit; |config| gives pools and providers and has to
+ * outlive it. Aborts when memory is short. chaos_config returns the usual one, static storage. The
+ * caller may change the stand before chaos_site_start, which starts the processes and lets the
+ * fleet call for a window; acts that need no fleet start the stand alone. */
+struct chaos_site *chaos_site_new(const struct chaos_options *options, const char *config);
 const char *chaos_config(void);
 bool chaos_site_start(struct chaos_site *site);
 
@@ -85,7 +85,7 @@ bool chaos_site_kill(struct chaos_site *site, bool is_forgotten);
 /* chaos_site_forget removes the files in which the coordinator remembers. */
 void chaos_site_forget(const struct chaos_site *site);
 
-/* chaos_site_end stops the fleet and judges; chaos_site_free ends the processes. */
+/* chaos_site_end stops the fleet and judges; chaos_site_free ends the processes and frees it. */
 bool chaos_site_end(struct chaos_site *site);
 void chaos_site_free(struct chaos_site *site);
 
