@@ -294,7 +294,34 @@ bool chaos_act_peers(const struct chaos_options *options)
 #define HELD         2500 /* sessions of a holder */
 #define HEARTBEAT_MS 10000
 #define IDLE_MS      UINT64_C(20000)
-#define OPEN_MS      60000
+#define OPEN_MS      240000
+#define HELLO_MS     10000
+#define HELLOS       24
+
+/* Says HELLO again when no answer came: on a busy machine a connection may take so long that it is
+ * given up and made anew, without what was on its way. */
+static bool session_open(struct chaos_light *light)
+{
+  for (int i = 0; i < HELLOS; i++)
+    if (chaos_light_welcome(light, HELLO_MS))
+      return true;
+    else
+      chaos_light_hello(light);
+  return false;
+}
+
+/* A session that ended begins anew. */
+static void session_read(struct chaos_light *light)
+{
+  struct weir_msg msg;
+
+  while (chaos_light_receive(light, 0, &msg)) {
+    if (msg.type == WEIR_MSG_WELCOME)
+      light->session = msg.session;
+    else if (msg.type == WEIR_MSG_REFUSE)
+      chaos_light_hello(light);
+  }
+}
 
 /* --idle ENDPOINT NUMBER: opens HELD sessions, says so, and pings in each every heartbeat. */
 int chaos_holder(int argc, char **argv)
@@ -309,7 +336,7 @@ int chaos_holder(int argc, char **argv)
     is_well = chaos_light_open(&lights[i], context, argv[2], NULL, NULL, first + i) &&
               chaos_light_hello(&lights[i]);
   for (uint32_t i = 0; is_well && i < HELD; i++)
-    is_well = chaos_light_welcome(&lights[i], OPEN_MS);
+    is_well = session_open(&lights[i]);
   puts(is_well ? "held" : "failed");
   fflush(stdout);
   if (!is_well)
@@ -318,9 +345,7 @@ int chaos_holder(int argc, char **argv)
     struct weir_msg msg = {.type = WEIR_MSG_PING};
 
     poll(&input, 1, HEARTBEAT_MS / HELD); /* until it is killed */
-    while (chaos_light_receive(&lights[i], 0, &msg))
-      continue;
-    msg = (struct weir_msg){.type = WEIR_MSG_PING};
+    session_read(&lights[i]);
     chaos_light_send(&lights[i], &msg);
   }
 }
