@@ -3,6 +3,7 @@
 #include "../demo/clock.h"
 
 #include <curl/curl.h>
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -16,6 +17,8 @@
 
 #define READY_WAIT_MS   10000
 #define REQUEST_WAIT_MS 10000L
+#define MINUTE_MS       UINT64_C(60000)
+#define ARGUMENTS_MAX   32
 
 /* ---- processes ---- */
 
@@ -34,11 +37,17 @@ static void on_upstream_line(void *context, const char *line, size_t size)
 static void on_coordinator_line(void *context, const char *line, size_t size)
 {
   struct outage_stand *stand = context;
+  const char *bound = strstr(line, "listen=tcp://");
 
-  (void)size;
-  if (strstr(line, "event=ready"))
+  if (strstr(line, "event=ready")) {
     stand->is_coordinator_ready = true;
-  if (strstr(line, "level=error") || strstr(line, "event=breaker"))
+    if (bound)
+      snprintf(stand->endpoint, sizeof(stand->endpoint), "%.*s", (int)strcspn(bound + 7, " "),
+               bound + 7);
+  }
+  if (stand->on_line)
+    stand->on_line(stand->on_line_context, line, size);
+  else if (strstr(line, "level=error") || strstr(line, "event=breaker"))
     fprintf(stderr, "weir-coordinator: %s\n", line);
 }
 
@@ -65,38 +74,76 @@ static bool start(struct outage_stand *stand, struct demo_child *child,
 
 static bool upstream_start(struct outage_stand *stand)
 {
-  char program[512], latency[64], entries[32], model[128];
-  const char *const arguments[] = {program, "--listen", "127.0.0.1:0", "--latency-ms",
-                                   latency, "--model",  model,         "--method",
-                                   "log",   "--log",    entries,       NULL};
+  char program[512], latency[64], entries[32], model[128], window[32];
+  const char *const arguments[] = {program,
+                                   "--listen",
+                                   "127.0.0.1:0",
+                                   "--latency-ms",
+                                   latency,
+                                   "--model",
+                                   model,
+                                   "--method",
+                                   "log",
+                                   "--log",
+                                   entries,
+                                   "--window-ms",
+                                   window,
+                                   stand->day_reset ? "--day-reset" : NULL,
+                                   stand->day_reset,
+                                   NULL};
 
   snprintf(program, sizeof(program), "%s/weir-upstream", stand->programs);
   snprintf(latency, sizeof(latency), "%" PRIu64 "..%" PRIu64, stand->latency_min_ms,
            stand->latency_max_ms);
   snprintf(entries, sizeof(entries), "%" PRIu64, stand->log_entries);
   snprintf(model, sizeof(model), "%s=%s", OUTAGE_MODEL, stand->limits);
+  snprintf(window, sizeof(window), "%" PRIu64, stand->window_ms > 0 ? stand->window_ms : MINUTE_MS);
   return start(stand, &stand->upstream, arguments, on_upstream_line, &stand->is_upstream_ready);
 }
 
-static bool coordinator_start(struct outage_stand *stand)
+static bool config_write(struct outage_stand *stand, const char *path)
 {
-  char program[512], path[96];
-  const char *const arguments[] = {program, "--config", path, NULL};
-  FILE *file;
+  FILE *file = fopen(path, "w");
 
-  snprintf(program, sizeof(program), "%s/weir-coordinator", stand->programs);
-  snprintf(path, sizeof(path), "%s/weir.yaml", stand->folder);
-  snprintf(stand->endpoint, sizeof(stand->endpoint), "ipc://%s/weir.sock", stand->folder);
-  file = fopen(path, "w");
   if (!file) {
     fprintf(stderr, "weir-outage: %s: %s\n", path, strerror(errno));
     return false;
   }
-  fprintf(file, "listen: %s\nstate: %s/weir.state\nlog: {level: info, format: logfmt}\n%s",
-          stand->endpoint, stand->folder, stand->config);
-  fclose(file);
-  return start(stand, &stand->coordinator, arguments, on_coordinator_line,
-               &stand->is_coordinator_ready);
+  if (stand->listen)
+    snprintf(stand->endpoint, sizeof(stand->endpoint), "%s", stand->listen);
+  else
+    snprintf(stand->endpoint, sizeof(stand->endpoint), "ipc://%s/weir.sock", stand->folder);
+  fprintf(file, "listen: %s\nlog: {level: info, format: logfmt}\n", stand->endpoint);
+  fprintf(file, "%s%s/weir.state\n%s", stand->memory ? stand->memory : "state: ",
+          stand->memory_folder ? stand->memory_folder : stand->folder, stand->config);
+  return fclose(file) == 0;
+}
+
+bool outage_stand_coordinator_start(struct outage_stand *stand)
+{
+  char program[512], path[96];
+  const char *arguments[ARGUMENTS_MAX + 4];
+  size_t count = 0;
+
+  while (stand->wrapper && stand->wrapper[count] && count < ARGUMENTS_MAX) {
+    arguments[count] = stand->wrapper[count];
+    count++;
+  }
+  snprintf(program, sizeof(program), "%s/weir-coordinator", stand->programs);
+  snprintf(path, sizeof(path), "%s/weir.yaml", stand->folder);
+  arguments[count++] = program;
+  arguments[count++] = "--config";
+  arguments[count++] = path;
+  arguments[count] = NULL;
+  stand->is_coordinator_ready = false;
+  return config_write(stand, path) && start(stand, &stand->coordinator, arguments,
+                                            on_coordinator_line, &stand->is_coordinator_ready);
+}
+
+void outage_stand_coordinator_end(struct outage_stand *stand, int signal)
+{
+  demo_child_read(&stand->coordinator, on_coordinator_line, stand);
+  demo_child_end(&stand->coordinator, signal);
 }
 
 bool outage_stand_start(struct outage_stand *stand)
@@ -108,24 +155,28 @@ bool outage_stand_start(struct outage_stand *stand)
     stand->folder[0] = '\0';
     return false;
   }
-  return upstream_start(stand) && (!stand->config || coordinator_start(stand));
+  return upstream_start(stand) && (!stand->config || outage_stand_coordinator_start(stand));
+}
+
+void outage_folder_remove(const char *folder)
+{
+  DIR *entries = opendir(folder);
+  const struct dirent *entry;
+
+  if (!entries)
+    return;
+  while ((entry = readdir(entries)))
+    unlinkat(dirfd(entries), entry->d_name, 0); /* not "." and "..": they are no files */
+  closedir(entries);
+  rmdir(folder);
 }
 
 void outage_stand_stop(struct outage_stand *stand)
 {
-  static const char *const files[] = {"weir.yaml", "weir.sock", "weir.state"};
-  char path[128];
-
-  demo_child_read(&stand->coordinator, on_coordinator_line, stand);
-  demo_child_end(&stand->coordinator, SIGTERM);
+  outage_stand_coordinator_end(stand, SIGTERM);
   demo_child_end(&stand->upstream, SIGTERM);
-  if (!stand->folder[0])
-    return;
-  for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-    snprintf(path, sizeof(path), "%s/%s", stand->folder, files[i]);
-    unlink(path);
-  }
-  rmdir(stand->folder);
+  if (stand->folder[0])
+    outage_folder_remove(stand->folder);
 }
 
 /* ---- requests ---- */
