@@ -8,7 +8,7 @@
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
-#define BUFFER_KEPT 65536 /* larger ones are freed when they are empty */
+#define TURN_MAX 32768 /* so much is not held back until the turn ends */
 
 static bool buffer_reserve(struct buffer *b, size_t size)
 {
@@ -28,13 +28,6 @@ static void buffer_free(struct buffer *b)
 {
   free(b->at);
   *b = (struct buffer){0};
-}
-
-static void buffer_empty(struct buffer *b)
-{
-  b->size = 0;
-  if (b->capacity > BUFFER_KEPT)
-    buffer_free(b);
 }
 
 /* --- the end of an exchange and of a connection -------------------------------------------- */
@@ -74,6 +67,16 @@ static void exchange_end(struct weir_http_exchange *x, bool is_sent, enum exchan
   touch(x);
 }
 
+static void due_forget(struct weir_http_exchange *x)
+{
+  if (x->due_at == NULL)
+    return;
+  *x->due_at = x->due_next;
+  if (x->due_next != NULL)
+    x->due_next->due_at = x->due_at;
+  x->due_at = NULL;
+}
+
 static void on_socket_closed(uv_handle_t *handle)
 {
   struct weir_http_exchange *x = handle->data;
@@ -100,6 +103,7 @@ void weir_http_exchange_cut(struct weir_http_exchange *x)
   if (is_exchange_open(x))
     exchange_end(x, false, EXCHANGE_CLOSING);
   x->state = EXCHANGE_CLOSING;
+  due_forget(x);
   uv_close(&x->io.handle, on_socket_closed);
 }
 
@@ -137,7 +141,7 @@ static void flush(struct weir_http_exchange *x)
   int taken = uv_try_write(&x->io.stream, &bytes, 1);
   size_t done = taken > 0 ? (size_t)taken : 0;
   if (done == x->out.size) {
-    buffer_empty(&x->out);
+    buffer_free(&x->out); /* most connections are idle, or between two events of a stream */
     return;
   }
   struct buffer rest = x->out;
@@ -173,13 +177,47 @@ static void on_write(uv_write_t *write, int status)
 {
   struct weir_http_exchange *x = write->handle->data;
   x->is_flying = false;
-  buffer_empty(&x->flying);
+  buffer_free(&x->flying);
   if (status != 0)
     weir_http_exchange_cut(x);
   if (x->state == EXCHANGE_CLOSING)
     return;
   flush(x);
   settle(x);
+}
+
+static void on_turn_end(uv_prepare_t *prepare)
+{
+  weir_http_exchanges_flush(prepare->data);
+}
+
+/* Has what is queued written when the turn of the loop ends: by then the rest of an answer, or the
+ * next events of a stream, are often there as well, and go with the same system call. */
+static void flush_soon(struct weir_http_exchange *x)
+{
+  struct weir_http_server *server = x->server;
+  if (x->out.size >= TURN_MAX)
+    flush(x);
+  if (x->due_at != NULL)
+    return;
+  if (server->due == NULL)
+    (void)uv_prepare_start(&server->turn_end, on_turn_end);
+  x->due_next = server->due;
+  x->due_at = &server->due;
+  if (x->due_next != NULL)
+    x->due_next->due_at = &x->due_next;
+  server->due = x;
+}
+
+void weir_http_exchanges_flush(struct weir_http_server *server)
+{
+  while (server->due != NULL) {
+    struct weir_http_exchange *x = server->due;
+    due_forget(x);
+    flush(x);
+    settle(x);
+  }
+  (void)uv_prepare_stop(&server->turn_end);
 }
 
 /* Room for |size| more bytes as the machine's output; false when memory is short. */
@@ -542,7 +580,7 @@ enum weir_err weir_http_exchange_start(struct weir_http_exchange *x, uint32_t st
 {
   enum weir_err err = queue_head(x, status, headers, header_count, body_size, 0);
   if (err == WEIR_OK)
-    flush(x);
+    flush_soon(x);
   return err;
 }
 
@@ -560,7 +598,7 @@ enum weir_err weir_http_exchange_send(struct weir_http_exchange *x, const void *
   if (err != WEIR_OK)
     return err;
   out_end(x, &out);
-  flush(x);
+  flush_soon(x);
   return WEIR_OK;
 }
 
@@ -583,8 +621,7 @@ void weir_http_exchange_finish(struct weir_http_exchange *x)
   assert(err == WEIR_OK);
   out_end(x, &out);
   x->state = EXCHANGE_FINISHED;
-  flush(x);
-  settle(x);
+  flush_soon(x);
 }
 
 enum weir_err weir_http_exchange_respond(struct weir_http_exchange *x, uint32_t status,
@@ -607,5 +644,6 @@ enum weir_err weir_http_exchange_respond(struct weir_http_exchange *x, uint32_t 
 
 void weir_http_exchange_abort(struct weir_http_exchange *x)
 {
+  flush(x); /* what was sent before is the client's to see */
   weir_http_exchange_cut(x);
 }

@@ -183,6 +183,7 @@ void weir_http_server_reap(struct weir_http_server *s)
   if (!s->is_closing || s->connection_count > 0)
     return;
   close_handle(s, (uv_handle_t *)&s->sweep);
+  close_handle(s, (uv_handle_t *)&s->turn_end);
   if (s->handles > 0)
     return;
   void (*on_closed)(void *) = s->on_closed;
@@ -238,6 +239,10 @@ enum weir_err weir_http_server_open(uv_loop_t *loop, const struct weir_http_serv
     s->sweep.data = s;
     s->handles++;
     err = uv_timer_start(&s->sweep, on_sweep, sweep_ms(options), sweep_ms(options));
+  }
+  if (err == 0 && (err = uv_prepare_init(loop, &s->turn_end)) == 0) {
+    s->turn_end.data = s;
+    s->handles++;
   }
   if (err == 0 && options->socket_fd != 0) {
     where = "the socket that was handed over";
@@ -309,6 +314,8 @@ void weir_http_server_close(struct weir_http_server *s, uint64_t limit_ms,
       weir_http_exchange_cut(x);
   else if (s->options.linger_ms == 0)
     close_idle(s);
-  if (s->connection_count == 0)
+  if (s->connection_count == 0) {
     close_handle(s, (uv_handle_t *)&s->sweep);
+    close_handle(s, (uv_handle_t *)&s->turn_end);
+  }
 }
