@@ -1,20 +1,24 @@
 /* One connection of the server: bytes in, exchange, bytes out. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "http_server_in.h"
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
-#define TURN_MAX 32768 /* so much is not held back until the turn ends */
+#define BUFFER_MIN 1024
+#define TURN_MAX   32768 /* so much is not held back until the turn ends */
 
 static bool buffer_reserve(struct buffer *b, size_t size)
 {
   if (b->capacity - b->size >= size)
     return true;
-  size_t capacity = b->capacity < 4096 ? 4096 : b->capacity;
+  size_t capacity = b->capacity < BUFFER_MIN ? BUFFER_MIN : b->capacity;
   while (capacity - b->size < size)
     capacity *= 2;
   uint8_t *at = realloc(b->at, capacity);
@@ -28,6 +32,21 @@ static void buffer_free(struct buffer *b)
 {
   free(b->at);
   *b = (struct buffer){0};
+}
+
+/* What the machine of a connection works on has room for the largest head, of which most use two
+ * kilobytes. Mapped by itself, it takes two pages then; among other things of the heap, which begin
+ * anywhere in a page, it would take four. */
+static void *storage_new(size_t size)
+{
+  void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return at == MAP_FAILED ? NULL : at;
+}
+
+static void storage_free(void *at, size_t size)
+{
+  if (at != NULL)
+    (void)munmap(at, size);
 }
 
 /* --- the end of an exchange and of a connection -------------------------------------------- */
@@ -91,7 +110,7 @@ static void on_socket_closed(uv_handle_t *handle)
   body_release(x);
   buffer_free(&x->out);
   buffer_free(&x->flying);
-  free(x->http);
+  storage_free(x->http, weir_http_conn_size(&server->options.limits));
   free(x);
   weir_http_server_reap(server);
 }
@@ -297,7 +316,7 @@ static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t siz
 static void send_continue(struct weir_http_exchange *x)
 {
   struct weir_http_out out;
-  if (!out_begin(x, 64, &out))
+  if (!weir_http_conn_request(x->http)->is_continue_awaited || !out_begin(x, 64, &out))
     return;
   enum weir_err err = weir_http_conn_continue(x->http, &out);
   assert(err == WEIR_OK);
@@ -347,6 +366,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_bytes)
   (void)suggested;
   struct weir_http_exchange *x = handle->data;
   uint8_t *at;
+  weir_http_conn_lend(x->http, x->server->input); /* up to on_read, which follows at once */
   size_t size = weir_http_conn_space(x->http, &at);
   *ret_bytes = uv_buf_init((char *)at, (unsigned)size);
 }
@@ -376,10 +396,8 @@ static void process(struct weir_http_exchange *x)
     read_as_room_is(x);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
+static void take(struct weir_http_exchange *x, ssize_t size)
 {
-  (void)bytes;
-  struct weir_http_exchange *x = stream->data;
   if (size < 0) {
     /* An answer that is complete is still written: the client may have shut its side down. */
     x->is_eof = true;
@@ -400,13 +418,22 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
   process(x);
 }
 
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
+{
+  (void)bytes;
+  struct weir_http_exchange *x = stream->data;
+  take(x, size);
+  weir_http_conn_keep(x->http);
+}
+
 static struct weir_http_exchange *exchange_new(struct weir_http_server *server, bool is_tcp)
 {
   struct weir_http_exchange *x = calloc(1, sizeof *x);
-  void *storage = malloc(weir_http_conn_size(&server->options.limits));
+  const size_t size = weir_http_conn_size(&server->options.limits);
+  void *storage = storage_new(size);
   if (x == NULL || storage == NULL) {
     free(x);
-    free(storage);
+    storage_free(storage, size);
     return NULL;
   }
   int err =

@@ -190,6 +190,7 @@ void weir_http_server_reap(struct weir_http_server *s)
   void *context = s->closed_context;
   free(s->unix_path);
   free(s->spool_folder);
+  free(s->input);
   free(s);
   if (on_closed != NULL)
     on_closed(context);
@@ -218,16 +219,21 @@ enum weir_err weir_http_server_open(uv_loop_t *loop, const struct weir_http_serv
   if (!are_options_sound(options, error, error_size))
     return WEIR_EINVAL;
   struct weir_http_server *s = calloc(1, sizeof *s);
-  if (s == NULL) {
+  uint8_t *input = malloc(options->limits.input_bytes_max);
+  if (s == NULL || input == NULL) {
+    free(s);
+    free(input);
     say(error, error_size, "http server", "memory", "out of memory");
     return WEIR_ENOMEM;
   }
   s->loop = loop;
+  s->input = input;
   s->options = *options;
   s->options.host = s->options.unix_path = s->options.spool_folder = NULL;
 
   if (options->spool_folder != NULL && (s->spool_folder = strdup(options->spool_folder)) == NULL) {
     free(s);
+    free(input);
     say(error, error_size, "http server", "memory", "out of memory");
     return WEIR_ENOMEM;
   }

@@ -68,6 +68,7 @@ struct weir_http_server {
   uint32_t handles;               /* open listeners, timers and the like */
   uint16_t port;
   char *unix_path, *spool_folder;
+  uint8_t *input; /* what is read at the moment, of whichever connection */
   struct weir_http_exchange *connections;
   uint32_t connection_count;
   uint64_t bodies_bytes;

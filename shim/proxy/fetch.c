@@ -28,7 +28,6 @@ struct weir_fetch {
   size_t body_size;
   weir_tstamp expires_at, sent_at, deadline;
   uint32_t sendings, http;
-  bool is_uploaded; /* all of the body was given to the system */
   bool is_expired, is_written, is_head_told, is_paused;
   struct head *head;
   char error[CURL_ERROR_SIZE];
@@ -89,8 +88,7 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
   (void)down_total;
   (void)down;
   (void)up_total;
-  f->is_uploaded = f->sent_at && (size_t)up >= f->body_size;
-  if (f->is_uploaded && !f->is_written) {
+  if (!f->is_written && f->sent_at && (size_t)up >= f->body_size) {
     f->sent_at = weir_now_us();
     tell_written(f);
   }
@@ -449,7 +447,12 @@ void weir_fetch_resume(struct weir_fetch *fetch)
 
 bool weir_fetch_is_uploaded(const struct weir_fetch *fetch)
 {
-  return fetch->is_uploaded;
+  curl_off_t up = 0;
+
+  /* libcurl's progress function may not have been called since. */
+  return fetch->sent_at &&
+         curl_easy_getinfo(fetch->easy, CURLINFO_SIZE_UPLOAD_T, &up) == CURLE_OK &&
+         (size_t)up >= fetch->body_size;
 }
 
 uint32_t weir_fetch_http(const struct weir_fetch *fetch)
