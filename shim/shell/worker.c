@@ -4,7 +4,6 @@
  * libzmq and not czmq: czmq takes over the host's signals. libzmq aborts the process when it runs
  * out of descriptors or threads while it starts, hence the probes before.
  */
-#define _GNU_SOURCE /* SCHED_BATCH */
 #include "handle.h"
 #include "identity.h"
 
@@ -12,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -455,22 +453,8 @@ static void *run(void *handle)
 
 /* ---- for the other files ---- */
 
-/* Has this thread, and those that it starts, wait for the host's thread when they become ready on
- * the core that it runs on: it is about to say more, which then goes out in the same frame. Only a
- * thread with the usual policy, to which it can go back. */
-static bool policy_swap(int from, int to)
-{
-  const struct sched_param none = {0};
-  struct sched_param now;
-  int policy;
-
-  return pthread_getschedparam(pthread_self(), &policy, &now) == 0 && policy == from &&
-         pthread_setschedparam(pthread_self(), to, &none) == 0;
-}
-
 static int start_thread(struct weir *w)
 {
-  const bool is_patient = policy_swap(SCHED_OTHER, SCHED_BATCH);
   sigset_t all, before;
   int err;
 
@@ -481,8 +465,6 @@ static int start_thread(struct weir *w)
   if (!err && pthread_create(&w->worker.thread, NULL, run, w) != 0)
     err = WEIR_ESYSTEM;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (is_patient)
-    (void)policy_swap(SCHED_BATCH, SCHED_OTHER);
   return err;
 }
 
