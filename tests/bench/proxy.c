@@ -211,6 +211,13 @@ static bool nginx_config_write(const struct proxy_bench *b, const char *path, ui
   return fclose(file) == 0 || fail(path);
 }
 
+static void on_nothing(void *context, const char *line, size_t size)
+{
+  (void)context;
+  (void)line;
+  (void)size;
+}
+
 /* Whether somebody listens on |port|, within the time that a start may take. */
 static bool port_await(struct demo_child *child, uint16_t port)
 {
@@ -226,8 +233,12 @@ static bool port_await(struct demo_child *child, uint16_t port)
     is_open = fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
     if (fd >= 0)
       close(fd);
-    if (!is_open)
-      poll(NULL, 0, 10);
+    if (!is_open && child->fd >= 0) {
+      struct pollfd output = {child->fd, POLLIN, 0}; /* readable at once if it ends */
+
+      poll(&output, 1, 10);
+      demo_child_read(child, on_nothing, NULL);
+    }
   }
   if (!is_open)
     fprintf(stderr, "weir-bench: nginx did not start\n");
