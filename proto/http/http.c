@@ -244,7 +244,7 @@ struct weir_http_conn *weir_http_conn_init(void *storage, const struct weir_http
   at += aligned(limits->headers_max * sizeof(struct weir_http_header));
   c->text = (char *)at;
   at += aligned(limits->head_bytes_max);
-  c->input = at;
+  c->input = c->own_input = at;
   llhttp_init(&c->parser, HTTP_REQUEST, &settings);
   c->parser.data = c;
   weir_http_conn_restart(c);
@@ -268,6 +268,26 @@ void weir_http_conn_fed(struct weir_http_conn *c, size_t size)
 {
   assert(size <= c->limits.input_bytes_max - c->input_end);
   c->input_end += (uint32_t)size;
+}
+
+void weir_http_conn_lend(struct weir_http_conn *c, uint8_t *buffer)
+{
+  if (c->input_at == c->input_end) {
+    c->input = buffer;
+    c->input_at = c->input_end = 0;
+  }
+}
+
+void weir_http_conn_keep(struct weir_http_conn *c)
+{
+  const uint32_t size = c->input_end - c->input_at;
+
+  if (c->input == c->own_input)
+    return;
+  memcpy(c->own_input, c->input + c->input_at, size);
+  c->input = c->own_input;
+  c->input_at = 0;
+  c->input_end = size;
 }
 
 bool weir_http_conn_is_idle(const struct weir_http_conn *c)

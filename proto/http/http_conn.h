@@ -25,8 +25,8 @@ struct weir_http_conn {
   enum conn_state state;
   llhttp_t parser;
 
-  /* The input buffer holds [input_at, input_end) unread. */
-  uint8_t *input;
+  /* The input buffer holds [input_at, input_end) unread. It is |own_input| or one that was lent. */
+  uint8_t *input, *own_input;
   uint32_t input_at, input_end;
 
   /* Head and trailers: scanned byte by byte before llhttp sees them. */

@@ -1,20 +1,24 @@
 /* One connection of the server: bytes in, exchange, bytes out. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "http_server_in.h"
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
-#define BUFFER_KEPT 65536 /* larger ones are freed when they are empty */
+#define BUFFER_MIN 1024
+#define TURN_MAX   32768 /* so much is not held back until the turn ends */
 
 static bool buffer_reserve(struct buffer *b, size_t size)
 {
   if (b->capacity - b->size >= size)
     return true;
-  size_t capacity = b->capacity < 4096 ? 4096 : b->capacity;
+  size_t capacity = b->capacity < BUFFER_MIN ? BUFFER_MIN : b->capacity;
   while (capacity - b->size < size)
     capacity *= 2;
   uint8_t *at = realloc(b->at, capacity);
@@ -30,11 +34,19 @@ static void buffer_free(struct buffer *b)
   *b = (struct buffer){0};
 }
 
-static void buffer_empty(struct buffer *b)
+/* What the machine of a connection works on has room for the largest head, of which most use two
+ * kilobytes. Mapped by itself, it takes two pages then; among other things of the heap, which begin
+ * anywhere in a page, it would take four. */
+static void *storage_new(size_t size)
 {
-  b->size = 0;
-  if (b->capacity > BUFFER_KEPT)
-    buffer_free(b);
+  void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return at == MAP_FAILED ? NULL : at;
+}
+
+static void storage_free(void *at, size_t size)
+{
+  if (at != NULL)
+    (void)munmap(at, size);
 }
 
 /* --- the end of an exchange and of a connection -------------------------------------------- */
@@ -74,6 +86,16 @@ static void exchange_end(struct weir_http_exchange *x, bool is_sent, enum exchan
   touch(x);
 }
 
+static void due_forget(struct weir_http_exchange *x)
+{
+  if (x->due_at == NULL)
+    return;
+  *x->due_at = x->due_next;
+  if (x->due_next != NULL)
+    x->due_next->due_at = x->due_at;
+  x->due_at = NULL;
+}
+
 static void on_socket_closed(uv_handle_t *handle)
 {
   struct weir_http_exchange *x = handle->data;
@@ -88,7 +110,7 @@ static void on_socket_closed(uv_handle_t *handle)
   body_release(x);
   buffer_free(&x->out);
   buffer_free(&x->flying);
-  free(x->http);
+  storage_free(x->http, weir_http_conn_size(&server->options.limits));
   free(x);
   weir_http_server_reap(server);
 }
@@ -100,6 +122,7 @@ void weir_http_exchange_cut(struct weir_http_exchange *x)
   if (is_exchange_open(x))
     exchange_end(x, false, EXCHANGE_CLOSING);
   x->state = EXCHANGE_CLOSING;
+  due_forget(x);
   uv_close(&x->io.handle, on_socket_closed);
 }
 
@@ -137,7 +160,7 @@ static void flush(struct weir_http_exchange *x)
   int taken = uv_try_write(&x->io.stream, &bytes, 1);
   size_t done = taken > 0 ? (size_t)taken : 0;
   if (done == x->out.size) {
-    buffer_empty(&x->out);
+    buffer_free(&x->out); /* most connections are idle, or between two events of a stream */
     return;
   }
   struct buffer rest = x->out;
@@ -173,13 +196,47 @@ static void on_write(uv_write_t *write, int status)
 {
   struct weir_http_exchange *x = write->handle->data;
   x->is_flying = false;
-  buffer_empty(&x->flying);
+  buffer_free(&x->flying);
   if (status != 0)
     weir_http_exchange_cut(x);
   if (x->state == EXCHANGE_CLOSING)
     return;
   flush(x);
   settle(x);
+}
+
+static void on_turn_end(uv_prepare_t *prepare)
+{
+  weir_http_exchanges_flush(prepare->data);
+}
+
+/* Has what is queued written when the turn of the loop ends: by then the rest of an answer, or the
+ * next events of a stream, are often there as well, and go with the same system call. */
+static void flush_soon(struct weir_http_exchange *x)
+{
+  struct weir_http_server *server = x->server;
+  if (x->out.size >= TURN_MAX)
+    flush(x);
+  if (x->due_at != NULL)
+    return;
+  if (server->due == NULL)
+    (void)uv_prepare_start(&server->turn_end, on_turn_end);
+  x->due_next = server->due;
+  x->due_at = &server->due;
+  if (x->due_next != NULL)
+    x->due_next->due_at = &x->due_next;
+  server->due = x;
+}
+
+void weir_http_exchanges_flush(struct weir_http_server *server)
+{
+  while (server->due != NULL) {
+    struct weir_http_exchange *x = server->due;
+    due_forget(x);
+    flush(x);
+    settle(x);
+  }
+  (void)uv_prepare_stop(&server->turn_end);
 }
 
 /* Room for |size| more bytes as the machine's output; false when memory is short. */
@@ -259,7 +316,7 @@ static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t siz
 static void send_continue(struct weir_http_exchange *x)
 {
   struct weir_http_out out;
-  if (!out_begin(x, 64, &out))
+  if (!weir_http_conn_request(x->http)->is_continue_awaited || !out_begin(x, 64, &out))
     return;
   enum weir_err err = weir_http_conn_continue(x->http, &out);
   assert(err == WEIR_OK);
@@ -309,6 +366,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_bytes)
   (void)suggested;
   struct weir_http_exchange *x = handle->data;
   uint8_t *at;
+  weir_http_conn_lend(x->http, x->server->input); /* up to on_read, which follows at once */
   size_t size = weir_http_conn_space(x->http, &at);
   *ret_bytes = uv_buf_init((char *)at, (unsigned)size);
 }
@@ -338,10 +396,8 @@ static void process(struct weir_http_exchange *x)
     read_as_room_is(x);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
+static void take(struct weir_http_exchange *x, ssize_t size)
 {
-  (void)bytes;
-  struct weir_http_exchange *x = stream->data;
   if (size < 0) {
     /* An answer that is complete is still written: the client may have shut its side down. */
     x->is_eof = true;
@@ -362,13 +418,22 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
   process(x);
 }
 
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *bytes)
+{
+  (void)bytes;
+  struct weir_http_exchange *x = stream->data;
+  take(x, size);
+  weir_http_conn_keep(x->http);
+}
+
 static struct weir_http_exchange *exchange_new(struct weir_http_server *server, bool is_tcp)
 {
   struct weir_http_exchange *x = calloc(1, sizeof *x);
-  void *storage = malloc(weir_http_conn_size(&server->options.limits));
+  const size_t size = weir_http_conn_size(&server->options.limits);
+  void *storage = storage_new(size);
   if (x == NULL || storage == NULL) {
     free(x);
-    free(storage);
+    storage_free(storage, size);
     return NULL;
   }
   int err =
@@ -542,7 +607,7 @@ enum weir_err weir_http_exchange_start(struct weir_http_exchange *x, uint32_t st
 {
   enum weir_err err = queue_head(x, status, headers, header_count, body_size, 0);
   if (err == WEIR_OK)
-    flush(x);
+    flush_soon(x);
   return err;
 }
 
@@ -560,7 +625,7 @@ enum weir_err weir_http_exchange_send(struct weir_http_exchange *x, const void *
   if (err != WEIR_OK)
     return err;
   out_end(x, &out);
-  flush(x);
+  flush_soon(x);
   return WEIR_OK;
 }
 
@@ -583,8 +648,7 @@ void weir_http_exchange_finish(struct weir_http_exchange *x)
   assert(err == WEIR_OK);
   out_end(x, &out);
   x->state = EXCHANGE_FINISHED;
-  flush(x);
-  settle(x);
+  flush_soon(x);
 }
 
 enum weir_err weir_http_exchange_respond(struct weir_http_exchange *x, uint32_t status,
@@ -607,5 +671,6 @@ enum weir_err weir_http_exchange_respond(struct weir_http_exchange *x, uint32_t 
 
 void weir_http_exchange_abort(struct weir_http_exchange *x)
 {
+  flush(x); /* what was sent before is the client's to see */
   weir_http_exchange_cut(x);
 }

@@ -183,12 +183,14 @@ void weir_http_server_reap(struct weir_http_server *s)
   if (!s->is_closing || s->connection_count > 0)
     return;
   close_handle(s, (uv_handle_t *)&s->sweep);
+  close_handle(s, (uv_handle_t *)&s->turn_end);
   if (s->handles > 0)
     return;
   void (*on_closed)(void *) = s->on_closed;
   void *context = s->closed_context;
   free(s->unix_path);
   free(s->spool_folder);
+  free(s->input);
   free(s);
   if (on_closed != NULL)
     on_closed(context);
@@ -217,16 +219,21 @@ enum weir_err weir_http_server_open(uv_loop_t *loop, const struct weir_http_serv
   if (!are_options_sound(options, error, error_size))
     return WEIR_EINVAL;
   struct weir_http_server *s = calloc(1, sizeof *s);
-  if (s == NULL) {
+  uint8_t *input = malloc(options->limits.input_bytes_max);
+  if (s == NULL || input == NULL) {
+    free(s);
+    free(input);
     say(error, error_size, "http server", "memory", "out of memory");
     return WEIR_ENOMEM;
   }
   s->loop = loop;
+  s->input = input;
   s->options = *options;
   s->options.host = s->options.unix_path = s->options.spool_folder = NULL;
 
   if (options->spool_folder != NULL && (s->spool_folder = strdup(options->spool_folder)) == NULL) {
     free(s);
+    free(input);
     say(error, error_size, "http server", "memory", "out of memory");
     return WEIR_ENOMEM;
   }
@@ -238,6 +245,10 @@ enum weir_err weir_http_server_open(uv_loop_t *loop, const struct weir_http_serv
     s->sweep.data = s;
     s->handles++;
     err = uv_timer_start(&s->sweep, on_sweep, sweep_ms(options), sweep_ms(options));
+  }
+  if (err == 0 && (err = uv_prepare_init(loop, &s->turn_end)) == 0) {
+    s->turn_end.data = s;
+    s->handles++;
   }
   if (err == 0 && options->socket_fd != 0) {
     where = "the socket that was handed over";
@@ -309,6 +320,8 @@ void weir_http_server_close(struct weir_http_server *s, uint64_t limit_ms,
       weir_http_exchange_cut(x);
   else if (s->options.linger_ms == 0)
     close_idle(s);
-  if (s->connection_count == 0)
+  if (s->connection_count == 0) {
     close_handle(s, (uv_handle_t *)&s->sweep);
+    close_handle(s, (uv_handle_t *)&s->turn_end);
+  }
 }

@@ -50,7 +50,8 @@ struct weir_http_exchange {
   uv_write_t write;
   uv_shutdown_t shutdown;
   bool is_flying;
-  bool is_broken; /* libuv would not write: the sweep cuts */
+  struct weir_http_exchange **due_at, *due_next; /* in the server's list; NULL: not in it */
+  bool is_broken;                                /* libuv would not write: the sweep cuts */
 
   uint64_t since_ms; /* of the last event that the time limit of the state counts from */
   uint64_t queued_total, taken_mark; /* bytes queued ever; bytes taken when last looked at */
@@ -62,9 +63,12 @@ struct weir_http_server {
   uv_tcp_t tcp;
   uv_pipe_t pipe;
   uv_timer_t sweep;
-  uint32_t handles; /* open listeners and timers */
+  uv_prepare_t turn_end;          /* active while something is due */
+  struct weir_http_exchange *due; /* have something to write, or to end, when the turn ends */
+  uint32_t handles;               /* open listeners, timers and the like */
   uint16_t port;
   char *unix_path, *spool_folder;
+  uint8_t *input; /* what is read at the moment, of whichever connection */
   struct weir_http_exchange *connections;
   uint32_t connection_count;
   uint64_t bodies_bytes;
@@ -81,6 +85,9 @@ void weir_http_exchange_accept(struct weir_http_server *server, uv_stream_t *lis
 /* weir_http_exchange_adopt takes over |fd|, a TCP connection that was accepted (-1: none was).
  * False when there is none, or no memory for it; it is closed then. */
 bool weir_http_exchange_adopt(struct weir_http_server *server, int fd);
+
+/* weir_http_exchanges_flush writes what the handler has queued in this turn of the loop. */
+void weir_http_exchanges_flush(struct weir_http_server *server);
 
 /* weir_http_exchange_sweep applies the limits of time. */
 void weir_http_exchange_sweep(struct weir_http_exchange *x, uint64_t now_ms);

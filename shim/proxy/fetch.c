@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <weir/err.h>
 #include <weir/vocab.h>
@@ -10,7 +12,8 @@
 #include <weir.h>
 
 #define CONNECT_MS_MAX 10000
-#define IDLE_MAX       64 /* easy handles that are kept */
+#define IDLE_MAX       64   /* easy handles that are kept */
+#define WATCH_BUCKETS  1024 /* descriptors are small numbers */
 
 /* The headers of an answer, and where their texts are. */
 struct head {
@@ -24,11 +27,10 @@ struct weir_fetch {
   struct weir_fetcher *fetcher;
   void *context;
   CURL *easy;
-  struct curl_slist *lines;
+  struct curl_slist *lines; /* one block */
   size_t body_size;
   weir_tstamp expires_at, sent_at, deadline;
   uint32_t sendings, http;
-  bool is_uploaded; /* all of the body was given to the system */
   bool is_expired, is_written, is_head_told, is_paused;
   struct head *head;
   char error[CURL_ERROR_SIZE];
@@ -40,16 +42,24 @@ struct weir_fetcher {
   CURLM *multi;
   const char *ca_file; /* other authorities than the system's, by OpenSSL's own variable */
   uv_timer_t timer;
+  struct watch *watches[WATCH_BUCKETS]; /* by socket */
   CURL *idle[IDLE_MAX];
   uint32_t idle_count;
   uint32_t fetches; /* under way */
 };
 
-/* A socket of libcurl's, until libuv has closed its handle. */
+/* A socket of libcurl's, until libuv has closed its handle. libcurl forgets the socket of a
+ * connection that waits for the next transfer, but here it is known from its opening to its
+ * closing, so that the system is not told twice a transfer. Of its other sockets (those of the
+ * resolver) it tells when it forgets them, and not when it closes them. */
 struct watch {
   uv_poll_t poll;
-  curl_socket_t socket;
   struct weir_fetcher *fetcher;
+  struct watch *next; /* in the fetcher's list of its bucket */
+  curl_socket_t socket;
+  bool is_connection;
+  int events;   /* that libcurl wants to know of; 0: none at the moment */
+  int watching; /* that libuv looks for */
 };
 
 /* ---- what libcurl tells of a transfer ---- */
@@ -89,8 +99,7 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
   (void)down_total;
   (void)down;
   (void)up_total;
-  f->is_uploaded = f->sent_at && (size_t)up >= f->body_size;
-  if (f->is_uploaded && !f->is_written) {
+  if (!f->is_written && f->sent_at && (size_t)up >= f->body_size) {
     f->sent_at = weir_now_us();
     tell_written(f);
   }
@@ -184,18 +193,36 @@ static void act(struct weir_fetcher *fetcher, curl_socket_t socket, int events)
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-  const struct watch *watch = poll->data;
+  struct watch *watch = poll->data;
   int flags = status < 0 ? CURL_CSELECT_ERR : 0;
 
+  if (watch->events == 0) { /* of a connection that waits: libcurl will see when it takes it up */
+    watch->watching = 0;
+    uv_poll_stop(poll);
+    return;
+  }
   flags |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
   flags |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
   act(watch->fetcher, watch->socket, flags);
 }
 
-static struct watch *watch_new(struct weir_fetcher *fetcher, curl_socket_t socket)
+static struct watch **watch_find(struct weir_fetcher *fetcher, curl_socket_t socket)
 {
-  struct watch *watch = calloc(1, sizeof(*watch));
+  struct watch **at = &fetcher->watches[(unsigned)socket % WATCH_BUCKETS];
 
+  while (*at && (*at)->socket != socket)
+    at = &(*at)->next;
+  return at;
+}
+
+/* NULL without memory. */
+static struct watch *watch_of(struct weir_fetcher *fetcher, curl_socket_t socket)
+{
+  struct watch **at = watch_find(fetcher, socket), *watch = *at;
+
+  if (watch)
+    return watch;
+  watch = calloc(1, sizeof(*watch));
   if (!watch || uv_poll_init_socket(fetcher->loop, &watch->poll, socket) != 0) {
     free(watch);
     return NULL;
@@ -203,34 +230,64 @@ static struct watch *watch_new(struct weir_fetcher *fetcher, curl_socket_t socke
   watch->poll.data = watch;
   watch->socket = socket;
   watch->fetcher = fetcher;
-  curl_multi_assign(fetcher->multi, socket, watch);
+  *at = watch;
   return watch;
+}
+
+static void watch_end(struct watch *watch)
+{
+  *watch_find(watch->fetcher, watch->socket) = watch->next;
+  uv_poll_stop(&watch->poll);
+  uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+}
+
+static curl_socket_t on_socket_open(void *context, curlsocktype purpose,
+                                    struct curl_sockaddr *address)
+{
+  const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  struct watch *watch = fd >= 0 ? watch_of(context, fd) : NULL;
+
+  (void)purpose;
+  if (!watch && fd >= 0)
+    close(fd);
+  if (!watch)
+    return CURL_SOCKET_BAD;
+  watch->is_connection = true;
+  return fd;
+}
+
+/* Before the system may give its number to another one, libuv has to forget it. */
+static int on_socket_close(void *context, curl_socket_t socket)
+{
+  struct watch *watch = *watch_find(context, socket);
+
+  if (watch)
+    watch_end(watch);
+  return close(socket);
 }
 
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *known)
 {
-  struct weir_fetcher *fetcher = context;
-  struct watch *watch = known;
+  struct watch *watch = watch_of(context, socket);
 
   (void)easy;
-  if (what == CURL_POLL_REMOVE) {
-    if (watch) {
-      uv_poll_stop(&watch->poll);
-      uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-      curl_multi_assign(fetcher->multi, socket, NULL);
-    }
-    return 0;
-  }
-  if (!watch)
-    watch = watch_new(fetcher, socket);
+  (void)known;
   if (!watch)
     return -1;
-  return uv_poll_start(&watch->poll,
-                       (what & CURL_POLL_IN ? UV_READABLE : 0) |
-                           (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
-                       on_poll) == 0
-             ? 0
-             : -1;
+  if (what == CURL_POLL_REMOVE && !watch->is_connection) {
+    watch_end(watch);
+    return 0;
+  }
+  watch->events = what == CURL_POLL_REMOVE ? 0
+                                           : (what & CURL_POLL_IN ? UV_READABLE : 0) |
+                                                 (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+  /* One that is looked at for reading stays so: the answer to the next request needs it. */
+  if (watch->events == watch->watching || (watch->events == 0 && watch->watching == UV_READABLE))
+    return 0;
+  watch->watching = watch->events;
+  if (watch->events == 0)
+    return uv_poll_stop(&watch->poll);
+  return uv_poll_start(&watch->poll, watch->events, on_poll) == 0 ? 0 : -1;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -252,9 +309,40 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context)
 
 /* ---- one fetch ---- */
 
+/* What is the same for all transfers of a handle, which is told once. */
+static void options_init(struct weir_fetcher *fetcher, CURL *easy)
+{
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  if (fetcher->ca_file)
+    curl_easy_setopt(easy, CURLOPT_CAINFO, fetcher->ca_file);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX);
+  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket_open);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, fetcher);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, fetcher);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's word is no answer */
+}
+
 static CURL *handle_take(struct weir_fetcher *fetcher)
 {
-  return fetcher->idle_count > 0 ? fetcher->idle[--fetcher->idle_count] : curl_easy_init();
+  CURL *easy;
+
+  if (fetcher->idle_count > 0)
+    return fetcher->idle[--fetcher->idle_count];
+  easy = curl_easy_init();
+  if (easy)
+    options_init(fetcher, easy);
+  return easy;
 }
 
 static void handle_give(struct weir_fetcher *fetcher, CURL *easy)
@@ -263,7 +351,10 @@ static void handle_give(struct weir_fetcher *fetcher, CURL *easy)
     curl_easy_cleanup(easy);
     return;
   }
-  curl_easy_reset(easy);
+  /* What is about to be freed. */
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+  curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
   fetcher->idle[fetcher->idle_count++] = easy;
 }
 
@@ -273,7 +364,7 @@ static void fetch_free(struct weir_fetch *f)
 
   curl_multi_remove_handle(fetcher->multi, f->easy);
   handle_give(fetcher, f->easy);
-  curl_slist_free_all(f->lines);
+  free(f->lines);
   free(f->head);
   free(f);
   fetcher->fetches--;
@@ -311,50 +402,39 @@ static void ends_tell(struct weir_fetcher *fetcher)
   }
 }
 
-static bool line_add(struct weir_fetch *f, const char *line)
-{
-  struct curl_slist *longer = curl_slist_append(f->lines, line);
-
-  if (longer)
-    f->lines = longer;
-  return longer != NULL;
-}
-
-static bool header_add(struct weir_fetch *f, const struct weir_header *header)
-{
-  const size_t name = strlen(header->name), value = strlen(header->value);
-  char small[512], *line = name + value + 3 <= sizeof(small) ? small : malloc(name + value + 3);
-  bool is_added = false;
-
-  if (line) {
-    memcpy(line, header->name, name);
-    /* libcurl takes "name:" for "leave it out", and "name;" for an empty value. */
-    memcpy(line + name, value > 0 ? ": " : ";\0", 3);
-    if (value > 0)
-      memcpy(line + name + 2, header->value, value + 1);
-    is_added = line_add(f, line);
-  }
-  if (line != small)
-    free(line);
-  return is_added;
-}
-
-static bool lines_make(struct weir_fetch *f, const struct weir_fetch_request *request)
+/* The request's header lines, as libcurl reads them: one block of memory. NULL without memory. */
+static struct curl_slist *lines_make(const struct weir_fetch_request *request)
 {
   /* What libcurl would add by itself. */
-  static const char *const without[] = {"Expect:", "Accept:", "User-Agent:", "Content-Type:"};
+  static char without[][sizeof("Content-Type:")] = {
+      "Expect:", "Accept:", "User-Agent:", "Content-Type:"};
+  const size_t own = sizeof(without) / sizeof(without[0]), count = own + request->header_count;
+  size_t size = count * sizeof(struct curl_slist);
+  struct curl_slist *lines;
+  char *text;
 
-  for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
-    if (!line_add(f, without[i]))
-      return false;
   for (size_t i = 0; i < request->header_count; i++)
-    if (!header_add(f, &request->headers[i]))
-      return false;
-  return true;
+    size += strlen(request->headers[i].name) + strlen(request->headers[i].value) + 3;
+  lines = malloc(size);
+  if (!lines)
+    return NULL;
+  text = (char *)&lines[count];
+  for (size_t i = 0; i < count; i++) {
+    lines[i].next = i + 1 < count ? &lines[i + 1] : NULL;
+    lines[i].data = i < own ? without[i] : text;
+    if (i < own)
+      continue;
+    text = stpcpy(text, request->headers[i - own].name);
+    /* libcurl takes "name:" for "leave it out", and "name;" for an empty value. */
+    text = stpcpy(text, request->headers[i - own].value[0] != '\0' ? ": " : ";");
+    text = stpcpy(text, request->headers[i - own].value) + 1;
+  }
+  return lines;
 }
 
 static void method_set(CURL *easy, const struct weir_fetch_request *request)
 {
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
   if (request->has_body) {
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
@@ -370,6 +450,7 @@ static void method_set(CURL *easy, const struct weir_fetch_request *request)
   }
 }
 
+/* What is each transfer's own: every option here is set by every transfer. */
 static bool options_set(struct weir_fetch *f, const struct weir_fetch_request *request)
 {
   CURL *easy = f->easy;
@@ -378,31 +459,17 @@ static bool options_set(struct weir_fetch *f, const struct weir_fetch_request *r
     return false;
   method_set(easy, request);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, f->lines);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  if (f->fetcher->ca_file)
-    curl_easy_setopt(easy, CURLOPT_CAINFO, f->fetcher->ca_file);
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   /* Over TLS the handshake tells whether streams share a connection; without it nothing would, and
    * all would wait for the first one to end. */
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncmp(request->url, "https:", 6) == 0 ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX);
-  if (request->timeout_us) /* rounded up, so that it is not before |deadline| */
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(request->timeout_us / WEIR_US_PER_MS + 1));
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  /* Rounded up, so that it is not before |deadline|. */
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                   request->timeout_us ? (long)(request->timeout_us / WEIR_US_PER_MS + 1) : 0L);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((request->idle_ms + 999) / 1000));
-  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, f);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
-  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
   curl_easy_setopt(easy, CURLOPT_XFERINFODATA, f);
-  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's word is no answer */
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, f->error);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, f);
   return true;
@@ -422,14 +489,15 @@ struct weir_fetch *weir_fetch_start(struct weir_fetcher *fetcher,
   f->deadline =
       request->timeout_us ? weir_time_add(weir_now_us(), request->timeout_us) : WEIR_NEVER;
   f->easy = handle_take(fetcher);
-  if (f->easy && lines_make(f, request) && options_set(f, request) &&
+  f->lines = lines_make(request);
+  if (f->easy && f->lines && options_set(f, request) &&
       curl_multi_add_handle(fetcher->multi, f->easy) == CURLM_OK) {
     fetcher->fetches++;
     return f;
   }
   if (f->easy)
     handle_give(fetcher, f->easy);
-  curl_slist_free_all(f->lines);
+  free(f->lines);
   free(f);
   return NULL;
 }
@@ -449,7 +517,12 @@ void weir_fetch_resume(struct weir_fetch *fetch)
 
 bool weir_fetch_is_uploaded(const struct weir_fetch *fetch)
 {
-  return fetch->is_uploaded;
+  curl_off_t up = 0;
+
+  /* libcurl's progress function may not have been called since. */
+  return fetch->sent_at &&
+         curl_easy_getinfo(fetch->easy, CURLINFO_SIZE_UPLOAD_T, &up) == CURLE_OK &&
+         (size_t)up >= fetch->body_size;
 }
 
 uint32_t weir_fetch_http(const struct weir_fetch *fetch)

@@ -147,7 +147,8 @@ struct weir {
   struct weir_client_update update; /* of the callers' steps: results only */
   struct weir_waiter_list waiters, ready;
   uint64_t id_last;
-  int ready_fd; /* -1: nobody asked for it yet */
+  int ready_fd;       /* -1: nobody asked for it yet */
+  bool is_signal_due; /* |ready| holds something of which |ready_fd| does not tell yet */
   struct weir_worker worker;
 
   /* calls */
@@ -221,8 +222,13 @@ uint64_t weir_fork_generation(void);
  * worker if there is something to do for it. Precondition: the lock is held. */
 int weir_lease_step(struct weir *w, struct weir_client_event *event);
 
-/* weir_lease_deliver hands out the results of |update|. Precondition: the lock is held. */
+/* weir_lease_deliver hands out the results of |update|. Precondition: the lock is held. Afterwards,
+ * perhaps after further ones, weir_lease_signal is to be called. */
 void weir_lease_deliver(struct weir *w, const struct weir_client_update *update, weir_tstamp now);
+
+/* weir_lease_signal makes weir_fd readable if results were handed out. Precondition: the lock is
+ * held. */
+void weir_lease_signal(struct weir *w);
 
 /* weir_lease_acquire is weir_acquire for a caller that is inside: the lock is held, but not while
  * it waits. */

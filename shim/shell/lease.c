@@ -33,11 +33,20 @@ static void take_out(struct weir_waiter_list *list, struct weir_waiter *waiter)
     list->last = waiter->prev;
 }
 
-/* The descriptor is readable exactly while |ready| holds something. */
+/* The descriptor becomes readable soon after |ready| holds something, and stays so as long. */
 static void ready_signal(struct weir *w)
 {
   if (w->ready_fd >= 0)
     eventfd_write(w->ready_fd, 1);
+}
+
+void weir_lease_signal(struct weir *w)
+{
+  const bool is_due = w->is_signal_due;
+
+  w->is_signal_due = false;
+  if (is_due)
+    ready_signal(w);
 }
 
 static void ready_clear(struct weir *w)
@@ -58,7 +67,7 @@ static void finish(struct weir *w, struct weir_waiter *waiter)
   }
   append(&w->ready, waiter);
   if (w->ready.first == waiter)
-    ready_signal(w);
+    w->is_signal_due = true;
 }
 
 static void fill_denied(struct weir_denied *denied, const struct weir_msg_deny *deny)
@@ -135,6 +144,7 @@ int weir_lease_step(struct weir *w, struct weir_client_event *event)
   w->update.messages_max = 0; /* the worker sends */
   err = weir_client_step(w->client, event, &w->update);
   weir_lease_deliver(w, &w->update, event->now);
+  weir_lease_signal(w);
   weir_worker_wake(w, w->update.wake);
   return err;
 }
@@ -298,6 +308,7 @@ int weir_acquire_next(struct weir *w, struct weir_lease *ret_lease)
     ret_lease->ttl_us = weir_time_sub(ret_lease->expires_us, weir_now());
     free(waiter);
   } else {
+    ready_clear(w); /* it was signalled after the last one was taken */
     err = WEIR_EAGAIN;
   }
   weir_leave(w);

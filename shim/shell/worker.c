@@ -385,6 +385,15 @@ static void report(struct reporter *t)
   t->state = status.state;
 }
 
+/* Tells the host of the results, of all that came together at once. */
+static void signal_host(struct weir *w)
+{
+  pthread_mutex_lock(&w->lock);
+  weir_lease_signal(w);
+  pthread_mutex_unlock(&w->lock);
+}
+
+/* Returns with what there is to read taken in. */
 static void sleep_until(struct weir *w, weir_tstamp wake)
 {
   zmq_pollitem_t items[] = {{w->worker.socket, 0, ZMQ_POLLIN, 0},
@@ -396,9 +405,16 @@ static void sleep_until(struct weir *w, weir_tstamp wake)
 
   if (left < (weir_duration)POLL_MS_MAX * WEIR_US_PER_MS)
     timeout = (long)((left + WEIR_US_PER_MS - 1) / WEIR_US_PER_MS);
-  zmq_poll(items, 3, timeout);
+  if (zmq_poll(items, 3, timeout) <= 0)
+    return;
   if (items[2].revents)
     eventfd_read(w->worker.wake_fd, &count);
+  if (items[1].revents)
+    on_monitor(w);
+  if (items[0].revents) {
+    on_readable(w);
+    signal_host(w);
+  }
 }
 
 static bool is_stopping(struct weir *w, weir_tstamp *ret_wake)
@@ -424,13 +440,13 @@ static void *run(void *handle)
       wake = w->worker.retry_at;
     sleep_until(w, wake);
     connect_again(w);
-    on_monitor(w);
-    on_readable(w);
     speak(w);
+    signal_host(w);
     report(&t);
   }
   step(w, &close_event, 0);
   speak(w);
+  signal_host(w);
   set_int(w->worker.socket, ZMQ_LINGER, GOODBYE_MS);
   return NULL;
 }

@@ -86,7 +86,7 @@ static void string_take(struct weir_facts *f, const char *path, const struct wei
   if (strcmp(path, "error") == 0 || strncmp(path, "error.", 6) == 0)
     f->has_error |= token->text_size > 0;
   for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
-    if (strcmp(path, slots[i].path) == 0)
+    if (path[0] == slots[i].path[0] && strcmp(path, slots[i].path) == 0)
       slot_set(f, slots[i].slot, token);
 }
 
@@ -117,7 +117,7 @@ static void violation_end(struct weir_facts *f)
 
 void weir_facts_init(struct weir_facts *facts, int http)
 {
-  memset(facts, 0, sizeof(*facts));
+  memset(facts, 0, offsetof(struct weir_facts, message) + 1);
   facts->http = http;
 }
 

@@ -89,7 +89,7 @@ static void count_take(struct weir_usage_scan *scan, const struct weir_json_toke
 static void ending_take(struct weir_usage_scan *scan, const struct weir_json_token *token)
 {
   for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
-    if (strcmp(token->path, endings[i].path) == 0 &&
+    if (token->path[0] == endings[i].path[0] && strcmp(token->path, endings[i].path) == 0 &&
         (endings[i].value ? strcmp(token->text, endings[i].value) == 0 : token->text_size > 0))
       scan->is_ending = true;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 struct bench {
   bool is_quick;
@@ -28,6 +29,10 @@ uint32_t bench_percentile(uint32_t *sorted, size_t count, unsigned percent);
 
 /* bench_sort_u32 sorts |values|. */
 void bench_sort_u32(uint32_t *values, size_t count);
+
+/* bench_cpu_us returns the processor time that |pid| has used, with all its threads, in
+ * microseconds. The kernel counts in ticks of 10 ms. */
+double bench_cpu_us(pid_t pid);
 
 /* bench_json adds one figure to the JSON, if there is one: "name": value. */
 void bench_json(struct bench *bench, const char *name, double value);
@@ -56,5 +61,12 @@ bool bench_trip(struct bench *bench);
 /* bench_echo is the echo's server: it answers each frame with a frame of the size of a GRANT, until
  * it is killed. Returns an exit status. */
 int bench_echo(const char *endpoint);
+
+/* bench_proxy measures weir-proxy beside nginx's proxy_pass and no proxy. False after a message. */
+bool bench_proxy(struct bench *bench);
+
+/* bench_proxy_upstream is what they all lead to, until it is killed; it prints where it listens.
+ * Returns an exit status. */
+int bench_proxy_upstream(void);
 
 #endif

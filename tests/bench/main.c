@@ -10,9 +10,9 @@
 
 static const char help[] =
     "usage: weir-bench [--quick] [--json FILE] [step] [scale] [codec] [estimate]\n"
-    "                  [trip]\n"
+    "                  [trip] [proxy]\n"
     "\n"
-    "Measures, without a name everything:\n"
+    "Measures, without a name everything but proxy:\n"
     "  step   one decision of the coordinator (weir_coord_step): acquire and settle, with 1 and\n"
     "         1,000 pools of three limits, on a virtual clock\n"
     "  scale  how the cost of a grant and its settlement grows with pools and waiters, and the\n"
@@ -21,6 +21,9 @@ static const char help[] =
     "  estimate  token estimates of texts and bodies, beside a bare scan of the same bytes\n"
     "  trip   round trips of a lease (ASK and the SETTLE before it in one frame, GRANT back) to\n"
     "         weir-coordinator over ipc, beside a bare libzmq echo with frames of the same size\n"
+    "  proxy  calls, events of streams and idle streams through weir-proxy, beside nginx (where "
+    "it\n"
+    "         is installed) and no proxy\n"
     "\n"
     "Prints medians of several runs. --quick makes fewer and shorter ones.\n";
 
@@ -70,6 +73,24 @@ void bench_json(struct bench *bench, const char *name, double value)
   bench->is_json_begun = true;
 }
 
+double bench_cpu_us(pid_t pid)
+{
+  unsigned long user = 0, kernel = 0;
+  char path[64], line[1024], *fields = NULL;
+  FILE *file;
+
+  snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+  file = fopen(path, "r");
+  if (file && fgets(line, sizeof(line), file))
+    fields = strrchr(line, ')'); /* the name before it may hold anything */
+  if (!fields ||
+      sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+    fprintf(stderr, "weir-bench: %s is not as expected\n", path);
+  if (file)
+    fclose(file);
+  return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
 /* The folder of this program: weir-coordinator stands beside it. */
 static bool programs_find(char *ret_folder, size_t size)
 {
@@ -85,18 +106,23 @@ static bool programs_find(char *ret_folder, size_t size)
   return slash != NULL;
 }
 
-static bool wants(int argc, char **argv, const char *name)
+static bool names(int argc, char **argv, const char *name)
 {
   for (int i = optind; i < argc; i++) {
     if (strcmp(argv[i], name) == 0)
       return true;
   }
-  return optind == argc;
+  return false;
+}
+
+static bool wants(int argc, char **argv, const char *name)
+{
+  return optind == argc || names(argc, argv, name);
 }
 
 static bool is_name(const char *text)
 {
-  static const char *const names[] = {"step", "scale", "codec", "estimate", "trip"};
+  static const char *const names[] = {"step", "scale", "codec", "estimate", "trip", "proxy"};
 
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
     if (strcmp(text, names[i]) == 0)
@@ -126,16 +152,18 @@ static bool measure(struct bench *bench, int argc, char **argv)
     bench_codec(bench);
   if (wants(argc, argv, "estimate"))
     bench_estimate(bench);
-  return !wants(argc, argv, "trip") || bench_trip(bench);
+  if (wants(argc, argv, "trip") && !bench_trip(bench))
+    return false;
+  return !names(argc, argv, "proxy") || bench_proxy(bench);
 }
 
 int main(int argc, char **argv)
 {
-  static const struct option longs[] = {{"quick", no_argument, NULL, 'q'},
-                                        {"json", required_argument, NULL, 'j'},
-                                        {"echo", required_argument, NULL, 'e'}, /* for itself */
-                                        {"help", no_argument, NULL, 'h'},
-                                        {NULL, 0, NULL, 0}};
+  static const struct option longs[] = {
+      {"quick", no_argument, NULL, 'q'},      {"json", required_argument, NULL, 'j'},
+      {"echo", required_argument, NULL, 'e'}, /* for itself */
+      {"upstream", no_argument, NULL, 'u'},   /* for itself */
+      {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
   struct bench bench = {0};
   char programs[1024];
   const char *json = NULL;
@@ -149,6 +177,8 @@ int main(int argc, char **argv)
       json = optarg;
     } else if (letter == 'e') {
       return bench_echo(optarg);
+    } else if (letter == 'u') {
+      return bench_proxy_upstream();
     } else if (letter == 'h') {
       fputs(help, stdout);
       return 0;

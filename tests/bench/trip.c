@@ -163,25 +163,6 @@ static void servers_end(struct trip *t)
   rmdir(t->folder);
 }
 
-/* Processor time of a server so far, in microseconds. The kernel counts in ticks of 10 ms. */
-static double cpu_us(const struct server *server)
-{
-  unsigned long user = 0, kernel = 0;
-  char path[64], line[1024], *fields = NULL;
-  FILE *file;
-
-  snprintf(path, sizeof(path), "/proc/%ld/stat", (long)server->child.pid);
-  file = fopen(path, "r");
-  if (file && fgets(line, sizeof(line), file))
-    fields = strrchr(line, ')'); /* the name before it may hold anything */
-  if (!fields ||
-      sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-    fprintf(stderr, "weir-bench: %s is not as expected\n", path);
-  if (file)
-    fclose(file);
-  return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
-}
-
 /* ---- clients ---- */
 
 static bool client_open(struct trip *t, const struct server *server, struct client *c)
@@ -309,13 +290,13 @@ static bool run(struct trip *t, const struct server *server, size_t count, struc
   if (is_good)
     is_good = clients_run(t, server, count, WARM_UP_NS, false);
   if (is_good) {
-    begin_cpu_us = cpu_us(server);
+    begin_cpu_us = bench_cpu_us(server->child.pid);
     begin_ns = bench_now_ns();
     is_good = clients_run(t, server, count, run_ns, true);
   }
   if (is_good) {
     ret->trips_s = (double)t->samples_count * 1e9 / (double)(bench_now_ns() - begin_ns);
-    ret->cpu_us = (cpu_us(server) - begin_cpu_us) / (double)t->samples_count;
+    ret->cpu_us = (bench_cpu_us(server->child.pid) - begin_cpu_us) / (double)t->samples_count;
     bench_sort_u32(t->samples, t->samples_count);
     ret->p50_us = (double)bench_percentile(t->samples, t->samples_count, 50) / 1000;
     ret->p99_us = (double)bench_percentile(t->samples, t->samples_count, 99) / 1000;

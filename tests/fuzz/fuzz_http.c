@@ -89,9 +89,11 @@ static struct result run(const uint8_t *data, size_t size, size_t step)
   struct result r = {.digest = UINT64_C(14695981039346656037)};
   void *storage = malloc(weir_http_conn_size(&limits));
   struct weir_http_conn *c = weir_http_conn_init(storage, &limits);
+  uint8_t *lent = malloc(limits.input_bytes_max);
   uint64_t body_bytes = 0;
   for (size_t at = 0; at < size && r.status == 0 && !weir_http_conn_is_over(c);) {
     uint8_t *space;
+    weir_http_conn_lend(c, lent);
     size_t n = weir_http_conn_space(c, &space);
     assert(n > 0); /* every answer is given at once, so nothing stays in the buffer */
     n = n < size - at ? n : size - at;
@@ -100,7 +102,9 @@ static struct result run(const uint8_t *data, size_t size, size_t step)
     weir_http_conn_fed(c, n);
     at += n;
     drain(c, &r, &body_bytes);
+    weir_http_conn_keep(c);
   }
+  free(lent);
   free(storage);
   return r;
 }

@@ -89,7 +89,10 @@ static struct talk talk_to(const struct weir_http_limits *limits, const char *by
   char body[4096];
   size_t body_size = 0, at = 0;
   while (at < size && !weir_http_conn_is_over(c)) {
-    uint8_t *space;
+    /* A lent buffer, as of a server, of which nothing may be needed afterwards. */
+    uint8_t *space, *lent = malloc(limits->input_bytes_max);
+    assert_non_null(lent);
+    weir_http_conn_lend(c, lent);
     size_t n = weir_http_conn_space(c, &space);
     assert_true(n > 0);
     n = n < size - at ? n : size - at;
@@ -98,6 +101,9 @@ static struct talk talk_to(const struct weir_http_limits *limits, const char *by
     weir_http_conn_fed(c, n);
     at += n;
     drain(c, &talk, body, &body_size);
+    weir_http_conn_keep(c);
+    memset(lent, '!', limits->input_bytes_max);
+    free(lent);
   }
   talk.is_over = weir_http_conn_is_over(c);
   free(c);
@@ -388,6 +394,35 @@ static void bounds_what_is_pipelined(void **state)
   free(c);
 }
 
+static void keeps_what_is_pipelined_in_a_lent_buffer(void **state)
+{
+  (void)state;
+  struct weir_http_conn *c =
+      weir_http_conn_init(malloc(weir_http_conn_size(&limits_small)), &limits_small);
+  struct weir_http_bytes piece;
+  const char *bytes = "GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n";
+  uint8_t lent[256], other[256], answer[512], *at;
+  struct weir_http_out out = {answer, 0, sizeof answer};
+
+  weir_http_conn_lend(c, lent);
+  assert_int_equal(weir_http_conn_space(c, &at), sizeof lent);
+  assert_ptr_equal(at, lent);
+  memcpy(at, bytes, strlen(bytes));
+  weir_http_conn_fed(c, strlen(bytes));
+  assert_int_equal(weir_http_conn_next(c, &piece), WEIR_HTTP_HEAD);
+  assert_int_equal(weir_http_conn_next(c, &piece), WEIR_HTTP_END);
+  weir_http_conn_keep(c);
+  memset(lent, '!', sizeof lent);
+  weir_http_conn_lend(c, other); /* not empty: its own buffer stays in use */
+  assert_int_equal(weir_http_conn_space(c, &at), 256 - strlen(bytes) / 2);
+  assert_ptr_not_equal(at, other);
+  assert_int_equal(weir_http_conn_head(c, 204, NULL, 0, 0, false, &out), WEIR_OK);
+  assert_int_equal(weir_http_conn_finish(c, &out), WEIR_OK);
+  assert_int_equal(weir_http_conn_next(c, &piece), WEIR_HTTP_HEAD);
+  assert_string_equal(weir_http_conn_request(c)->target, "/two");
+  free(c);
+}
+
 /* --- what is answered ---------------------------------------------------------------------- */
 
 /* The bytes of one answer to |request|, made of |pieces| (until NULL). */
@@ -532,6 +567,7 @@ int main(void)
       cmocka_unit_test(gives_no_event_while_an_answer_is_open),
       cmocka_unit_test(gives_headers_whole_and_trimmed),
       cmocka_unit_test(bounds_what_is_pipelined),
+      cmocka_unit_test(keeps_what_is_pipelined_in_a_lent_buffer),
       cmocka_unit_test(frames_answers_by_version_method_and_status),
       cmocka_unit_test(refuses_answers_that_would_break_framing),
       cmocka_unit_test(tells_a_waiting_client_to_continue_once),

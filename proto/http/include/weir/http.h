@@ -100,6 +100,15 @@ size_t weir_http_conn_space(struct weir_http_conn *c, uint8_t **ret_at);
 /* weir_http_conn_fed tells that |size| bytes now stand at weir_http_conn_space's place. */
 void weir_http_conn_fed(struct weir_http_conn *c, size_t size);
 
+/* weir_http_conn_lend has the next bytes read into |buffer| (borrowed, of input_bytes_max), in
+ * place of the connection's own input buffer, if that is empty; up to weir_http_conn_keep. So
+ * connections that wait need no memory for input. */
+void weir_http_conn_lend(struct weir_http_conn *c, uint8_t *buffer);
+
+/* weir_http_conn_keep gives back what weir_http_conn_lend lent: what is still unread moves to the
+ * connection's own buffer. Body pieces got before are gone. */
+void weir_http_conn_keep(struct weir_http_conn *c);
+
 /* weir_http_conn_next returns the next event; |*ret_body| is set with BODY only. */
 enum weir_http_event weir_http_conn_next(struct weir_http_conn *c,
                                          struct weir_http_bytes *ret_body);

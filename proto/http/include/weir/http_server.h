@@ -12,6 +12,9 @@
  * on_close is called, exactly once: when the answer is fully handed to the system, or when the
  * client is gone. A client that closes only its sending half counts as gone.
  *
+ * What the handler queues is written when the loop's turn ends, in one system call for each
+ * connection.
+ *
  * Back-pressure: up to WEIR_HTTP_QUEUE_MAX unsent bytes wait per connection; above that
  * weir_http_exchange_send says WEIR_EFULL and on_drain tells when the queue is empty. A client
  * that takes no byte of a waiting answer for stall_ms is cut off.

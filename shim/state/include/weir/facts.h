@@ -38,11 +38,12 @@ struct weir_facts {
   char status[WEIR_FACTS_WORD_MAX + 1]; /* Google's error.status */
   char reason[WEIR_FACTS_WORD_MAX + 1]; /* Google's ErrorInfo reason, Anthropic's error_code */
   bool has_retry_info;
-  weir_duration retry_info_us; /* Google's RetryInfo */
-  size_t violations_count;
-  struct weir_violation violations[WEIR_FACTS_VIOLATIONS_MAX];
+  weir_duration retry_info_us;   /* Google's RetryInfo */
   struct weir_violation reading; /* private */
+  size_t violations_count;
+  /* Large, and not used by most answers: pages that they never touch. */
   char message[WEIR_JSON_TEXT_MAX + 1];
+  struct weir_violation violations[WEIR_FACTS_VIOLATIONS_MAX];
 };
 
 /* weir_facts_init starts with an answer of status |http| of which nothing else is known. */
