@@ -221,15 +221,19 @@ static void show_budgets(struct weir_coord *c, uint32_t number, const struct wei
 
 /* ---- tenants ---- */
 
+/* Calls of |tenant| that wait or are out. A record without name is always held once. */
+static uint32_t calls_of(const struct weir_coord *c, uint32_t tenant)
+{
+  return c->fair.records[tenant].refs - (tenant < c->fair.classes_count);
+}
+
 /* How much there is to say of a tenant: each call that waits or is out weighs like a thousandth of
  * the quota. */
 static uint64_t load_of(const struct weir_coord *c, uint32_t tenant, weir_tstamp now)
 {
-  const struct weir_fair_record *record = &c->fair.records[tenant];
-
-  if (record->state == WEIR_FAIR_FREE)
+  if (c->fair.records[tenant].state == WEIR_FAIR_FREE)
     return 0;
-  return (uint64_t)record->refs + weir_tenant_share_pm(c, tenant, now);
+  return (uint64_t)calls_of(c, tenant) + weir_tenant_share_pm(c, tenant, now);
 }
 
 /* The busiest tenants, the busiest first. O(tenants), for the first row only. */
@@ -277,7 +281,7 @@ static void show_tenants(struct weir_coord *c, uint32_t number, weir_tstamp now,
   memcpy(row->pool, c->pools[weir_tenant_pool(c, tenant)].config.name, sizeof(row->pool));
   memcpy(row->tenant, record->name, sizeof(row->tenant));
   row->queued[class] = waiting;
-  row->leases = record->refs - waiting;
+  row->leases = calls_of(c, tenant) - waiting;
   row->figures[WEIR_FIGURE_CLASS] = class;
   row->figures[WEIR_FIGURE_WEIGHT] = record->weight;
   row->figures[WEIR_FIGURE_SHARE_PM] = weir_tenant_share_pm(c, tenant, now);
