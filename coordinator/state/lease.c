@@ -23,6 +23,18 @@ static void books_take(struct weir_coord *c, struct weir_turn *turn, struct weir
   }
 }
 
+#define AT_ONCE_MAX 64
+
+/* Most do not wait, and the histogram is far from what else a grant touches. */
+static void wait_learn(struct weir_pool *pool, uint32_t waited_ms)
+{
+  if (waited_ms > 0)
+    weir_latency_learn(&pool->wait, waited_ms * (weir_duration)WEIR_US_PER_MS);
+  else if (++pool->at_once == AT_ONCE_MAX)
+    for (; pool->at_once > 0; pool->at_once--)
+      weir_latency_learn(&pool->wait, 0);
+}
+
 struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
                                   struct weir_waiting *ask, const struct weir_plan *plan)
 {
@@ -63,9 +75,7 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   c->pools[lease->pool].leases_count++;
   c->pools[lease->pool].grants++;
   if (!taken.is_standing) /* who asks ahead of need does not wait */
-    weir_latency_learn(&c->pools[lease->pool].wait,
-                       ((uint32_t)(turn->now / WEIR_US_PER_MS) - taken.asked_ms) *
-                           (weir_duration)WEIR_US_PER_MS);
+    wait_learn(&c->pools[lease->pool], (uint32_t)(turn->now / WEIR_US_PER_MS) - taken.asked_ms);
   c->counters[WEIR_COUNTER_GRANTS]++;
   if (lease->entry.arrival_max > c->arrival_max)
     c->arrival_max = lease->entry.arrival_max;

@@ -175,11 +175,13 @@ struct weir_pool {
   uint64_t changes_noted;
   weir_tstamp used_up_until; /* by the day, as instances were told; 0: they were told of nothing */
   uint64_t grants, rejected_429;
+  uint64_t at_once; /* grants without a wait that |wait| is still to learn of, many at a time */
   weir_tstamp latency_at;  /* the last of |latency| */
   struct weir_ratio ratio; /* over all of its tenants */
   struct weir_bias bias;
   struct weir_retries retries;
   struct weir_breaker breaker;
+  uint64_t input_tokens, output_tokens, spend;      /* of settled calls */
   uint64_t outcomes[WEIR_OUTCOME_MAX];              /* settled calls; [0] unused */
   struct weir_latency latency;                      /* of good calls */
   struct weir_pool_config config;                   /* budgets: indices into the machine's */
@@ -188,10 +190,9 @@ struct weir_pool {
   uint64_t opened_number; /* of the first lease that could not be granted since it opened */
   uint64_t changed;       /* when that was, in the coordinator's |changes| */
   struct weir_link in_changed;
-  uint64_t retries_count;    /* grants for new attempts */
-  bool is_left;              /* it closed, and who could went elsewhere */
-  struct weir_latency wait;  /* from ask to grant */
-  uint64_t input_tokens, output_tokens, spend; /* settled */
+  uint64_t retries_count;   /* grants for new attempts */
+  bool is_left;             /* it closed, and who could went elsewhere */
+  struct weir_latency wait; /* from ask to grant */
   uint64_t rejected_foreign;
   struct weir_ledger ledger; /* last: most limits that it has room for are not used */
 };

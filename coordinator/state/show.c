@@ -110,16 +110,19 @@ static void show_queue(struct weir_coord *c, struct weir_turn *turn, struct weir
                        struct weir_msg_row *row)
 {
   const uint32_t index = (uint32_t)(pool - c->pools);
+  struct weir_latency wait = pool->wait;
 
+  for (uint32_t i = 0; i < pool->at_once; i++)
+    weir_latency_learn(&wait, 0);
   for (int class = 1; class < WEIR_CLASS_MAX; class ++)
     row->queued[class] = pool->queue[class].count;
   row->figures[WEIR_FIGURE_OLDEST_ONLINE_US] =
       oldest_us(c, weir_class_index(index, WEIR_CLASS_ONLINE), turn->now);
   row->figures[WEIR_FIGURE_OLDEST_BATCH_US] =
       oldest_us(c, weir_class_index(index, WEIR_CLASS_BATCH), turn->now);
-  row->figures[WEIR_FIGURE_WAIT_P50_US] = weir_latency_quantile_us(&pool->wait, 500);
-  row->figures[WEIR_FIGURE_WAIT_P95_US] = weir_latency_quantile_us(&pool->wait, 950);
-  row->figures[WEIR_FIGURE_WAIT_P99_US] = weir_latency_quantile_us(&pool->wait, 990);
+  row->figures[WEIR_FIGURE_WAIT_P50_US] = weir_latency_quantile_us(&wait, 500);
+  row->figures[WEIR_FIGURE_WAIT_P95_US] = weir_latency_quantile_us(&wait, 950);
+  row->figures[WEIR_FIGURE_WAIT_P99_US] = weir_latency_quantile_us(&wait, 990);
   if (weir_pool_has_waiting(pool))
     show_head(c, turn, pool, row);
 }
@@ -293,7 +296,7 @@ static void show_session(const struct weir_session *s, weir_tstamp now, struct w
 {
   static const char digits[] = "0123456789abcdef";
 
-  for (uint32_t i = 0; i < WEIR_INSTANCE_SIZE; i++) {
+  for (size_t i = 0; i < WEIR_INSTANCE_SIZE; i++) {
     row->instance[2 * i] = digits[s->instance[i] >> 4];
     row->instance[2 * i + 1] = digits[s->instance[i] & 15];
   }

@@ -101,9 +101,13 @@ static void tells_nothing_of_a_next_one_where_nobody_waits(void **state)
 static void tells_the_longest_wait_of_each_class(void **state)
 {
   struct fixture *f = *state;
-  const uint64_t s = exhaust(f);
+  const uint64_t s = fixture_hello(f, 9, 1, 1);
   const struct weir_msg_row *row;
 
+  fixture_ask_as(f, s, 1, "other", FLASH, 3000, 10 * MINUTE);
+  for (uint64_t seq = 2; seq <= 6; seq++)
+    fixture_ask_as(f, s, seq, "long", FLASH, 3000, 10 * MINUTE);
+  fixture_settle(f, 9, s, 1, false, 0, WEIR_OUTCOME_OK); /* "long" is served, and has its turn */
   f->now += 7 * SECOND;
   fixture_ask_as(f, s, 7, "short", FLASH, 3000, 10 * MINUTE);
   f->now += 3 * SECOND;
