@@ -8,3 +8,5 @@ foreach(module throttle calendar fair bias breaker retries choose latency ratio 
                grant)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()
+# What is shown, as text.
+weir_test(unit.stats LABEL unit SOURCES unit/test_stats.c USES weir_stats)
