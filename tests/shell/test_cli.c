@@ -297,7 +297,8 @@ static void explains_that_tokens_bind_and_who_uses_them(void **state)
 
   (void)state;
   daemon_init(&own);
-  daemon_configure(&own, "providers: {gemini: {kind: gemini}}\n"
+  daemon_configure(&own, "session_ttl: 10m\n" /* the client is silent while programs run */
+                         "providers: {gemini: {kind: gemini}}\n"
                          "pools:\n"
                          "  - name: p\n    provider: gemini\n    models: [m]\n"
                          "    limits: {rpm: 20, tpm: 1M}\n");
