@@ -124,7 +124,8 @@ static bool wants(int argc, char **argv, const char *name)
 
 static bool is_name(const char *text)
 {
-  static const char *const names[] = {"step", "scale", "show", "codec", "estimate", "trip", "proxy"};
+  static const char *const names[] = {"step",     "scale", "show", "codec",
+                                      "estimate", "trip",  "proxy"};
 
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
     if (strcmp(text, names[i]) == 0)
