@@ -209,6 +209,10 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [22] = DURATION(row.latency_p50_us),
                 [23] = DURATION(row.latency_p95_us),
                 [24] = DURATION(row.latency_p99_us),
+                [25] = UINTS(row.figures),
+                [26] = TEXT(row.by),
+                [27] = TEXT(row.tenant),
+                [28] = TEXT(row.instance),
             },
         [WEIR_MSG_STATE] =
             {
@@ -237,10 +241,15 @@ static const struct field limit_layout[KEYS_MAX] = {
     [3] = LIMIT_UINT(used, 0, WEIR_AMOUNT_MAX),
     [4] = LIMIT_UINT(effective, 0, WEIR_AMOUNT_MAX),
     [5] = LIMIT(KIND_BOOL, is_shadow, 0, 1),
+    [6] = LIMIT_UINT(leased, 0, WEIR_AMOUNT_MAX),
+    [7] = LIMIT_UINT(stated, 0, WEIR_AMOUNT_MAX),
+    [8] = LIMIT_UINT(closed_us, 0, WEIR_DURATION_MAX),
+    [9] = LIMIT_UINT(half_us, 0, WEIR_DURATION_MAX),
 };
 
 static_assert(sizeof(enum weir_outcome) == sizeof(uint32_t), "enums are read as uint32_t");
-static_assert((int)WEIR_ROW_COUNTERS <= ARRAY_COUNT_MAX && WEIR_CLASS_MAX <= ARRAY_COUNT_MAX,
+static_assert((int)WEIR_ROW_COUNTERS <= ARRAY_COUNT_MAX &&
+                  (int)WEIR_FIGURE_MAX <= ARRAY_COUNT_MAX && WEIR_CLASS_MAX <= ARRAY_COUNT_MAX,
               "an array of ours must pass its own reader");
 
 static uint64_t uint_load(const uint8_t *at, size_t size)

@@ -1,6 +1,7 @@
 #include <weir/conf.h>
 #include <weir/peers.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,10 +120,55 @@ static void read_peers(struct weir_conf_builder *b, const struct weir_conf_secti
   }
 }
 
+/* "http://127.0.0.1:7448" or "http://[::1]:7448". */
+static bool admin_parse(const char *text, struct weir_conf *conf)
+{
+  const char *host = text + 7, *colon = strrchr(text, ':');
+  unsigned char address[sizeof(struct in6_addr)];
+  char *end = NULL;
+  if (strncmp(text, "http://", 7) != 0 || colon == NULL || colon < host || colon[1] < '0' ||
+      colon[1] > '9')
+    return false;
+  bool is_six = host[0] == '[' && colon[-1] == ']';
+  size_t size = (size_t)(colon - host) - (is_six ? 2 : 0);
+  unsigned long port = strtoul(colon + 1, &end, 10);
+  if (*end != '\0' || port > 65535 || size >= sizeof conf->admin_host)
+    return false;
+  memcpy(conf->admin_host, host + is_six, size);
+  conf->admin_host[size] = '\0';
+  conf->admin_port = (uint16_t)port;
+  return inet_pton(is_six ? AF_INET6 : AF_INET, conf->admin_host, address) == 1;
+}
+
+static void read_admin(struct weir_conf_builder *b, const struct weir_conf_section *top)
+{
+  struct weir_conf *conf = b->conf;
+  char text[WEIR_CONF_ENDPOINT_SIZE];
+  const yaml_node_t *node = weir_conf_find(top, "admin");
+  if (!weir_conf_text(top, "admin_token", conf->admin_token, sizeof conf->admin_token))
+    conf->admin_token[0] = '\0';
+  if (!weir_conf_text(top, "admin", text, sizeof text) || text[0] == '\0')
+    return;
+  if (!admin_parse(text, conf)) {
+    conf->admin_host[0] = '\0';
+    weir_conf_issue_add(b->reader.issues, false, node,
+                        "admin: '%.60s' is no address; write http://127.0.0.1:7448", text);
+    return;
+  }
+  bool is_loopback =
+      strncmp(conf->admin_host, "127.", 4) == 0 || strcmp(conf->admin_host, "::1") == 0;
+  if (!is_loopback && conf->admin_token[0] == '\0')
+    weir_conf_issue_add(b->reader.issues, false, node,
+                        "admin: others than this machine reach %s, so it needs admin_token: FILE; "
+                        "or use http://127.0.0.1:%u",
+                        conf->admin_host, (unsigned)conf->admin_port);
+}
+
 static void read_top(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   struct weir_conf *conf = b->conf;
   read_peers(b, top);
+  read_admin(b, top);
   read_listen(b, top);
   if (!weir_conf_text(top, "state", conf->state, sizeof conf->state))
     conf->state[0] = '\0';

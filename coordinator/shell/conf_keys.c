@@ -10,6 +10,11 @@ static const struct weir_conf_key keys[] = {
      "file with the coordinator's secret key (weir keys new --coordinator); TCP needs it"},
     {"peers", WEIR_CONF_TEXT, "", "",
      "list of the keys that may connect by TCP (weir keys); read again when it changes"},
+    {"admin", WEIR_CONF_TEXT, "", "",
+     "where metrics, statistics and health are served: http://127.0.0.1:7448; without it nowhere"},
+    {"admin_token", WEIR_CONF_TEXT, "", "",
+     "file with the token that the admin port asks for; needed for addresses that are not "
+     "loopback"},
     {"plain_rights", WEIR_CONF_TEXTS, "", "",
      "what instances without a key, those on ipc, may do: ask, show, admin; without it all three"},
     {"peer_limits", WEIR_CONF_MAP, "", "",

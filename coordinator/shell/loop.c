@@ -5,12 +5,15 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "clock.h"
 
 #define ROUTE_SIZE    5 /* ids that ROUTER makes: a zero byte and a number */
 #define ROUTE_UNKNOWN UINT64_MAX
+#define ROUTE_TAP     (UINT64_MAX - 1) /* the admin port, which is no peer */
 #define POLL_MAX_MS   60000
 
 /* Kinds of malformed frames beside the decoder's errors. */
@@ -20,16 +23,31 @@ enum { KIND_ROUTE = WEIR_LOOP_KINDS - 4, KIND_PARTS, KIND_EMPTY, KIND_NOBODY };
 
 static void step(struct weir_loop *loop, const struct weir_coord_event *event);
 
+/* To the admin port, which asks for no more than its end holds. */
+static bool flush_tap(struct weir_loop *loop)
+{
+  const struct iovec parts[] = {{&loop->wire, sizeof loop->wire}, {loop->out, loop->out_size}};
+  const struct msghdr datagram = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = 2};
+  return sendmsg(loop->tap_fd, &datagram, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static bool flush_peer(struct weir_loop *loop)
+{
+  uint8_t route[ROUTE_SIZE] = {0};
+  uint32_t number = (uint32_t)loop->out_route;
+  memcpy(route + 1, &number, sizeof number);
+  loop->wire.frames_out++;
+  loop->wire.bytes_out += loop->out_size;
+  return zmq_send(loop->handle, route, sizeof route, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+         zmq_send(loop->handle, loop->out, loop->out_size, ZMQ_DONTWAIT) >= 0;
+}
+
 /* Sends what is collected. A peer that is gone or does not read loses it: its leases expire. */
 static void flush(struct weir_loop *loop)
 {
   if (loop->out_size == 0)
     return;
-  uint8_t route[ROUTE_SIZE] = {0};
-  uint32_t number = (uint32_t)loop->out_route;
-  memcpy(route + 1, &number, sizeof number);
-  bool is_sent = zmq_send(loop->handle, route, sizeof route, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
-                 zmq_send(loop->handle, loop->out, loop->out_size, ZMQ_DONTWAIT) >= 0;
+  bool is_sent = loop->out_route == ROUTE_TAP ? flush_tap(loop) : flush_peer(loop);
   if (!is_sent)
     loop->unsent += loop->out_messages;
   loop->out_size = 0;
@@ -172,6 +190,8 @@ static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
     return;
   const uint8_t *bytes = zmq_msg_data(&frame->body);
   size_t size = zmq_msg_size(&frame->body), offset = 0;
+  loop->wire.frames_in++;
+  loop->wire.bytes_in += size;
   if (size == 0)
     malformed(loop, frame->route, KIND_EMPTY, "the frame is empty");
   while (offset < size) {
@@ -186,6 +206,25 @@ static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
                                           .route = frame->route,
                                           .msg = &msg,
                                           .peer = &peer});
+  }
+}
+
+/* One datagram of the admin port a turn: what it asks for beside grants is bounded by that. */
+static void serve_tap(struct weir_loop *loop)
+{
+  static const struct weir_coord_peer reader = {.rights = WEIR_RIGHT_SHOW};
+  uint8_t bytes[WEIR_TAP_ROWS_MAX * 32];
+  size_t offset = 0;
+  ssize_t size = loop->tap_fd >= 0 ? recv(loop->tap_fd, bytes, sizeof bytes, MSG_DONTWAIT) : 0;
+  for (uint32_t i = 0; i < WEIR_TAP_ROWS_MAX && size > 0 && offset < (size_t)size; i++) {
+    struct weir_msg msg;
+    if (weir_codec_decode(bytes, (size_t)size, &offset, &msg) != WEIR_OK)
+      return;
+    step(loop, &(struct weir_coord_event){.type = WEIR_COORD_MESSAGE,
+                                          .now = loop->now,
+                                          .route = ROUTE_TAP,
+                                          .msg = &msg,
+                                          .peer = &reader});
   }
 }
 
@@ -254,6 +293,7 @@ static void serve(struct weir_loop *loop)
     zmq_msg_close(&loop->frames[i].body);
   }
   loop->frames_count = 0;
+  serve_tap(loop);
   if (is_drained || ++loop->undrained == WEIR_LOOP_UNDRAINED_MAX) {
     loop->undrained = 0;
     for (int i = 0; i < WEIR_LOOP_TIMEOUTS_MAX && weir_coord_wake(loop->coord) <= loop->now; i++)
@@ -337,8 +377,10 @@ int weir_loop_run(struct weir_loop *loop)
                               /* one that is always there stands in for one that may not be */
                               {.fd = loop->peers_fd >= 0 ? loop->peers_fd : loop->clock_fd,
                                .events = loop->peers_fd >= 0 ? ZMQ_POLLIN : 0},
+                              {.fd = loop->tap_fd >= 0 ? loop->tap_fd : loop->clock_fd,
+                               .events = loop->tap_fd >= 0 ? ZMQ_POLLIN : 0},
                               {.socket = loop->handle, .events = ZMQ_POLLIN}};
-    if (zmq_poll(items, loop->is_held ? 5 : 6, poll_ms(loop)) < 0 && errno != EINTR)
+    if (zmq_poll(items, loop->is_held ? 5 : 7, poll_ms(loop)) < 0 && errno != EINTR)
       return -errno;
     if (items[0].revents != 0) {
       int signal = on_signal(loop);

@@ -24,6 +24,7 @@
 #include <weir/codec.h>
 #include <weir/coord.h>
 
+#include "admin.h"
 #include "gate.h"
 #include "guard.h"
 #include "keeper.h"
@@ -56,6 +57,7 @@ struct weir_loop {
   /* Called when |peers_fd| (-1: never) is ready: the list of keys may have changed. */
   void (*peers)(struct weir_loop *loop);
   int peers_fd;
+  int tap_fd;    /* where the admin port asks for rows (admin.h); -1: there is none */
   void *context; /* of |reload|, |clock| and |peers| */
 
   /* Below: the loop's own. */
@@ -71,6 +73,7 @@ struct weir_loop {
   uint32_t out_messages, unsent;
   uint64_t keys_refused; /* so far */
   uint64_t changes;      /* of breakers that were logged */
+  struct weir_tap_head wire;
   uint8_t out[WEIR_FRAME_SIZE_MAX];
   struct weir_log_rate malformed[WEIR_LOOP_KINDS], unsent_rate, encode_rate;
   struct weir_log_rate throttled_rate, refused_rate;

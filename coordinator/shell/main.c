@@ -10,9 +10,11 @@
  *   machine   needs the epoch and the past
  *   gate      answers for keys: before the socket, which would let everybody in without it
  *   socket    last: whoever connects is served at once
+ *   admin     its port, if it is configured
  *   ready     tells the service manager
  *   loop      until SIGTERM or SIGINT
  */
+#define _DEFAULT_SOURCE /* explicit_bzero */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -29,6 +31,7 @@
 #include <weir/coord.h>
 #include <weir/peers.h>
 
+#include "admin.h"
 #include "clock.h"
 #include "epoch.h"
 #include "gate.h"
@@ -91,6 +94,7 @@ struct daemon {
   struct weir_peers *peers; /* until the gate takes them */
   struct weir_gate gate;
   struct weir_watch watch;  /* of the list of keys */
+  struct weir_admin *admin; /* NULL: none is configured */
   weir_tstamp former_until; /* latest arrival of the former lives' grants, on our clock */
 };
 
@@ -188,12 +192,19 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'state' changes only at a restart");
   if (strcmp(now->key, next->key) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'key' changes only at a restart");
+  if (strcmp(now->admin_host, next->admin_host) != 0 || now->admin_port != next->admin_port ||
+      strcmp(now->admin_token, next->admin_token) != 0)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload",
+                 "'admin' and 'admin_token' change only at a restart");
   if (memcmp(&now->bounds, &next->bounds, sizeof now->bounds) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'bounds' change only at a restart");
   next->listen_count = now->listen_count;
   memcpy(next->listen, now->listen, sizeof next->listen);
   memcpy(next->state, now->state, sizeof next->state);
   memcpy(next->key, now->key, sizeof next->key);
+  memcpy(next->admin_host, now->admin_host, sizeof next->admin_host);
+  next->admin_port = now->admin_port;
+  memcpy(next->admin_token, now->admin_token, sizeof next->admin_token);
   next->bounds = now->bounds;
 }
 
@@ -463,11 +474,37 @@ static bool open_gate(struct daemon *d, struct weir_guard *guard)
   return false;
 }
 
+static bool open_admin(struct daemon *d, struct weir_loop *loop)
+{
+  char error[WEIR_ADMIN_ERROR_SIZE], token[WEIR_ADMIN_TOKEN_SIZE] = "";
+  enum weir_err err = WEIR_OK;
+  uint16_t port = 0;
+  loop->tap_fd = -1;
+  if (d->conf->admin_host[0] == '\0')
+    return true;
+  if (d->conf->admin_token[0] != '\0')
+    err = weir_admin_token(d->conf->admin_token, token, error);
+  if (err == WEIR_OK)
+    err = weir_admin_start(d->conf->admin_host, d->conf->admin_port, token, &d->admin,
+                           &loop->tap_fd, &port, error);
+  explicit_bzero(token, sizeof token);
+  if (err != WEIR_OK) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "admin", error);
+    return false;
+  }
+  weir_log_begin(&d->log, WEIR_LOG_INFO, "admin");
+  weir_log_text(&d->log, "host", d->conf->admin_host);
+  weir_log_number(&d->log, "port", port);
+  weir_log_end(&d->log);
+  return true;
+}
+
 static int serve_on(struct daemon *d, struct weir_loop *loop)
 {
   char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
   zsock_t *sock = NULL;
-  if (open_socket(d, &sock, bound) != WEIR_OK) {
+  if (!open_admin(d, loop) || open_socket(d, &sock, bound) != WEIR_OK) {
+    weir_admin_stop(d->admin);
     weir_gate_stop(&d->gate);
     weir_sock_close(NULL, d->conf);
     return -EADDRINUSE;
@@ -481,6 +518,7 @@ static int serve_on(struct daemon *d, struct weir_loop *loop)
   weir_notify_send("READY=1");
   int result = weir_loop_run(loop);
   weir_notify_send("STOPPING=1");
+  weir_admin_stop(d->admin);
   weir_gate_stop(&d->gate);
   weir_sock_close(sock, d->conf);
   return result;

@@ -3,8 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* Fractions of a microsecond, so that small calls of heavy tenants do not vanish. */
-#define SCALE_BITS 10
+#define SCALE_BITS WEIR_FAIR_SCALE_BITS
 
 /* ---- pairing heaps of records: a root has no |prev|; the first child's |prev| is its parent ----
  */

@@ -328,6 +328,15 @@ weir_tstamp weir_ledger_closed_until(const struct weir_ledger *l)
   return until;
 }
 
+bool weir_ledger_is_cut(const struct weir_ledger *l)
+{
+  for (uint32_t i = 0; i < l->limits_count; i++) {
+    if (l->limits[i].cut_from > 0)
+      return true;
+  }
+  return false;
+}
+
 static bool is_explained(const struct weir_ledger *l, const struct weir_msg_settle *settle,
                          weir_tstamp now)
 {

@@ -23,6 +23,18 @@ static void books_take(struct weir_coord *c, struct weir_turn *turn, struct weir
   }
 }
 
+#define AT_ONCE_MAX 64
+
+/* Most do not wait, and the histogram is far from what else a grant touches. */
+static void wait_learn(struct weir_pool *pool, uint32_t waited_ms)
+{
+  if (waited_ms > 0)
+    weir_latency_learn(&pool->wait, waited_ms * (weir_duration)WEIR_US_PER_MS);
+  else if (++pool->at_once == AT_ONCE_MAX)
+    for (; pool->at_once > 0; pool->at_once--)
+      weir_latency_learn(&pool->wait, 0);
+}
+
 struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
                                   struct weir_waiting *ask, const struct weir_plan *plan)
 {
@@ -62,6 +74,8 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   c->sessions[taken.session].leases_count++;
   c->pools[lease->pool].leases_count++;
   c->pools[lease->pool].grants++;
+  if (!taken.is_standing) /* who asks ahead of need does not wait */
+    wait_learn(&c->pools[lease->pool], (uint32_t)(turn->now / WEIR_US_PER_MS) - taken.asked_ms);
   c->counters[WEIR_COUNTER_GRANTS]++;
   if (lease->entry.arrival_max > c->arrival_max)
     c->arrival_max = lease->entry.arrival_max;
@@ -155,14 +169,17 @@ static void replace(struct weir_coord *c, struct weir_turn *turn, struct weir_he
                     const struct weir_ledger_entry *after)
 {
   struct weir_books books;
+  uint64_t charged;
 
   weir_standing_end(c, lease);
   weir_books_of_lease(c, lease, &books);
   for (uint32_t i = 0; i < books.count; i++)
     weir_ledger_settle(books.ledgers[i], &lease->entry, after, &turn->instant, &lease->both[i]);
   lease->entry = *after;
-  lease->charged = weir_fair_correct(&c->fair, lease->tenant, lease->charged,
-                                     after->is_void ? 0 : weir_books_pace_us(&books, &after->cost));
+  charged = weir_fair_correct(&c->fair, lease->tenant, lease->charged,
+                              after->is_void ? 0 : weir_books_pace_us(&books, &after->cost));
+  weir_tenant_spend(c, lease->tenant, lease->charged, charged, turn->now);
+  lease->charged = charged;
 }
 
 static void release(struct weir_coord *c, struct weir_turn *turn, struct weir_held *lease)
@@ -209,6 +226,7 @@ static void hear(struct weir_coord *c, struct weir_turn *turn, const struct weir
   if (!weir_outcome_is_quota(settle->outcome))
     return;
   pool->rejected_429++;
+  pool->rejected_foreign += weir_ledger_is_cut(&pool->ledger);
   c->counters[WEIR_COUNTER_REJECTED_429]++;
   if (settle->outcome == WEIR_OUTCOME_QUOTA_DAY_REQUESTS ||
       settle->outcome == WEIR_OUTCOME_QUOTA_DAY_TOKENS)
@@ -239,6 +257,13 @@ static struct weir_ledger_entry settled(struct weir_coord *c, const struct weir_
   }
   after.is_open = !settle->is_final;
   return after;
+}
+
+static void count_use(struct weir_pool *pool, const struct weir_cost *cost)
+{
+  pool->input_tokens += cost->input_tokens;
+  pool->output_tokens += cost->output_tokens;
+  pool->spend += cost->spend;
 }
 
 /* What the end of a call teaches of others like it. */
@@ -280,6 +305,8 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
     /* One ahead of need was asked as large as calls may be: that is no estimate of this call. */
     if (after.is_known && !after.is_void && !lease->is_standing)
       weir_bias_learn(&pool->bias, &after.reserve, &after.cost);
+    if (after.is_known && !after.is_void)
+      count_use(pool, &after.cost);
     if (settle->is_sent)
       learn(c, lease, settle, turn->now);
     c->counters[settle->is_sent ? WEIR_COUNTER_SETTLED : WEIR_COUNTER_SETTLED_UNUSED]++;

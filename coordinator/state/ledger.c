@@ -401,6 +401,45 @@ uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, const struct we
   return used;
 }
 
+static void leased_add(struct weir_ledger *l, const struct weir_ledger_entry *entry)
+{
+  if (!entry->is_open || entry->is_void)
+    return;
+  l->leased.requests += entry->cost.requests;
+  l->leased.input_tokens += entry->cost.input_tokens;
+  l->leased.output_tokens += entry->cost.output_tokens;
+  l->leased.spend += entry->cost.spend;
+}
+
+static void leased_remove(struct weir_ledger *l, const struct weir_ledger_entry *entry)
+{
+  if (!entry->is_open || entry->is_void)
+    return;
+  l->leased.requests -= entry->cost.requests;
+  l->leased.input_tokens -= entry->cost.input_tokens;
+  l->leased.output_tokens -= entry->cost.output_tokens;
+  l->leased.spend -= entry->cost.spend;
+}
+
+/* Whether |limit| will be above what is kept of it at |start|: what is charged now may be, because
+ * some of it comes back before. */
+static bool is_above(const struct weir_ledger_limit *limit, weir_tstamp start,
+                     const struct weir_instant *now)
+{
+  const struct weir_calendar_zone *zone;
+
+  if (limit->is_shadow)
+    return false;
+  if (!limit->is_windowed)
+    return limit->flight > limit->effective;
+  zone = weir_limit_zone(limit, now->calendar);
+  if (zone)
+    return limit->day.used > limit->effective &&
+           weir_day_earliest(&limit->day, zone, limit->effective, 0, start) > start;
+  return limit->ring.used > limit->effective &&
+         weir_ring_earliest(&limit->ring, limit->effective, start) > start;
+}
+
 void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *entry,
                       const struct weir_instant *now, uint8_t *ret_both)
 {
@@ -411,6 +450,7 @@ void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *ent
   assert(entry->arrival_max >= entry->start);
   weir_ledger_refresh(l, now);
   l->start_last = entry->start;
+  leased_add(l, entry);
   *ret_both = 0;
   for (uint32_t i = 0; i < l->limits_count; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
@@ -418,14 +458,17 @@ void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *ent
 
     limit->flight += flight_of(limit, entry);
     variance_add(limit, entry->arrival_max, variance_of(limit, entry, charge));
-    if (!limit->is_windowed)
+    if (!limit->is_windowed) {
+      l->overshoot += is_above(limit, entry->start, now);
       continue;
+    }
     weir_ring_add(&limit->ring, entry->arrival_max, charge);
     if (limit->is_smoothable)
       weir_trail_add(&limit->trail, entry->arrival_max, charge);
     if (limit->is_day && weir_day_add(&limit->day, weir_limit_zone(limit, now->calendar),
                                       entry->arrival_max, charge))
       *ret_both |= limit->bit;
+    l->overshoot += is_above(limit, entry->start, now);
   }
   if (l->has_sub)
     weir_ring_add(&l->sub, entry->arrival_max, entry->is_void ? 0 : entry->cost.requests);
@@ -491,6 +534,8 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
   weir_ledger_refresh(l, now);
   if (before->is_open && !after->is_open && !after->is_void)
     flight_learn(l, after, now->at);
+  leased_remove(l, before);
+  leased_add(l, after);
   for (uint32_t i = 0; i < l->limits_count; i++) {
     if (after->number >= l->limits[i].born_number)
       limit_settle(&l->limits[i], &change, now, both);
@@ -499,6 +544,30 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
     weir_ring_remove(&l->sub, before->arrival_max, before->is_void ? 0 : before->cost.requests);
     weir_ring_add(&l->sub, after->arrival_max, after->is_void ? 0 : after->cost.requests);
   }
+}
+
+uint64_t weir_ledger_leased(const struct weir_ledger *l, uint32_t index)
+{
+  const struct weir_ledger_limit *limit = &l->limits[index];
+
+  return limit->is_windowed ? weir_ledger_cost_of(&l->leased, limit->config.dimension)
+                            : limit->flight;
+}
+
+weir_duration weir_ledger_half_us(struct weir_ledger *l, uint32_t index,
+                                  const struct weir_instant *now)
+{
+  struct weir_ledger_limit *limit = &l->limits[index];
+  const struct weir_calendar_zone *zone = weir_limit_zone(limit, now->calendar);
+
+  weir_ledger_refresh(l, now);
+  if (!limit->is_windowed)
+    return 0;
+  if (zone)
+    return limit->day.used == 0
+               ? 0
+               : weir_day_earliest(&limit->day, zone, limit->day.used / 2, 0, now->at) - now->at;
+  return weir_ring_earliest(&limit->ring, limit->ring.used / 2, now->at) - now->at;
 }
 
 /* The longest of |at_least| and what windows of up to |window_max_us| take to produce |cost|. */
@@ -555,6 +624,7 @@ void weir_ledger_check(const struct weir_ledger *l)
 {
   uint8_t bits = 0;
 
+  assert(l->overshoot == 0);
   for (uint32_t i = 0; i < l->limits_count; i++) {
     const struct weir_ledger_limit *limit = &l->limits[i];
 

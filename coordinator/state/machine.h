@@ -22,6 +22,8 @@
 #ifndef WEIR_COORD_MACHINE_H
 #define WEIR_COORD_MACHINE_H
 
+#include <assert.h>
+
 #include <weir/bias.h>
 #include <weir/breaker.h>
 #include <weir/calendar.h>
@@ -83,15 +85,20 @@ struct weir_wish {
   uint32_t moved_ms;    /* when it came from there, modulo 2^32: there may be very many of these */
 };
 
+#define WEIR_WAITING_REQUESTS_BITS 24
+static_assert(WEIR_REQUESTS_MAX < UINT64_C(1) << WEIR_WAITING_REQUESTS_BITS, "a waiting ask's");
+
 /* A waiting ask: there may be very many. Its pool, class and tenant are those of its record. */
 struct weir_waiting {
   struct weir_pq_node timer; /* at its deadline */
   uint64_t seq;
-  uint32_t requests, input_tokens, output_tokens;
+  uint32_t input_tokens, output_tokens;
+  uint32_t requests : WEIR_WAITING_REQUESTS_BITS;
+  bool is_standing : 1;
+  bool is_retry : 1; /* holds one of its pool's tokens for new attempts */
   uint32_t session, tenant;
   uint32_t name, name_born; /* of its model: a reload may have given the place to another name */
-  bool is_standing;
-  bool is_retry; /* holds one of its pool's tokens for new attempts */
+  uint32_t asked_ms;        /* when, modulo 2^32 */
   struct weir_wish wish;
   struct weir_link in_tenant, in_session;
 };
@@ -139,6 +146,8 @@ struct weir_tenant {
   struct weir_place place;   /* in the line for |budget| */
   struct weir_list asks;     /* first come, first served */
   struct weir_cost queued;   /* sum over |asks|; no spend, prices may change */
+  /* What its leases take of the quota, in the minute |recent_at| and in the one before. */
+  uint64_t recent_at, recent_us, before_us;
 };
 
 enum weir_pool_state {
@@ -166,11 +175,13 @@ struct weir_pool {
   uint64_t changes_noted;
   weir_tstamp used_up_until; /* by the day, as instances were told; 0: they were told of nothing */
   uint64_t grants, rejected_429;
+  uint64_t at_once; /* grants without a wait that |wait| is still to learn of, many at a time */
   weir_tstamp latency_at;  /* the last of |latency| */
   struct weir_ratio ratio; /* over all of its tenants */
   struct weir_bias bias;
   struct weir_retries retries;
   struct weir_breaker breaker;
+  uint64_t input_tokens, output_tokens, spend;      /* of settled calls */
   uint64_t outcomes[WEIR_OUTCOME_MAX];              /* settled calls; [0] unused */
   struct weir_latency latency;                      /* of good calls */
   struct weir_pool_config config;                   /* budgets: indices into the machine's */
@@ -179,8 +190,10 @@ struct weir_pool {
   uint64_t opened_number; /* of the first lease that could not be granted since it opened */
   uint64_t changed;       /* when that was, in the coordinator's |changes| */
   struct weir_link in_changed;
-  uint64_t retries_count;    /* grants for new attempts */
-  bool is_left;              /* it closed, and who could went elsewhere */
+  uint64_t retries_count;   /* grants for new attempts */
+  bool is_left;             /* it closed, and who could went elsewhere */
+  struct weir_latency wait; /* from ask to grant */
+  uint64_t rejected_foreign;
   struct weir_ledger ledger; /* last: most limits that it has room for are not used */
 };
 
@@ -218,6 +231,16 @@ struct weir_caller {
   char name[WEIR_TENANT_SIZE];
 };
 
+#define WEIR_SHOW_TENANTS_MAX 64
+
+/* What spares SHOW from walking a whole table for each row. */
+struct weir_shown {
+  enum weir_view view; /* of the last row that was found in a table; 0: none since the reload */
+  uint32_t row, index; /* its number and its place */
+  uint32_t pools;      /* open ones; valid with view POOLS */
+  uint32_t tenants_count, tenants[WEIR_SHOW_TENANTS_MAX]; /* the busiest first */
+};
+
 /* What the configuration says of a tenant. */
 struct weir_share {
   char name[WEIR_TENANT_SIZE];
@@ -252,6 +275,7 @@ struct weir_coord {
   struct weir_list callers_heard; /* who was heard of last comes last */
   uint64_t *slots;                /* of the pools' ledgers, then of the budgets' */
   struct weir_fair fair;
+  struct weir_shown shown;
 
   uint32_t sessions_free, asks_free, leases_free; /* heads of free lists */
   uint32_t sessions_open;
@@ -365,6 +389,13 @@ uint32_t weir_tenant_enter(struct weir_coord *c, uint32_t pool, enum weir_class 
 uint32_t weir_class_index(uint32_t pool, enum weir_class class);
 uint32_t weir_tenant_pool(const struct weir_coord *c, uint32_t tenant);
 enum weir_class weir_tenant_class(const struct weir_coord *c, uint32_t tenant);
+/* weir_tenant_spend notes that a lease of |tenant| is charged |after| to its virtual time, and no
+ * longer |before|. */
+void weir_tenant_spend(struct weir_coord *c, uint32_t tenant, uint64_t before, uint64_t after,
+                       weir_tstamp now);
+/* weir_tenant_share_pm returns what |tenant| used in the last minute, in thousandths of what the
+ * whole quota produces in one; 10^6 at most. */
+uint32_t weir_tenant_share_pm(const struct weir_coord *c, uint32_t tenant, weir_tstamp now);
 void weir_tenant_push(struct weir_coord *c, struct weir_waiting *ask);
 /* weir_tenant_remove takes |ask| out of its tenant's list; the ask still holds the tenant. */
 void weir_tenant_remove(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now);
@@ -420,6 +451,8 @@ weir_tstamp weir_plan_eta(const struct weir_coord *c, const struct weir_turn *tu
  */
 weir_tstamp weir_plan_times(struct weir_turn *turn, struct weir_plan *plan,
                             weir_tstamp times[WEIR_LEASE_LEDGERS]);
+/* weir_serve_first returns the tenant whose turn is next in |pool|, or WEIR_FAIR_NONE. */
+uint32_t weir_serve_first(struct weir_coord *c, const struct weir_pool *pool);
 /* weir_serve_pool grants what can start now and sets the pool's timer for the rest. */
 void weir_serve_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool);
 /* weir_serve_parked looks whether the own budget of |tenant| still blocks it. */

@@ -309,6 +309,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   weir_routes_configure(c, config);
   weir_tenants_configure(c, config);
   c->configured_at = now->at;
+  memset(&c->shown, 0, sizeof(c->shown));
   return WEIR_OK;
 }
 

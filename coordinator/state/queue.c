@@ -227,7 +227,8 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   waiting->wish = *wish;
   waiting->wish.is_nameless =
       wish->name != WEIR_NONE && strcmp(c->fair.records[tenant].name, ask->tenant) != 0;
-  waiting->requests = (uint32_t)ask->requests;
+  waiting->asked_ms = (uint32_t)(now / WEIR_US_PER_MS);
+  waiting->requests = ask->requests & ((UINT32_C(1) << WEIR_WAITING_REQUESTS_BITS) - 1);
   waiting->input_tokens = (uint32_t)ask->input_tokens;
   waiting->output_tokens = (uint32_t)ask->output_tokens;
   err = weir_table_put(&c->calls, weir_call_key(session, ask->seq), index);

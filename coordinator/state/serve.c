@@ -119,6 +119,11 @@ static uint32_t head(struct weir_coord *c, const struct weir_pool *pool)
   return online;
 }
 
+uint32_t weir_serve_first(struct weir_coord *c, const struct weir_pool *pool)
+{
+  return head(c, pool);
+}
+
 static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
                          const struct weir_waiting *ask)
 {
@@ -221,6 +226,7 @@ static void grant(struct weir_coord *c, struct weir_turn *turn, struct weir_pool
   charged = weir_fair_charge(&c->fair, tenant, weir_books_pace_us(&plan->books, &plan->entry.cost));
   lease = weir_lease_take(c, turn, ask, plan);
   lease->charged = charged;
+  weir_tenant_spend(c, tenant, 0, charged, turn->now);
   c->tenants[tenant].ticket = 0;
   leave_lines(c, pool, turn->now);
   weir_lease_send(c, turn, lease);

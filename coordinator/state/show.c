@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+static uint64_t at_most(uint64_t value, uint64_t max)
+{
+  return value < max ? value : max;
+}
+
 static void show_totals(const struct weir_coord *c, struct weir_msg_row *row)
 {
   row->rows = 1;
@@ -10,6 +15,7 @@ static void show_totals(const struct weir_coord *c, struct weir_msg_row *row)
   for (uint32_t i = 0; i < c->bounds.pools_max; i++)
     row->pools += c->pools[i].state == WEIR_POOL_OPEN;
   memcpy(row->counters, c->counters, sizeof(c->counters));
+  row->figures[WEIR_FIGURE_VIEWS] = WEIR_VIEW_MAX - 1;
 }
 
 static void show_ledger(struct weir_ledger *ledger, const struct weir_instant *now,
@@ -17,31 +23,136 @@ static void show_ledger(struct weir_ledger *ledger, const struct weir_instant *n
 {
   row->limits_count = ledger->limits_count;
   for (uint32_t i = 0; i < row->limits_count; i++) {
-    const struct weir_limit_config *limit = &ledger->limits[i].config;
+    const struct weir_ledger_limit *limit = &ledger->limits[i];
+    struct weir_msg_row_limit *shown = &row->limits[i];
 
-    row->limits[i].dimension = limit->dimension;
-    row->limits[i].window_us = limit->window_us;
-    row->limits[i].amount = limit->amount;
-    row->limits[i].used = weir_ledger_used(ledger, i, now);
-    row->limits[i].effective = ledger->limits[i].effective; /* of now, after the use was */
-    row->limits[i].is_shadow = limit->is_shadow;
+    shown->dimension = limit->config.dimension;
+    shown->window_us = limit->config.window_us;
+    shown->amount = limit->config.amount;
+    shown->used = weir_ledger_used(ledger, i, now);
+    shown->effective = limit->effective; /* of now, after the use was */
+    shown->is_shadow = limit->config.is_shadow;
+    /* Leases that are older than the limit are not in its books. */
+    shown->leased = at_most(weir_ledger_leased(ledger, i), shown->used);
+    shown->stated = limit->ceiling < limit->config.amount ? limit->ceiling : 0;
+    shown->closed_us = at_most(weir_time_sub(limit->closed_until, now->at), WEIR_DURATION_MAX);
+    shown->half_us = at_most(weir_ledger_half_us(ledger, i, now), WEIR_DURATION_MAX);
   }
   row->profile = ledger->profile;
 }
 
-static void show_pool(struct weir_pool *pool, const struct weir_instant *now,
+/* ---- who waits ---- */
+
+#define OLDEST_LOOKS_MAX 64 /* at tenants, for the one that waits longest */
+
+static uint32_t waited_ms(const struct weir_coord *c, uint32_t tenant, weir_tstamp now)
+{
+  return (uint32_t)(now / WEIR_US_PER_MS) - c->asks[c->tenants[tenant].asks.first].asked_ms;
+}
+
+/* The longest wait among the tenants of |class|, an index, that are first in their turn: the top of
+ * the heap, level by level as far as a row of fixed size reaches. */
+static weir_duration oldest_us(const struct weir_coord *c, uint32_t class, weir_tstamp now)
+{
+  uint32_t line[OLDEST_LOOKS_MAX], count = 0, longest = 0;
+  const uint32_t first = weir_fair_first(&c->fair, class);
+
+  if (first != WEIR_FAIR_NONE)
+    line[count++] = first;
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t waited = waited_ms(c, line[i], now);
+    uint32_t child = c->fair.records[line[i]].child;
+
+    longest = waited > longest ? waited : longest;
+    for (; child != WEIR_FAIR_NONE && count < OLDEST_LOOKS_MAX; child = c->fair.records[child].next)
+      line[count++] = child;
+  }
+  return longest * (weir_duration)WEIR_US_PER_MS;
+}
+
+static const char *name_of(const struct weir_coord *c, const struct weir_pool *pool,
+                           const struct weir_plan *plan)
+{
+  for (uint32_t i = 1; i < plan->books.count; i++) {
+    if (plan->books.ledgers[i] == plan->by)
+      return c->budgets[plan->books.budgets[i]].config.name;
+  }
+  return pool->config.name;
+}
+
+/* What the next one waits for, when it is a limit. */
+static void show_head(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                      struct weir_msg_row *row)
+{
+  const uint32_t tenant = weir_serve_first(c, pool);
+  weir_tstamp times[WEIR_LEASE_LEDGERS] = {0}, start;
+  struct weir_cost asked;
+  struct weir_plan plan;
+
+  if (tenant == WEIR_FAIR_NONE)
+    return;
+  asked = weir_ask_cost(&c->asks[c->tenants[tenant].asks.first]);
+  weir_plan_open(c, pool, c->tenants[tenant].budget, &asked, &plan);
+  start = weir_plan_times(turn, &plan, times);
+  if (!plan.by)
+    return;
+  row->figures[WEIR_FIGURE_HEAD_START_US] =
+      at_most(weir_time_sub(start, turn->now), WEIR_DURATION_MAX);
+  memcpy(row->by, name_of(c, pool, &plan), sizeof(row->by));
+  if (plan.binding < 0)
+    return;
+  row->figures[WEIR_FIGURE_HEAD_LIMIT] = (uint64_t)plan.binding + 1;
+  row->figures[WEIR_FIGURE_HEAD_COST] =
+      weir_ledger_cost_of(&plan.entry.cost, plan.by->limits[plan.binding].config.dimension);
+}
+
+static void show_queue(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
+                       struct weir_msg_row *row)
+{
+  const uint32_t index = (uint32_t)(pool - c->pools);
+  struct weir_latency wait = pool->wait;
+
+  for (uint32_t i = 0; i < pool->at_once; i++)
+    weir_latency_learn(&wait, 0);
+  for (int class = 1; class < WEIR_CLASS_MAX; class ++)
+    row->queued[class] = pool->queue[class].count;
+  row->figures[WEIR_FIGURE_OLDEST_ONLINE_US] =
+      oldest_us(c, weir_class_index(index, WEIR_CLASS_ONLINE), turn->now);
+  row->figures[WEIR_FIGURE_OLDEST_BATCH_US] =
+      oldest_us(c, weir_class_index(index, WEIR_CLASS_BATCH), turn->now);
+  row->figures[WEIR_FIGURE_WAIT_P50_US] = weir_latency_quantile_us(&wait, 500);
+  row->figures[WEIR_FIGURE_WAIT_P95_US] = weir_latency_quantile_us(&wait, 950);
+  row->figures[WEIR_FIGURE_WAIT_P99_US] = weir_latency_quantile_us(&wait, 990);
+  if (weir_pool_has_waiting(pool))
+    show_head(c, turn, pool, row);
+}
+
+/* ---- pools and budgets ---- */
+
+static void show_figures(const struct weir_pool *pool, struct weir_msg_row *row)
+{
+  row->figures[WEIR_FIGURE_INPUT_TOKENS] = pool->input_tokens;
+  row->figures[WEIR_FIGURE_OUTPUT_TOKENS] = pool->output_tokens;
+  row->figures[WEIR_FIGURE_SPEND] = pool->spend;
+  row->figures[WEIR_FIGURE_REJECTED_FOREIGN] = pool->rejected_foreign;
+  row->figures[WEIR_FIGURE_RATIO_PM] = weir_ratio_pm(&pool->ratio);
+  row->figures[WEIR_FIGURE_RATIO_ERROR_PM] = weir_ratio_error_pm(&pool->ratio);
+  row->figures[WEIR_FIGURE_OVERSHOOT] = pool->ledger.overshoot;
+}
+
+static void show_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_pool *pool,
                       struct weir_msg_row *row)
 {
   memcpy(row->pool, pool->config.name, sizeof(row->pool));
-  show_ledger(&pool->ledger, now, row);
-  for (int class = 1; class < WEIR_CLASS_MAX; class ++)
-    row->queued[class] = pool->queue[class].count;
+  show_ledger(&pool->ledger, &turn->instant, row);
+  show_queue(c, turn, pool, row);
+  show_figures(pool, row);
   row->leases = pool->leases_count;
   row->grants = pool->grants;
   row->rejected_429 = pool->rejected_429;
-  row->frozen_us = weir_time_sub(pool->ledger.frozen_until, now->at);
+  row->frozen_us = weir_time_sub(pool->ledger.frozen_until, turn->now);
   row->breaker = pool->breaker.state;
-  row->open_us = weir_breaker_open_us(&pool->breaker, now->at);
+  row->open_us = weir_breaker_open_us(&pool->breaker, turn->now);
   row->probes = weir_breaker_probes(&pool->breaker);
   row->retries = pool->retries_count;
   memcpy(row->counters, pool->outcomes, sizeof(pool->outcomes));
@@ -50,16 +161,47 @@ static void show_pool(struct weir_pool *pool, const struct weir_instant *now,
   row->latency_p99_us = weir_latency_quantile_us(&pool->latency, 990);
 }
 
-/* Row |number| of the open pools, in the order of the table; counts them all. */
-static void show_pools(struct weir_coord *c, uint32_t number, const struct weir_instant *now,
+/* Where a walk through a table for row |number| of |view| begins: readers go row by row, and from
+ * where the last one was found it is one step to the next. */
+static struct weir_shown *walk_begin(struct weir_coord *c, enum weir_view view, uint32_t number)
+{
+  struct weir_shown *shown = &c->shown;
+
+  if (shown->view != view || number < shown->row || number == 0)
+    shown->row = shown->index = 0;
+  shown->view = view;
+  return shown;
+}
+
+static uint32_t pools_open(const struct weir_coord *c)
+{
+  uint32_t count = 0;
+
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++)
+    count += c->pools[i].state == WEIR_POOL_OPEN;
+  return count;
+}
+
+/* Row |number| of the open pools, in the order of the table. */
+static void show_pools(struct weir_coord *c, struct weir_turn *turn, uint32_t number,
                        struct weir_msg_row *row)
 {
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
-    if (c->pools[i].state != WEIR_POOL_OPEN)
+  const bool is_counted = c->shown.view == WEIR_VIEW_POOLS && number > 0;
+  struct weir_shown *shown = walk_begin(c, WEIR_VIEW_POOLS, number);
+
+  if (!is_counted)
+    shown->pools = pools_open(c);
+  row->rows = shown->pools;
+  if (number >= row->rows)
+    return;
+  for (; shown->index < c->bounds.pools_max; shown->index++) {
+    if (c->pools[shown->index].state != WEIR_POOL_OPEN)
       continue;
-    if (row->rows == number)
-      show_pool(&c->pools[i], now, row);
-    row->rows++;
+    if (shown->row == number) {
+      show_pool(c, turn, &c->pools[shown->index], row);
+      return;
+    }
+    shown->row++;
   }
 }
 
@@ -80,6 +222,108 @@ static void show_budgets(struct weir_coord *c, uint32_t number, const struct wei
   }
 }
 
+/* ---- tenants ---- */
+
+/* Calls of |tenant| that wait or are out. A record without name is always held once. */
+static uint32_t calls_of(const struct weir_coord *c, uint32_t tenant)
+{
+  return c->fair.records[tenant].refs - (tenant < c->fair.classes_count);
+}
+
+/* How much there is to say of a tenant: each call that waits or is out weighs like a thousandth of
+ * the quota. */
+static uint64_t load_of(const struct weir_coord *c, uint32_t tenant, weir_tstamp now)
+{
+  if (c->fair.records[tenant].state == WEIR_FAIR_FREE)
+    return 0;
+  return (uint64_t)calls_of(c, tenant) + weir_tenant_share_pm(c, tenant, now);
+}
+
+/* The busiest tenants, the busiest first. O(tenants), for the first row only. */
+static void rank_tenants(struct weir_coord *c, weir_tstamp now)
+{
+  struct weir_shown *shown = &c->shown;
+  uint64_t loads[WEIR_SHOW_TENANTS_MAX];
+
+  shown->tenants_count = 0;
+  for (uint32_t i = 0; i < c->fair.records_count; i++) {
+    const uint64_t load = load_of(c, i, now);
+    uint32_t at = shown->tenants_count;
+
+    if (load == 0 || (at == WEIR_SHOW_TENANTS_MAX && load <= loads[at - 1]))
+      continue;
+    if (at == WEIR_SHOW_TENANTS_MAX)
+      at--;
+    else
+      shown->tenants_count++;
+    for (; at > 0 && loads[at - 1] < load; at--) {
+      loads[at] = loads[at - 1];
+      shown->tenants[at] = shown->tenants[at - 1];
+    }
+    loads[at] = load;
+    shown->tenants[at] = i;
+  }
+}
+
+static void show_tenants(struct weir_coord *c, uint32_t number, weir_tstamp now,
+                         struct weir_msg_row *row)
+{
+  const struct weir_fair_record *record;
+  uint32_t tenant, waiting;
+  enum weir_class class;
+
+  if (number == 0)
+    rank_tenants(c, now);
+  row->rows = c->shown.tenants_count;
+  if (number >= row->rows)
+    return;
+  tenant = c->shown.tenants[number];
+  record = &c->fair.records[tenant];
+  class = weir_tenant_class(c, tenant);
+  waiting = c->tenants[tenant].asks.count;
+  memcpy(row->pool, c->pools[weir_tenant_pool(c, tenant)].config.name, sizeof(row->pool));
+  memcpy(row->tenant, record->name, sizeof(row->tenant));
+  row->queued[class] = waiting;
+  row->leases = calls_of(c, tenant) - waiting;
+  row->figures[WEIR_FIGURE_CLASS] = class;
+  row->figures[WEIR_FIGURE_WEIGHT] = record->weight;
+  row->figures[WEIR_FIGURE_SHARE_PM] = weir_tenant_share_pm(c, tenant, now);
+}
+
+/* ---- sessions ---- */
+
+static void show_session(const struct weir_session *s, weir_tstamp now, struct weir_msg_row *row)
+{
+  static const char digits[] = "0123456789abcdef";
+
+  for (size_t i = 0; i < WEIR_INSTANCE_SIZE; i++) {
+    row->instance[2 * i] = digits[s->instance[i] >> 4];
+    row->instance[2 * i + 1] = digits[s->instance[i] & 15];
+  }
+  row->leases = s->leases_count;
+  row->figures[WEIR_FIGURE_ASKS] = s->asks.count;
+  row->figures[WEIR_FIGURE_SILENT_US] = weir_time_sub(now, s->heard_at);
+}
+
+static void show_sessions(struct weir_coord *c, uint32_t number, weir_tstamp now,
+                          struct weir_msg_row *row)
+{
+  struct weir_shown *shown = walk_begin(c, WEIR_VIEW_SESSIONS, number);
+
+  row->rows = c->sessions_open;
+  if (number >= row->rows)
+    return;
+  for (; shown->index < c->bounds.sessions_max; shown->index++) {
+    if (c->sessions[shown->index].state != WEIR_SESSION_OPEN)
+      continue;
+    if (shown->row == number) {
+      show_session(&c->sessions[shown->index], now, row);
+      return;
+    }
+    shown->row++;
+  }
+}
+
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)
 {
   struct weir_msg_row *row = &weir_turn_send(turn, turn->route, WEIR_MSG_ROW)->row;
@@ -93,6 +337,10 @@ void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct we
     show_totals(c, row);
   else if (row->view == WEIR_VIEW_BUDGETS)
     show_budgets(c, row->row, &turn->instant, row);
+  else if (row->view == WEIR_VIEW_TENANTS)
+    show_tenants(c, row->row, turn->now, row);
+  else if (row->view == WEIR_VIEW_SESSIONS)
+    show_sessions(c, row->row, turn->now, row);
   else
-    show_pools(c, row->row, &turn->instant, row);
+    show_pools(c, turn, row->row, row);
 }

@@ -80,8 +80,12 @@ uint32_t weir_tenant_enter(struct weir_coord *c, uint32_t pool, enum weir_class 
       return WEIR_NONE;
     tenant = weir_fair_open(&c->fair, index, "");
   }
-  if (c->fair.records[tenant].refs == 0)
+  if (c->fair.records[tenant].refs == 0) {
     tenant_configure(c, tenant);
+    /* Neither remembered nor without name: it is somebody else than who had the place before. */
+    if (tenant >= c->fair.classes_count && c->fair.records[tenant].state != WEIR_FAIR_IDLE)
+      c->tenants[tenant].recent_us = c->tenants[tenant].before_us = 0;
+  }
   weir_fair_hold(&c->fair, tenant);
   return tenant;
 }
@@ -121,6 +125,48 @@ void weir_tenants_configure(struct weir_coord *c, const struct weir_coord_config
     if (c->fair.records[i].state != WEIR_FAIR_FREE)
       tenant_configure(c, i);
   }
+}
+
+/* ---- what was used ---- */
+
+/* Turns to the minute of |now|. */
+static void recent_advance(struct weir_tenant *t, weir_tstamp now)
+{
+  const uint64_t minute = now / WEIR_US_PER_MIN;
+
+  if (t->recent_at == minute)
+    return;
+  t->before_us = t->recent_at + 1 == minute ? t->recent_us : 0;
+  t->recent_us = 0;
+  t->recent_at = minute;
+}
+
+void weir_tenant_spend(struct weir_coord *c, uint32_t tenant, uint64_t before, uint64_t after,
+                       weir_tstamp now)
+{
+  struct weir_tenant *t = &c->tenants[tenant];
+  const uint64_t weight = c->fair.records[tenant].weight;
+  const uint64_t less = (before * weight) >> WEIR_FAIR_SCALE_BITS;
+  const uint64_t more = (after * weight) >> WEIR_FAIR_SCALE_BITS;
+
+  recent_advance(t, now);
+  /* What was taken in the minute before is given back to it. */
+  t->recent_us = weir_time_add(t->recent_us, more);
+  if (less > t->recent_us)
+    t->before_us = weir_time_sub(t->before_us, less - t->recent_us);
+  t->recent_us = weir_time_sub(t->recent_us, less);
+}
+
+uint32_t weir_tenant_share_pm(const struct weir_coord *c, uint32_t tenant, weir_tstamp now)
+{
+  struct weir_tenant t = c->tenants[tenant];
+  uint64_t left_pm, used;
+
+  recent_advance(&t, now);
+  left_pm = 1000 - now % WEIR_US_PER_MIN * 1000 / WEIR_US_PER_MIN;
+  used = weir_time_add(t.recent_us,
+                       weir_wide_clamp(weir_wide_mul(t.before_us, left_pm) / 1000, UINT64_MAX));
+  return (uint32_t)weir_wide_clamp(weir_wide_mul(used, 1000) / WEIR_US_PER_MIN, 1000000);
 }
 
 /* ---- what waits ---- */

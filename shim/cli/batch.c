@@ -155,7 +155,7 @@ static int output_prepare(struct batch *batch)
 
 static int coordinator_find(struct batch *batch)
 {
-  enum weir_err err = weir_view_get(batch->options.endpoint, WEIR_VIEW_TIMEOUT_MS, &batch->view);
+  enum weir_err err = weir_view_get(batch->options.endpoint, WEIR_VIEW_TIMEOUT_MS, 0, &batch->view);
 
   if (!err)
     return WEIR_CLI_FINE;

@@ -67,7 +67,7 @@ static void rate_format(const struct weir_batch_progress *progress, char *ret_te
     ret_text[0] = '\0';
   else if (progress->limit)
     snprintf(ret_text, size, ", %s of %s %s/min", rate,
-             weir_cli_grouped(weir_view_amount(progress->limit), limit),
+             weir_cli_grouped(weir_stats_amount(progress->limit), limit),
              weir_dimension_name(progress->limit->dimension));
   else
     snprintf(ret_text, size, ", %s tokens/min", rate);

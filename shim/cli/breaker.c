@@ -78,7 +78,7 @@ static int show(const struct breaker *breaker)
 {
   const struct weir_msg_row *row;
   struct weir_view_data data;
-  enum weir_err err = weir_view_get(breaker->endpoint, breaker->timeout_ms, &data);
+  enum weir_err err = weir_view_get(breaker->endpoint, breaker->timeout_ms, 0, &data);
   bool is_fine = false;
 
   if (err)

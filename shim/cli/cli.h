@@ -44,6 +44,8 @@ struct weir_cli_command {
 extern const struct weir_cli_command weir_cli_keys_command;
 extern const struct weir_cli_command weir_cli_stats_command;
 extern const struct weir_cli_command weir_cli_breaker_command;
+extern const struct weir_cli_command weir_cli_explain_command;
+extern const struct weir_cli_command weir_cli_top_command;
 extern const struct weir_cli_command weir_cli_check_command;
 extern const struct weir_cli_command weir_cli_estimate_command;
 extern const struct weir_cli_command weir_cli_batch_command;

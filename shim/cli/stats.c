@@ -7,13 +7,14 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "jsonout.h"
 #include "view.h"
 
 #define COLUMNS   15
 #define CELL_SIZE 48
 
-enum { OPTION_JSON = 256, OPTION_TIMEOUT };
+#define SESSIONS_MAX 65536
+
+enum { OPTION_JSON = 256, OPTION_TIMEOUT, OPTION_SESSIONS };
 
 static const struct weir_cli_option options[] = {
     {"coordinator", 'c', "ENDPOINT",
@@ -22,6 +23,7 @@ static const struct weir_cli_option options[] = {
     {"watch", 'w', "SECONDS", "show again every so many seconds, until interrupted"},
     WEIR_CLI_KEY_OPTIONS,
     {"timeout", OPTION_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"},
+    {"sessions", OPTION_SESSIONS, NULL, "list sessions, too: instance, waiting, leases, silence"},
     {"json", OPTION_JSON, NULL, "one JSON object per look, on one line"},
     {0},
 };
@@ -29,113 +31,19 @@ static const struct weir_cli_option options[] = {
 struct stats {
   const char *endpoint, *pool;
   uint64_t timeout_ms, watch_ms;
+  uint32_t sessions_max;
   bool is_json;
 };
 
-static uint64_t limit_free(const struct weir_msg_row_limit *limit)
-{
-  uint64_t amount = weir_view_amount(limit);
-
-  return limit->used < amount ? amount - limit->used : 0;
-}
-
-/* ---- JSON ---------------------------------------------------------------------------------- */
-
-static void limits_json(struct weir_jsonout *out, const struct weir_msg_row *row)
-{
-  weir_jsonout_array(out, "limits");
-  for (uint32_t i = 0; i < row->limits_count; i++) {
-    const struct weir_msg_row_limit *limit = &row->limits[i];
-
-    weir_jsonout_object(out, NULL);
-    weir_jsonout_text(out, "dimension", weir_dimension_name(limit->dimension));
-    weir_jsonout_seconds(out, "window_s", limit->window_us);
-    weir_jsonout_uint(out, "amount", limit->amount);
-    weir_jsonout_uint(out, "used", limit->used);
-    weir_jsonout_uint(out, "free", limit_free(limit));
-    weir_jsonout_uint(out, "effective", weir_view_amount(limit));
-    weir_jsonout_bool(out, "shadow", limit->is_shadow);
-    weir_jsonout_object_end(out);
-  }
-  weir_jsonout_array_end(out);
-}
-
-static void profile_json(struct weir_jsonout *out, const struct weir_msg_row *row)
-{
-  weir_jsonout_text(out, "profile", row->profile ? weir_profile_name(row->profile) : NULL);
-}
-
-static void breaker_json(struct weir_jsonout *out, const struct weir_msg_row *row)
-{
-  weir_jsonout_text(out, "breaker", row->breaker ? weir_breaker_name(row->breaker) : NULL);
-  if (row->open_us == WEIR_DURATION_MAX)
-    weir_jsonout_null(out, "open_s");
-  else
-    weir_jsonout_seconds(out, "open_s", row->open_us);
-  weir_jsonout_uint(out, "probes", row->probes);
-  weir_jsonout_uint(out, "retries", row->retries);
-  weir_jsonout_object(out, "outcomes");
-  for (int i = 1; i < WEIR_OUTCOME_MAX; i++)
-    weir_jsonout_uint(out, weir_outcome_name((enum weir_outcome)i), row->counters[i]);
-  weir_jsonout_object_end(out);
-}
-
-static void pool_json(struct weir_jsonout *out, const struct weir_msg_row *row)
-{
-  weir_jsonout_object(out, NULL);
-  weir_jsonout_text(out, "name", row->pool);
-  limits_json(out, row);
-  weir_jsonout_object(out, "queued");
-  for (int class = 1; class < WEIR_CLASS_MAX; class ++)
-    weir_jsonout_uint(out, weir_class_name((enum weir_class) class), row->queued[class]);
-  weir_jsonout_object_end(out);
-  weir_jsonout_uint(out, "leases", row->leases);
-  weir_jsonout_uint(out, "grants", row->grants);
-  weir_jsonout_uint(out, "rejected_429", row->rejected_429);
-  weir_jsonout_seconds(out, "frozen_s", row->frozen_us);
-  profile_json(out, row);
-  breaker_json(out, row);
-  weir_jsonout_seconds(out, "latency_p50_s", row->latency_p50_us);
-  weir_jsonout_seconds(out, "latency_p95_s", row->latency_p95_us);
-  weir_jsonout_seconds(out, "latency_p99_s", row->latency_p99_us);
-  weir_jsonout_object_end(out);
-}
-
-static void budget_json(struct weir_jsonout *out, const struct weir_msg_row *row)
-{
-  weir_jsonout_object(out, NULL);
-  weir_jsonout_text(out, "name", row->pool);
-  limits_json(out, row);
-  weir_jsonout_uint(out, "leases", row->leases);
-  profile_json(out, row);
-  weir_jsonout_object_end(out);
-}
-
+/* Whatever there is, in one line. */
 static bool stats_json(const struct stats *stats, const struct weir_view_data *data)
 {
-  struct weir_jsonout out = {0};
+  struct weir_stats rows;
 
-  weir_jsonout_object(&out, NULL);
-  weir_jsonout_text(&out, "coordinator", stats->endpoint);
-  weir_jsonout_uint(&out, "epoch", data->totals.epoch);
-  weir_jsonout_seconds(&out, "uptime_s", data->totals.uptime_us);
-  weir_jsonout_uint(&out, "sessions", data->totals.sessions);
-  weir_jsonout_array(&out, "pools");
-  for (uint32_t i = 0; i < data->pools_count; i++)
-    if (!stats->pool || strcmp(stats->pool, data->pools[i].pool) == 0)
-      pool_json(&out, &data->pools[i]);
-  weir_jsonout_array_end(&out);
-  weir_jsonout_array(&out, "budgets");
-  for (uint32_t i = 0; !stats->pool && i < data->budgets_count; i++)
-    budget_json(&out, &data->budgets[i]);
-  weir_jsonout_array_end(&out);
-  weir_jsonout_object(&out, "totals");
-  for (int i = 1; i < WEIR_COUNTER_MAX; i++)
-    weir_jsonout_uint(&out, weir_counter_name((enum weir_counter)i), data->totals.counters[i]);
-  weir_jsonout_object_end(&out);
-  weir_jsonout_object_end(&out);
-  weir_jsonout_newline(&out);
-  return weir_jsonout_print(&out);
+  weir_view_stats(data, &rows);
+  rows.coordinator = stats->endpoint;
+  rows.pool = stats->pool;
+  return weir_view_print(&weir_cli_stats_command, &rows);
 }
 
 /* ---- Table --------------------------------------------------------------------------------- */
@@ -174,7 +82,7 @@ static void window_format(uint64_t us, char *ret_text, size_t size)
 static void limit_fill(struct row *row, const struct weir_msg_row_limit *limit)
 {
   char window[WEIR_CLI_TEXT_SIZE], kept[WEIR_CLI_TEXT_SIZE], whole[WEIR_CLI_TEXT_SIZE];
-  uint64_t kept_amount = weir_view_amount(limit), amount = kept_amount > 0 ? kept_amount : 1;
+  uint64_t kept_amount = weir_stats_amount(limit), amount = kept_amount > 0 ? kept_amount : 1;
   /* Without 128 bits: amounts may be as large as 2^62. */
   uint64_t share_pm = limit->used / (amount / 1000 + 1);
 
@@ -191,7 +99,7 @@ static void limit_fill(struct row *row, const struct weir_msg_row_limit *limit)
     snprintf(row->cells[3], CELL_SIZE, "%.20s/%.26s", weir_cli_grouped(kept_amount, kept),
              weir_cli_grouped(limit->amount, whole));
   snprintf(row->cells[4], CELL_SIZE, "%" PRIu64 ".%" PRIu64 " %%", share_pm / 10, share_pm % 10);
-  cell_number(row, 5, limit_free(limit));
+  cell_number(row, 5, weir_stats_free(limit));
 }
 
 static void pool_fill(struct row *row, const struct weir_msg_row *pool)
@@ -262,6 +170,40 @@ static void rows_print(const struct row *rows, size_t count)
   }
 }
 
+/* What the next ask of each pool waits for; nothing where nobody waits. */
+static void heads_print(const struct stats *stats, const struct weir_view_data *data)
+{
+  struct weir_stats rows;
+
+  weir_view_stats(data, &rows);
+  for (uint32_t i = 0; i < data->pools_count; i++) {
+    const struct weir_msg_row *pool = &data->pools[i];
+    const struct weir_msg_row_limit *limit = weir_stats_head(&rows, pool);
+    char window[WEIR_CLI_TEXT_SIZE], span[WEIR_CLI_TEXT_SIZE];
+
+    if (!limit || (stats->pool && strcmp(stats->pool, pool->pool) != 0))
+      continue;
+    window_format(limit->window_us, window, sizeof(window));
+    printf("%s waits for %s/%s of %s, for about %s; see 'weir explain %s'\n", pool->pool,
+           weir_dimension_name(limit->dimension), window, pool->by,
+           weir_cli_span(pool->figures[WEIR_FIGURE_HEAD_START_US], span), pool->pool);
+  }
+}
+
+static void sessions_print(const struct weir_view_data *data)
+{
+  char span[WEIR_CLI_TEXT_SIZE];
+
+  if (data->sessions_count > 0)
+    printf("\n%-32s  %7s  %6s  %s\n", "INSTANCE", "WAITING", "LEASES", "SILENT");
+  for (uint32_t i = 0; i < data->sessions_count; i++) {
+    const struct weir_msg_row *row = &data->sessions[i];
+
+    printf("%-32s  %7" PRIu64 "  %6" PRIu32 "  %s\n", row->instance, row->figures[WEIR_FIGURE_ASKS],
+           row->leases, weir_cli_span(row->figures[WEIR_FIGURE_SILENT_US], span));
+  }
+}
+
 static void totals_print(const struct weir_view_data *data)
 {
   char text[WEIR_CLI_TEXT_SIZE];
@@ -305,8 +247,10 @@ static bool stats_table(const struct stats *stats, const struct weir_view_data *
     count += limits_fill(&rows[count], &data->budgets[i]);
   }
   rows_print(rows, count);
+  heads_print(stats, data);
   if (!stats->pool)
     totals_print(data);
+  sessions_print(data);
   free(rows);
   return true;
 }
@@ -316,7 +260,7 @@ static bool stats_table(const struct stats *stats, const struct weir_view_data *
 static int look(const struct stats *stats)
 {
   struct weir_view_data data;
-  enum weir_err err = weir_view_get(stats->endpoint, stats->timeout_ms, &data);
+  enum weir_err err = weir_view_get(stats->endpoint, stats->timeout_ms, stats->sessions_max, &data);
   bool is_fine;
 
   if (err)
@@ -366,6 +310,8 @@ static int run(int argc, char **argv)
       bad = weir_cli_duration(&args, UINT64_C(3600000), &stats.timeout_ms);
     else if (weir_cli_key_option(&args, id))
       continue;
+    else if (id == OPTION_SESSIONS)
+      stats.sessions_max = SESSIONS_MAX;
     else if (id == OPTION_JSON)
       stats.is_json = true;
     else if (id == WEIR_CLI_OPERAND)
@@ -382,7 +328,7 @@ static int run(int argc, char **argv)
 const struct weir_cli_command weir_cli_stats_command = {
     .name = "stats",
     .synopsis = "[--coordinator ENDPOINT] [--pool NAME] [--watch SECONDS] [--timeout DURATION]\n"
-                "                  [--json]",
+                "                  [--sessions] [--json]",
     .summary = "show pools, limits, queues and counters of the coordinator",
     .text =
         "USED counts what is charged in the window now, leases that are out included; OF shows\n"

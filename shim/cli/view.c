@@ -29,7 +29,7 @@ struct look {
   uint64_t deadline_us;
   struct weir_msg_row totals, budget; /* the first rows, which tell how many there are */
   bool has_totals, has_budget, has_state;
-  struct table pools, budgets;
+  struct table pools, budgets, tenants, sessions;
   struct weir_msg_state state;
 };
 
@@ -59,7 +59,10 @@ static enum weir_err show_send(struct look *look, enum weir_view view, uint32_t 
 
 static void row_take(struct look *look, const struct weir_msg_row *row)
 {
-  struct table *table = row->view == WEIR_VIEW_BUDGETS ? &look->budgets : &look->pools;
+  struct table *table = row->view == WEIR_VIEW_BUDGETS    ? &look->budgets
+                        : row->view == WEIR_VIEW_TENANTS  ? &look->tenants
+                        : row->view == WEIR_VIEW_SESSIONS ? &look->sessions
+                                                          : &look->pools;
 
   if (row->view == WEIR_VIEW_TOTALS) {
     look->totals = *row;
@@ -159,12 +162,24 @@ static enum weir_err rows_get(struct look *look, enum weir_view view, struct tab
   while (!err && table->answers < count)
     err = frame_take(look);
   for (uint32_t i = 0; i < count; i++)
-    if (table->rows[i].pool[0] != '\0')
+    if (table->rows[i].pool[0] != '\0' || table->rows[i].instance[0] != '\0')
       table->rows[(*ret_count)++] = table->rows[i];
   return err;
 }
 
-static enum weir_err look_run(struct look *look, struct weir_view_data *ret_data)
+/* Rows of which nobody knows how many there are before the first; a coordinator that does not know
+ * the view would not answer. */
+static enum weir_err more_get(struct look *look, enum weir_view view, struct table *table,
+                              uint32_t most, uint32_t *ret_count)
+{
+  *ret_count = 0;
+  if (look->totals.figures[WEIR_FIGURE_VIEWS] < view)
+    return WEIR_OK;
+  return rows_get(look, view, table, most, ret_count);
+}
+
+static enum weir_err look_run(struct look *look, uint32_t sessions_max,
+                              struct weir_view_data *ret_data)
 {
   enum weir_err err = show_send(look, WEIR_VIEW_TOTALS, 0, 1);
 
@@ -177,9 +192,18 @@ static enum weir_err look_run(struct look *look, struct weir_view_data *ret_data
   if (!err)
     err = rows_get(look, WEIR_VIEW_BUDGETS, &look->budgets, look->budget.rows,
                    &ret_data->budgets_count);
+  if (!err)
+    err = more_get(look, WEIR_VIEW_TENANTS, &look->tenants, WEIR_VIEW_TENANTS_MAX,
+                   &ret_data->tenants_count);
+  if (!err)
+    err = more_get(look, WEIR_VIEW_SESSIONS, &look->sessions,
+                   look->totals.sessions < sessions_max ? look->totals.sessions : sessions_max,
+                   &ret_data->sessions_count);
   ret_data->totals = look->totals;
   ret_data->pools = look->pools.rows;
   ret_data->budgets = look->budgets.rows;
+  ret_data->tenants = look->tenants.rows;
+  ret_data->sessions = look->sessions.rows;
   return err;
 }
 
@@ -271,7 +295,7 @@ static enum weir_err look_open(struct look *look, const char *endpoint, uint64_t
   return err;
 }
 
-enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
+enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms, uint32_t sessions_max,
                             struct weir_view_data *ret_data)
 {
   struct weir_view_data data = {0};
@@ -281,7 +305,7 @@ enum weir_err weir_view_get(const char *endpoint, uint64_t timeout_ms,
 
   if (err)
     return err;
-  err = look_run(&look, &data);
+  err = look_run(&look, sessions_max, &data);
   look_close(&look, context);
   if (err)
     weir_view_free(&data);
@@ -358,15 +382,40 @@ const struct weir_msg_row *weir_view_pool(const struct weir_cli_command *command
   return NULL;
 }
 
-uint64_t weir_view_amount(const struct weir_msg_row_limit *limit)
+void weir_view_stats(const struct weir_view_data *data, struct weir_stats *ret_stats)
 {
-  return limit->effective > 0 && limit->effective < limit->amount ? limit->effective
-                                                                  : limit->amount;
+  *ret_stats = (struct weir_stats){.totals = &data->totals,
+                                   .pools = data->pools,
+                                   .budgets = data->budgets,
+                                   .tenants = data->tenants,
+                                   .sessions = data->sessions,
+                                   .pools_count = data->pools_count,
+                                   .budgets_count = data->budgets_count,
+                                   .tenants_count = data->tenants_count,
+                                   .sessions_count = data->sessions_count};
+}
+
+bool weir_view_print(const struct weir_cli_command *command, const struct weir_stats *stats)
+{
+  struct weir_stats_out out = {0};
+
+  weir_stats_json(&out, stats); /* how much it is */
+  out = (struct weir_stats_out){.at = malloc(out.size), .capacity = out.size};
+  if (!out.at) {
+    weir_cli_error(command, "out of memory for the output");
+    return false;
+  }
+  weir_stats_json(&out, stats);
+  fwrite(out.at, 1, out.size, stdout);
+  free(out.at);
+  return true;
 }
 
 void weir_view_free(struct weir_view_data *data)
 {
   free(data->pools);
   free(data->budgets);
+  free(data->tenants);
+  free(data->sessions);
   *data = (struct weir_view_data){0};
 }

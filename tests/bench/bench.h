@@ -47,6 +47,9 @@ double bench_step_pools(struct bench *bench, uint32_t pools_count);
 /* bench_scale measures how that grows with pools and waiters, and the memory of each. */
 void bench_scale(struct bench *bench);
 
+/* bench_show measures what a scrape of the admin port costs. */
+void bench_show(struct bench *bench);
+
 /* bench_codec measures encoding and decoding of single messages. */
 void bench_codec(struct bench *bench);
 

@@ -9,14 +9,16 @@
 #include <unistd.h>
 
 static const char help[] =
-    "usage: weir-bench [--quick] [--json FILE] [step] [scale] [codec] [estimate]\n"
-    "                  [trip] [proxy]\n"
+    "usage: weir-bench [--quick] [--json FILE] [step] [scale] [show] [codec]\n"
+    "                  [estimate] [trip] [proxy]\n"
     "\n"
     "Measures, without a name everything but proxy:\n"
     "  step   one decision of the coordinator (weir_coord_step): acquire and settle, with 1 and\n"
     "         1,000 pools of three limits, on a virtual clock\n"
     "  scale  how the cost of a grant and its settlement grows with pools and waiters, and the\n"
     "         memory of each\n"
+    "  show   what a scrape of the admin port takes of the coordinator, with 1,000 pools and\n"
+    "         10,000 sessions\n"
     "  codec  encoding and decoding of single messages\n"
     "  estimate  token estimates of texts and bodies, beside a bare scan of the same bytes\n"
     "  trip   round trips of a lease (ASK and the SETTLE before it in one frame, GRANT back) to\n"
@@ -122,7 +124,8 @@ static bool wants(int argc, char **argv, const char *name)
 
 static bool is_name(const char *text)
 {
-  static const char *const names[] = {"step", "scale", "codec", "estimate", "trip", "proxy"};
+  static const char *const names[] = {"step",     "scale", "show", "codec",
+                                      "estimate", "trip",  "proxy"};
 
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
     if (strcmp(text, names[i]) == 0)
@@ -148,6 +151,8 @@ static bool measure(struct bench *bench, int argc, char **argv)
     bench_step(bench);
   if (wants(argc, argv, "scale"))
     bench_scale(bench);
+  if (wants(argc, argv, "show"))
+    bench_show(bench);
   if (wants(argc, argv, "codec"))
     bench_codec(bench);
   if (wants(argc, argv, "estimate"))

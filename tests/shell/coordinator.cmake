@@ -22,3 +22,8 @@ weir_test(unit.peers LABEL unit SOURCES shell/test_peers.c USES weir_coordinator
 # Keys, from libweir to the daemon.
 weir_test(shell.identity LABEL shell SOURCES shell/test_identity.c shell/daemon.c
           USES weir weir_proto PkgConfig::ZMQ Threads::Threads ENV ${coordinator_env})
+
+# The admin port; promtool has a look where it is installed.
+weir_test(shell.admin LABEL shell SOURCES shell/test_admin.c shell/daemon.c shell/run.c
+          USES weir_proto weir_core PkgConfig::ZMQ ENV ${coordinator_env})
+add_dependencies(test_shell_admin weir-coordinator)

@@ -60,8 +60,8 @@ static int tear_down(void **state)
 
 static void explains_itself(void **state)
 {
-  static const char *const names[] = {"stats",    "breaker", "batch",   "classify",
-                                      "estimate", "check",   "simulate"};
+  static const char *const names[] = {"stats",    "explain",  "top",   "breaker", "batch",
+                                      "classify", "estimate", "check", "simulate"};
 
   (void)state;
   assert_int_equal(WEIR("help"), 0);
@@ -102,8 +102,8 @@ static const char *source_read(const char *name)
 
 static void documents_every_option_it_has(void **state)
 {
-  static const char *const names[] = {"stats", "breaker",  "batch", "estimate",
-                                      "check", "simulate", "prices"};
+  static const char *const names[] = {"stats",    "explain", "top",      "breaker", "batch",
+                                      "estimate", "check",   "simulate", "prices"};
   static const char *const documents[] = {"docs/CLI.md", "docs/man/weir.1.scd"};
 
   (void)state;
@@ -248,11 +248,15 @@ static void shows_what_the_coordinator_holds(void **state)
   assert_holds(run.out, "\"sessions\":1,");
   assert_holds(run.out,
                "{\"name\":\"p\",\"limits\":[{\"dimension\":\"requests\",\"window_s\":60.000,"
-               "\"amount\":10,\"used\":3,\"free\":7,\"effective\":10,\"shadow\":false},"
-               "{\"dimension\":\"input_tokens\",\"window_s\":60.000,\"amount\":1000000,\"used\":30,"
-               "\"free\":999970,\"effective\":1000000,\"shadow\":false}],"
-               "\"queued\":{\"online\":0,\"batch\":0},\"leases\":3,\"grants\":3,"
-               "\"rejected_429\":0,\"frozen_s\":0.000,\"profile\":");
+               "\"amount\":10,\"used\":3,\"free\":7,\"effective\":10,\"shadow\":false,"
+               "\"leased\":3,\"why\":[],\"closed_s\":0.000,\"half_s\":");
+  assert_holds(run.out, "\"amount\":1000000,\"used\":30,\"free\":999970,\"effective\":1000000,"
+                        "\"shadow\":false,\"leased\":30,");
+  assert_holds(run.out, "\"queued\":{\"online\":0,\"batch\":0},\"leases\":3,\"grants\":3,"
+                        "\"rejected_429\":0,\"frozen_s\":0.000,\"profile\":");
+  assert_holds(run.out, "\"head\":null,");
+  assert_holds(run.out, "\"tenants\":[{\"pool\":\"p\",\"tenant\":\"\",\"class\":\"online\","
+                        "\"waiting\":0,\"leases\":3,\"weight\":1,\"share_pm\":");
   assert_holds(run.out, "{\"name\":\"second\",");
   assert_holds(run.out, "\"totals\":{\"asks\":3,");
 
@@ -266,6 +270,84 @@ static void shows_what_the_coordinator_holds(void **state)
   assert_int_equal(WEIR("stats", "--pool", "secnd"), 1);
   assert_holds(run.err, "did you mean 'second'?");
   client_fini(&client);
+}
+
+static void ask_as(struct client *c, uint64_t seq, const char *tenant, uint64_t tokens,
+                   enum weir_msg_type expected)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_ASK};
+
+  msg.ask.seq = seq;
+  snprintf(msg.ask.model, sizeof(msg.ask.model), "p");
+  snprintf(msg.ask.tenant, sizeof(msg.ask.tenant), "%s", tenant);
+  msg.ask.class = WEIR_CLASS_ONLINE;
+  msg.ask.requests = 1;
+  msg.ask.input_tokens = tokens;
+  msg.ask.deadline_us = 10 * WEIR_US_PER_MIN;
+  client_send(c, &msg);
+  client_receive(c, &msg);
+  assert_int_equal(msg.type, expected);
+}
+
+/* A coordinator of its own: what others used of its window would be in the way. */
+static void explains_that_tokens_bind_and_who_uses_them(void **state)
+{
+  static struct daemon own;
+  struct client client;
+
+  (void)state;
+  daemon_init(&own);
+  daemon_configure(&own, "session_ttl: 10m\n" /* the client is silent while programs run */
+                         "providers: {gemini: {kind: gemini}}\n"
+                         "pools:\n"
+                         "  - name: p\n    provider: gemini\n    models: [m]\n"
+                         "    limits: {rpm: 20, tpm: 1M}\n");
+  daemon_start(&own);
+  client_init(&client, &own, 1);
+  client_hello(&client);
+  ask_as(&client, 1, "chat", 100, WEIR_MSG_GRANT);
+  for (uint64_t seq = 2; seq <= 4; seq++)
+    ask_as(&client, seq, "reports", 250000, WEIR_MSG_GRANT);
+  ask_as(&client, 5, "chat", 260000, WEIR_MSG_QUEUED);
+
+  assert_int_equal(WEIR("explain", "p", "--coordinator", own.endpoint), 0);
+  assert_holds(run.out, "1 asks wait for p (1 online, 0 batch)");
+  assert_holds(run.out,
+               "the next one waits for input_tokens/1m of p: it needs 260,000, and 249,900 "
+               "of 1,000,000 are free");
+  assert_holds(run.out, "requests/1m: 20.0 % used");
+  assert_holds(run.out, "tenant reports (online): used 75.0 %");
+  assert_holds(run.out, "input_tokens/1m is short, and tenant reports uses most of it");
+  assert_holds(run.out, "requests are at 20.0 %");
+
+  assert_int_equal(WEIR("explain", "p", "--json", "--coordinator", own.endpoint), 0);
+  assert_one_json();
+  assert_holds(run.out, "{\"pool\":\"p\",\"waiting\":1,\"binding\":{\"by\":\"p\","
+                        "\"dimension\":\"input_tokens\",\"window_s\":60.000,");
+  assert_holds(run.out, "\"heaviest\":\"reports\"");
+
+  assert_int_equal(WEIR("stats", "--coordinator", own.endpoint, "--sessions"), 0);
+  assert_holds(run.out, "p waits for input_tokens/1m of p");
+  assert_holds(run.out, "INSTANCE");
+  assert_int_equal(WEIR("stats", "--coordinator", own.endpoint, "--sessions", "--json"), 0);
+  assert_holds(run.out, "\"waiting\":1,\"leases\":4,\"silent_s\":");
+
+  assert_int_equal(WEIR("top", "--coordinator", own.endpoint), 0);
+  assert_holds(run.out, "p                  75.0 input_tokens/1m");
+  assert_null(strchr(run.out, '\033'));
+  client_fini(&client);
+  daemon_fini(&own);
+}
+
+static void explains_nothing_of_pools_that_are_not_there(void **state)
+{
+  (void)state;
+  assert_int_equal(WEIR("explain"), 2);
+  assert_int_equal(WEIR("explain", "secnd"), 1);
+  assert_holds(run.err, "did you mean 'second'?");
+  assert_int_equal(WEIR("explain", "second"), 0);
+  assert_holds(run.out, "nobody waits for second now");
+  assert_int_equal(WEIR("top", "--sort", "size"), 2);
 }
 
 static struct fake_coordinator fake; /* too large for a stack */
@@ -328,6 +410,26 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
   fake_fini(&fake);
 }
 
+static void explains_cuts_breakers_and_freezes(void **state)
+{
+  (void)state;
+  fake_fill();
+  pthread_mutex_lock(&fake.lock);
+  fake.pool.frozen_us = 3 * WEIR_US_PER_S;
+  fake.pool.limits[2].stated = 5000000;
+  fake.pool.limits[3].closed_us = WEIR_US_PER_MIN;
+  pthread_mutex_unlock(&fake.lock);
+  assert_int_equal(WEIR("explain", "p", "--coordinator", fake.endpoint), 0);
+  assert_holds(run.out, "frozen for 3s:");
+  assert_holds(run.out, "the breaker is open for 4.2s yet");
+  assert_holds(run.out, "requests/1m: cut to 700 of 1,000");
+  assert_holds(run.out, "spend/10m: the provider stated 5,000,000 where 10,000,000 is configured");
+  assert_holds(run.out, "in_flight: closed for");
+  assert_holds(run.out, "find who spends the provider's quota beside weir");
+  assert_holds(run.out, "'weir breaker p' steers it");
+  fake_fini(&fake);
+}
+
 static void tells_machines_of_profiles_cuts_and_shadows(void **state)
 {
   (void)state;
@@ -335,18 +437,21 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
   assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint, "--json"), 0);
   assert_one_json();
   assert_holds(run.out,
-               "\"amount\":1000,\"used\":350,\"free\":350,\"effective\":700,\"shadow\":false}");
-  assert_holds(run.out, "\"used\":2000000,\"free\":0,\"effective\":1000000,\"shadow\":true}");
+               "\"amount\":1000,\"used\":350,\"free\":350,\"effective\":700,\"shadow\":false,"
+               "\"leased\":0,\"why\":[\"foreign\"],");
+  assert_holds(run.out, "\"used\":2000000,\"free\":0,\"effective\":1000000,\"shadow\":true,");
   assert_holds(run.out,
                "\"dimension\":\"spend\",\"window_s\":600.000,\"amount\":10000000,\"used\":0,"
                "\"free\":10000000,\"effective\":10000000,");
   assert_holds(run.out, "\"dimension\":\"in_flight\",\"window_s\":0.000,\"amount\":8,");
   assert_holds(run.out, "\"profile\":\"universal\",\"breaker\":\"open\",\"open_s\":4.200,"
                         "\"probes\":2,\"retries\":7,\"outcomes\":{\"ok\":90,");
-  assert_holds(run.out,
-               "\"network\":11},\"latency_p50_s\":1.250,\"latency_p95_s\":4.321,"
-               "\"latency_p99_s\":9.000}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
-  assert_holds(run.out, "}],\"leases\":3,\"profile\":\"paced\"}],\"totals\":");
+  assert_holds(run.out, "\"network\":11},\"latency_p50_s\":1.250,\"latency_p95_s\":4.321,"
+                        "\"latency_p99_s\":9.000,\"oldest_s\":{");
+  assert_holds(run.out, "\"overshoot\":0}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
+  assert_holds(
+      run.out,
+      "}],\"leases\":3,\"profile\":\"paced\"}],\"tenants\":[],\"instances\":[],\"totals\":");
   assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2,");
   fake_fini(&fake);
 }
@@ -525,6 +630,9 @@ int main(void)
       cmocka_unit_test(shows_what_the_coordinator_holds),
       cmocka_unit_test(shows_profiles_cuts_shadows_and_limits_without_a_window),
       cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
+      cmocka_unit_test(explains_that_tokens_bind_and_who_uses_them),
+      cmocka_unit_test(explains_nothing_of_pools_that_are_not_there),
+      cmocka_unit_test(explains_cuts_breakers_and_freezes),
       cmocka_unit_test(shows_and_steers_a_breaker),
       cmocka_unit_test(watches_until_it_is_interrupted),
       cmocka_unit_test(says_when_there_is_no_coordinator),

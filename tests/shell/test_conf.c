@@ -246,7 +246,8 @@ static const struct bad_file bad_files[] = {
      "f:1:1: 'providers' is missing; add it: the providers, by a name of your choice\n"
      "f:1:1: 'pools' is missing; add it: the quotas: one element for each project and model\n"},
     {GOOD "pols: 1\n", "f:3:1: unknown key 'pols'; did you mean 'pools'?\n"},
-    {GOOD "zzzzz: 1\n", "f:3:1: unknown key 'zzzzz'; known here: listen, key, peers, plain_rights, "
+    {GOOD "zzzzz: 1\n", "f:3:1: unknown key 'zzzzz'; known here: listen, key, peers, admin, "
+                        "admin_token, plain_rights, "
                         "peer_limits, state, "
                         "log, heartbeat, session_ttl, asks_per_session, bounds, providers, "
                         "budgets, tenants, pools, routes\n"},
@@ -286,6 +287,18 @@ static const struct bad_file bad_files[] = {
     {GOOD "listen: tcp://127.0.0.1:7447\n",
      "f:3:9: listen: TCP needs keys; add key: FILE (made by 'weir keys new --coordinator') and "
      "peers: FILE (see 'weir help keys'), or use ipc:///path\n"},
+    {GOOD "admin: 127.0.0.1:7448\n",
+     "f:3:8: admin: '127.0.0.1:7448' is no address; write http://127.0.0.1:7448\n"},
+    {GOOD "admin: http://localhost:7448\n",
+     "f:3:8: admin: 'http://localhost:7448' is no address; write http://127.0.0.1:7448\n"},
+    {GOOD "admin: http://127.0.0.1:74480\n",
+     "f:3:8: admin: 'http://127.0.0.1:74480' is no address; write http://127.0.0.1:7448\n"},
+    {GOOD "admin: http://10.0.0.1:7448\n",
+     "f:3:8: admin: others than this machine reach 10.0.0.1, so it needs admin_token: FILE; or use "
+     "http://127.0.0.1:7448\n"},
+    {GOOD "admin: 'http://[::]:7448'\n",
+     "f:3:8: admin: others than this machine reach ::, so it needs admin_token: FILE; or use "
+     "http://127.0.0.1:7448\n"},
     {GOOD "key: /k\nlisten: [\"tcp://*:7447\"]\n",
      "f:4:10: listen: TCP needs keys; add key: FILE (made by 'weir keys new --coordinator') and "
      "peers: FILE (see 'weir help keys'), or use ipc:///path\n"},
@@ -293,10 +306,11 @@ static const struct bad_file bad_files[] = {
      "f:5:9: listen: tcp://127.0.0.1 has no valid port; write tcp://127.0.0.1:7447\n"},
     {GOOD "key: /k\npeers: /p\nlisten: tcp://127.0.0.1:65536\n",
      "f:5:9: listen: tcp://127.0.0.1:65536 has no valid port; write tcp://127.0.0.1:7447\n"},
-    {GOOD "insecure: true\n", "f:3:1: unknown key 'insecure'; known here: listen, key, peers, "
-                              "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
-                              "asks_per_session, bounds, providers, budgets, tenants, pools, "
-                              "routes\n"},
+    {GOOD "insecure: true\n",
+     "f:3:1: unknown key 'insecure'; known here: listen, key, peers, admin, admin_token, "
+     "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+     "asks_per_session, bounds, providers, budgets, tenants, pools, "
+     "routes\n"},
     {GOOD "plain_rights: [ask, root]\n",
      "f:3:21: plain_rights: unknown word 'root'; write some of ask, show, admin\n"},
     {GOOD "peer_limits: {burst: 2m}\n",
@@ -421,14 +435,16 @@ static const struct bad_file bad_files[] = {
     {GOOD "log: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n",
      "f:3:37: lists and maps are nested deeper than 32; no key needs that\n"},
     {GOOD "\xff\n", "f: byte 95: invalid leading UTF-8 octet; save the file as UTF-8 text\n"},
-    {GOOD "z\\e[31m: 1\n", "f:3:1: unknown key 'z\\e[31m'; known here: listen, key, peers, "
-                           "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
-                           "asks_per_session, bounds, providers, budgets, tenants, pools, "
-                           "routes\n"},
-    {GOOD "? \"z\\e[31m\"\n: 1\n", "f:3:3: unknown key 'z?[31m'; known here: listen, key, peers, "
-                                   "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
-                                   "asks_per_session, bounds, providers, budgets, tenants, pools, "
-                                   "routes\n"},
+    {GOOD "z\\e[31m: 1\n",
+     "f:3:1: unknown key 'z\\e[31m'; known here: listen, key, peers, admin, admin_token, "
+     "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+     "asks_per_session, bounds, providers, budgets, tenants, pools, "
+     "routes\n"},
+    {GOOD "? \"z\\e[31m\"\n: 1\n",
+     "f:3:3: unknown key 'z?[31m'; known here: listen, key, peers, admin, admin_token, "
+     "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+     "asks_per_session, bounds, providers, budgets, tenants, pools, "
+     "routes\n"},
 };
 
 static void says_where_what_and_how_to_fix_it(void **state)

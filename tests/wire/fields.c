@@ -120,10 +120,10 @@ const struct fields_entry fields[] = {
 
     U(2, WEIR_MSG_PONG, pong.epoch, 0, ALL64),
 
-    U(2, WEIR_MSG_SHOW, show.view, 1, 3),
+    U(2, WEIR_MSG_SHOW, show.view, 1, 5),
     U(3, WEIR_MSG_SHOW, show.row, 0, ALL32),
 
-    U(2, WEIR_MSG_ROW, row.view, 1, 3),
+    U(2, WEIR_MSG_ROW, row.view, 1, 5),
     U(3, WEIR_MSG_ROW, row.row, 0, ALL32),
     U(4, WEIR_MSG_ROW, row.rows, 0, ALL32),
     U(5, WEIR_MSG_ROW, row.epoch, 0, ALL64),
@@ -146,6 +146,10 @@ const struct fields_entry fields[] = {
     U(22, WEIR_MSG_ROW, row.latency_p50_us, 0, T400D),
     U(23, WEIR_MSG_ROW, row.latency_p95_us, 0, T400D),
     U(24, WEIR_MSG_ROW, row.latency_p99_us, 0, T400D),
+    {WEIR_MSG_ROW, 25, "row.figures", FIELDS_ARRAY, AT(row.figures), 0, 21},
+    S(26, WEIR_MSG_ROW, row.by, 0),
+    S(27, WEIR_MSG_ROW, row.tenant, 0),
+    S(28, WEIR_MSG_ROW, row.instance, 0),
 
     S(2, WEIR_MSG_STATE, state.pool, 0),
     U(3, WEIR_MSG_STATE, state.breaker, 0, 4),
@@ -160,7 +164,8 @@ const struct fields_entry fields[] = {
 const size_t fields_count = sizeof(fields) / sizeof(fields[0]);
 
 /* The numbers of a limit, in the order of their keys. */
-static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6, T400D, AMT, AMT, AMT, 1};
+static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6, T400D, AMT, AMT,   AMT,
+                                                      1, AMT,   AMT, T400D, T400D};
 
 static uint64_t number_load(const void *at, size_t size)
 {
@@ -192,9 +197,9 @@ static size_t unit_of(const struct fields_entry *f)
 
 static uint64_t limit_load(const struct weir_msg_row_limit *limit, uint32_t key)
 {
-  const uint64_t numbers[FIELDS_LIMIT_KEYS] = {limit->dimension, limit->window_us,
-                                               limit->amount,    limit->used,
-                                               limit->effective, limit->is_shadow};
+  const uint64_t numbers[FIELDS_LIMIT_KEYS] = {
+      limit->dimension, limit->window_us, limit->amount, limit->used,      limit->effective,
+      limit->is_shadow, limit->leased,    limit->stated, limit->closed_us, limit->half_us};
 
   return numbers[key];
 }
@@ -217,8 +222,20 @@ static void limit_store(struct weir_msg_row_limit *limit, uint32_t key, uint64_t
   case 4:
     limit->effective = value;
     break;
-  default:
+  case 5:
     limit->is_shadow = value != 0;
+    break;
+  case 6:
+    limit->leased = value;
+    break;
+  case 7:
+    limit->stated = value;
+    break;
+  case 8:
+    limit->closed_us = value;
+    break;
+  default:
+    limit->half_us = value;
   }
 }
 
@@ -485,7 +502,7 @@ void fields_pack_one(msgpack_packer *pk, const struct fields_entry *f, const str
         uint64_t value = limit_load(&msg->row.limits[i], key);
 
         msgpack_pack_uint32(pk, key);
-        if (key < FIELDS_LIMIT_KEYS - 1)
+        if (key != FIELDS_LIMIT_SHADOW)
           msgpack_pack_uint64(pk, value);
         else if (value)
           msgpack_pack_true(pk);

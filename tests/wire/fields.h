@@ -8,7 +8,8 @@
 #include <weir/msg.h>
 #include <weir/rng.h>
 
-#define FIELDS_LIMIT_KEYS 6 /* of an element of ROW's limits; the last one is a bool */
+#define FIELDS_LIMIT_SHADOW 5  /* the key of the only one that is a bool */
+#define FIELDS_LIMIT_KEYS   10 /* of an element of ROW's limits; the last one is a bool */
 
 enum fields_kind {
   FIELDS_UINT = 1,

@@ -154,6 +154,7 @@ static void states_every_number_of_every_enum(void **state)
   CHECK("steer", WEIR_STEER_LIST);
   CHECK("view", WEIR_VIEW_LIST);
   CHECK("counter", WEIR_COUNTER_LIST);
+  CHECK("figure", WEIR_FIGURE_LIST);
 #undef CHECK
 #undef X
 }

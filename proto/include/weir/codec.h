@@ -12,7 +12,7 @@
 #include <weir/err.h>
 #include <weir/msg.h>
 
-#define WEIR_MSG_SIZE_MAX   1024  /* no single message is longer */
+#define WEIR_MSG_SIZE_MAX   2048  /* no single message is longer */
 #define WEIR_FRAME_SIZE_MAX 16384 /* no frame is longer; ZMQ_MAXMSGSIZE on both sides */
 #define WEIR_MAGIC          0x77
 

@@ -66,12 +66,43 @@ enum weir_refusal { WEIR_REFUSAL_LIST(X) WEIR_REFUSAL_MAX };
 #undef X
 
 #define WEIR_VIEW_LIST(X)                                                                          \
-  X(TOTALS, 1, "totals")   /* one row: counters of the whole coordinator */                        \
-  X(POOLS, 2, "pools")     /* a row a pool */                                                      \
-  X(BUDGETS, 3, "budgets") /* a row a shared budget or one of a tenant */
+  X(TOTALS, 1, "totals")     /* one row: counters of the whole coordinator */                      \
+  X(POOLS, 2, "pools")       /* a row a pool */                                                    \
+  X(BUDGETS, 3, "budgets")   /* a row a shared budget or one of a tenant */                        \
+  X(TENANTS, 4, "tenants")   /* a row a tenant of a class of a pool; the busiest only */           \
+  X(SESSIONS, 5, "sessions") /* a row an open session */
 #define X(name, value, text) WEIR_VIEW_##name = (value),
 enum weir_view { WEIR_VIEW_LIST(X) WEIR_VIEW_MAX };
 #undef X
+
+/* Numbers of a row beside its fields; 0 stands for what is not told. */
+#define WEIR_FIGURE_LIST(X)                                                                        \
+  X(VIEWS, 1, "views")                       /* totals: the highest view that can be shown */      \
+  X(OLDEST_ONLINE_US, 2, "oldest_online_us") /* the longest that anybody in the class waits */     \
+  X(OLDEST_BATCH_US, 3, "oldest_batch_us")                                                         \
+  X(WAIT_P50_US, 4, "wait_p50_us") /* from ask to grant, lately */                                 \
+  X(WAIT_P95_US, 5, "wait_p95_us")                                                                 \
+  X(WAIT_P99_US, 6, "wait_p99_us")                                                                 \
+  X(HEAD_LIMIT, 7, "head_limit")       /* what the next one waits for: limit n, from 1, of |by| */ \
+  X(HEAD_START_US, 8, "head_start_us") /* until there is room for it, as the books show */         \
+  X(HEAD_COST, 9, "head_cost")         /* what it weighs in that limit */                          \
+  X(INPUT_TOKENS, 10, "input_tokens")  /* settled since the start */                               \
+  X(OUTPUT_TOKENS, 11, "output_tokens")                                                            \
+  X(SPEND, 12, "spend")                                                                            \
+  X(REJECTED_FOREIGN, 13, "rejected_foreign") /* quota rejections laid to a foreign spender */     \
+  X(RATIO_PM, 14, "ratio_pm")                 /* use of estimates, as in GRANT */                  \
+  X(RATIO_ERROR_PM, 15, "ratio_error_pm")                                                          \
+  X(OVERSHOOT, 16, "overshoot") /* grants that took a limit above what is kept: a defect */        \
+  X(SHARE_PM, 17, "share_pm")   /* of the quota, used in the last minute; capped at 10^6 */        \
+  X(WEIGHT, 18, "weight")                                                                          \
+  X(CLASS, 19, "class")         /* a class */                                                      \
+  X(SILENT_US, 20, "silent_us") /* since the session was heard of */                               \
+  X(ASKS, 21, "asks")           /* waiting */
+#define X(name, value, text) WEIR_FIGURE_##name = (value),
+enum weir_figure { WEIR_FIGURE_LIST(X) WEIR_FIGURE_MAX };
+#undef X
+
+#define WEIR_INSTANCE_TEXT_SIZE (2 * WEIR_INSTANCE_SIZE + 1)
 
 struct weir_msg_hello {
   uint8_t instance[WEIR_INSTANCE_SIZE]; /* random, drawn when the process (or fork) starts */
@@ -183,6 +214,10 @@ struct weir_msg_row_limit {
   uint64_t window_us, amount, used; /* used: charged in the window now, leases included */
   uint64_t effective; /* what is kept now: less than |amount| after a cut; 0: not told, |amount| */
   bool is_shadow;     /* counted, not enforced */
+  uint64_t leased;    /* what open leases are charged of |used| at most */
+  uint64_t stated;    /* what upstream named, when that is less than |amount|; 0: nothing */
+  uint64_t closed_us; /* nothing fits for so long: used up by what is not in the books */
+  uint64_t half_us;   /* until half of |used| has come back, as the books show; 0: not told */
 };
 
 /* Counters of a row: by enum weir_counter, or by enum weir_outcome. */
@@ -211,6 +246,10 @@ struct weir_msg_row {
   uint32_t probes;                 /* out, or gone well, in this half-open period */
   uint64_t retries;                /* grants for new attempts since start */
   uint64_t latency_p50_us, latency_p95_us, latency_p99_us; /* of good calls; 0: none yet */
+  uint64_t figures[WEIR_FIGURE_MAX];                       /* by enum weir_figure; [0] unused */
+  char by[WEIR_POOL_NAME_SIZE];           /* pool or budget whose limit the next one waits for */
+  char tenant[WEIR_TENANT_SIZE];          /* tenants: its name, perhaps ""; |pool| is its pool */
+  char instance[WEIR_INSTANCE_TEXT_SIZE]; /* sessions: hexadecimal */
 };
 
 /* What shims are told of a pool when it changes. */

@@ -32,6 +32,7 @@
 #define WEIR_CONF_LIMIT_SIZE    192  /* what weir_conf_limit_format writes */
 #define WEIR_CONF_LISTEN_MAX    8
 #define WEIR_CONF_ENDPOINT_SIZE 128
+#define WEIR_CONF_ADMIN_SIZE    64
 
 enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG_DEBUG };
 enum weir_log_format { WEIR_LOG_LOGFMT = 1, WEIR_LOG_JSON };
@@ -50,11 +51,14 @@ struct weir_conf {
   uint32_t providers_count;
   uint32_t listen_count;
   char listen[WEIR_CONF_LISTEN_MAX]
-             [WEIR_CONF_ENDPOINT_SIZE]; /* "ipc:///path", "tcp://0.0.0.0:7447" */
-  char state[WEIR_CONF_PATH_SIZE];      /* path of the state file */
-  char key[WEIR_CONF_PATH_SIZE];        /* path of the coordinator's secret key; "": none */
-  char peers[WEIR_CONF_PATH_SIZE];      /* path of the list of keys; "": none */
-  uint32_t plain_rights;                /* of peers without a key: bits of enum weir_right */
+             [WEIR_CONF_ENDPOINT_SIZE];  /* "ipc:///path", "tcp://0.0.0.0:7447" */
+  char state[WEIR_CONF_PATH_SIZE];       /* path of the state file */
+  char key[WEIR_CONF_PATH_SIZE];         /* path of the coordinator's secret key; "": none */
+  char peers[WEIR_CONF_PATH_SIZE];       /* path of the list of keys; "": none */
+  char admin_host[WEIR_CONF_ADMIN_SIZE]; /* where the admin port listens; "": nowhere */
+  uint16_t admin_port;
+  char admin_token[WEIR_CONF_PATH_SIZE]; /* path of the file with its token; "": none */
+  uint32_t plain_rights;                 /* of peers without a key: bits of enum weir_right */
   struct weir_throttle_limits peer_limits;
   uint32_t peer_sessions; /* of one key */
   enum weir_log_level log_level;

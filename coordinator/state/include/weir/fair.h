@@ -28,6 +28,9 @@
 
 #define WEIR_FAIR_NONE UINT32_MAX
 
+/* Fractions of a microsecond, so that small calls of heavy tenants do not vanish. */
+#define WEIR_FAIR_SCALE_BITS 10
+
 enum weir_fair_state {
   WEIR_FAIR_FREE = 0,
   WEIR_FAIR_READY = 1, /* in its class's heap of those who may be served */

@@ -124,6 +124,8 @@ struct weir_ledger {
   weir_tstamp frozen_until, smooth_until; /* nothing starts; what starts is smoothed */
   weir_duration widen_us;                 /* added to the spread of delays after stray rejections */
   weir_duration flight_us;                /* how long a call is in flight, a running mean */
+  struct weir_cost leased;                /* what open leases are charged */
+  uint64_t overshoot; /* takes that left a limit above what is kept: none, or the ledger is wrong */
   struct weir_rules_config rules;
   /* PACED: requests in sub-windows. */
   struct weir_ring sub;
@@ -172,6 +174,17 @@ void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until);
 /* weir_ledger_used returns what is charged in limit |index| now; the whole amount, at least, while
  * it is closed. */
 uint64_t weir_ledger_used(struct weir_ledger *l, uint32_t index, const struct weir_instant *now);
+
+/* weir_ledger_leased returns what open leases are charged in limit |index|. */
+uint64_t weir_ledger_leased(const struct weir_ledger *l, uint32_t index);
+
+/* weir_ledger_half_us returns how long it takes, as the books show now, until half of what is
+ * charged in limit |index| has come back: 0 when nothing is charged, and for calls in flight. */
+weir_duration weir_ledger_half_us(struct weir_ledger *l, uint32_t index,
+                                  const struct weir_instant *now);
+
+/* weir_ledger_is_cut tells whether a limit is cut because of a foreign spender. */
+bool weir_ledger_is_cut(const struct weir_ledger *l);
 
 /* weir_ledger_cost_of returns what |cost| weighs in |dimension|. */
 uint64_t weir_ledger_cost_of(const struct weir_cost *cost, enum weir_dimension dimension);
