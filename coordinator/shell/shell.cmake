@@ -7,11 +7,12 @@ weir_shell_library(weir_conf
 
 # The daemon but for main(), so that tests reach its parts.
 weir_shell_library(weir_coordinator_shell
-  SOURCES shell/admin.c shell/epoch.c shell/gate.c shell/guard.c shell/keeper.c shell/log.c shell/loop.c
-          shell/notify.c shell/secret.c shell/sock.c shell/tables.c shell/watch.c shell/zones.c
+  SOURCES shell/admin.c shell/alarm.c shell/epoch.c shell/gate.c shell/guard.c shell/hook.c shell/keeper.c
+          shell/log.c shell/loop.c shell/notify.c shell/secret.c shell/sock.c shell/tables.c
+          shell/tap.c shell/watch.c shell/zones.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell
   USES weir_conf weir_coord weir_stats weir_http_server weir_proto weir_core PkgConfig::UV
-       PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)
+       PkgConfig::CURL PkgConfig::CRYPTO PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)
 
 weir_program(weir-coordinator
   SOURCES shell/main.c

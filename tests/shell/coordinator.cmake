@@ -27,3 +27,7 @@ weir_test(shell.identity LABEL shell SOURCES shell/test_identity.c shell/daemon.
 weir_test(shell.admin LABEL shell SOURCES shell/test_admin.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ ENV ${coordinator_env})
 add_dependencies(test_shell_admin weir-coordinator)
+
+# Alerts to a receiver that does as it is told.
+weir_test(shell.hook LABEL shell SOURCES shell/test_hook.c shell/fake_provider.c
+          USES weir_coordinator_shell weir_core)

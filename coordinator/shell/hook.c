@@ -1,0 +1,219 @@
+#define _DEFAULT_SOURCE /* explicit_bzero */
+#include "hook.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <curl/curl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <weir/rng.h>
+
+#include "clock.h"
+
+void weir_hook_sign(const char *secret, const char *body, char *ret_text)
+{
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+
+  HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)body, strlen(body), digest,
+       &size);
+  for (unsigned i = 0; i < size; i++)
+    snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* ---- the thread ---- */
+
+static size_t ignore(char *bytes, size_t size, size_t count, void *context)
+{
+  (void)bytes;
+  (void)context;
+  return size * count;
+}
+
+/* Curl asks now and then whether to go on. */
+static int is_over(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+  struct weir_hook *hook = context;
+  (void)a;
+  (void)b;
+  (void)c;
+  (void)d;
+  pthread_mutex_lock(&hook->mutex);
+  bool is_stopping = hook->is_stopping;
+  pthread_mutex_unlock(&hook->mutex);
+  return is_stopping;
+}
+
+static bool post(struct weir_hook *hook, CURL *curl, const char *body)
+{
+  char signature[96] = "x-weir-signature: sha256=";
+  long status = 0;
+  struct curl_slist *headers = curl_slist_append(NULL, "content-type: application/json");
+  if (hook->secret[0] != '\0') {
+    weir_hook_sign(hook->secret, body, signature + strlen(signature));
+    headers = curl_slist_append(headers, signature);
+  }
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+  CURLcode code = curl_easy_perform(curl);
+  if (code == CURLE_OK)
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+  curl_slist_free_all(headers);
+  return code == CURLE_OK && status >= 200 && status < 300;
+}
+
+/* Under mutex. False when it is to stop. */
+static bool pause_ms(struct weir_hook *hook, uint64_t ms)
+{
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += (time_t)(ms / 1000);
+  until.tv_nsec += (long)(ms % 1000) * 1000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000;
+  }
+  while (!hook->is_stopping && pthread_cond_timedwait(&hook->cond, &hook->mutex, &until) == 0)
+    ;
+  return !hook->is_stopping;
+}
+
+/* Under mutex, which is open while it posts. */
+static void deliver(struct weir_hook *hook, CURL *curl, struct weir_rng *rng, const char *body)
+{
+  uint64_t pause = WEIR_HOOK_PAUSE_MS;
+  for (int i = 0; i < WEIR_HOOK_TRIES; i++, pause *= 2) {
+    pthread_mutex_unlock(&hook->mutex);
+    bool is_sent = post(hook, curl, body);
+    pthread_mutex_lock(&hook->mutex);
+    hook->counts.sent += is_sent;
+    hook->counts.failed += !is_sent;
+    if (is_sent)
+      return;
+    if (hook->is_stopping ||
+        (i + 1 < WEIR_HOOK_TRIES && !pause_ms(hook, pause / 2 + weir_rng_below(rng, pause))))
+      break;
+  }
+  hook->counts.lost++;
+}
+
+static void *run(void *context)
+{
+  struct weir_hook *hook = context;
+  char body[WEIR_HOOK_BODY_SIZE];
+  struct weir_rng rng;
+  CURL *curl = curl_easy_init();
+  weir_rng_init(&rng, weir_clock_now());
+  if (curl == NULL)
+    return NULL;
+  curl_easy_setopt(curl, CURLOPT_URL, hook->url);
+#if CURL_AT_LEAST_VERSION(7, 85, 0)
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)WEIR_HOOK_TIMEOUT_MS);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_over);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, hook);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  pthread_mutex_lock(&hook->mutex);
+  while (!hook->is_stopping) {
+    if (hook->count == 0) {
+      pthread_cond_wait(&hook->cond, &hook->mutex);
+      continue;
+    }
+    memcpy(body, hook->bodies[hook->first], sizeof body);
+    hook->first = (hook->first + 1) % WEIR_HOOK_WAITING_MAX;
+    hook->count--;
+    deliver(hook, curl, &rng, body);
+  }
+  pthread_mutex_unlock(&hook->mutex);
+  curl_easy_cleanup(curl);
+  return NULL;
+}
+
+/* ---- what others call ---- */
+
+static enum weir_err read_secret(struct weir_hook *hook, const char *path, char *ret_error)
+{
+  FILE *file = fopen(path, "re");
+  bool is_read = file != NULL && fgets(hook->secret, sizeof hook->secret, file) != NULL;
+  if (file != NULL)
+    fclose(file);
+  hook->secret[strcspn(hook->secret, "\r\n")] = '\0';
+  if (is_read && hook->secret[0] != '\0')
+    return WEIR_OK;
+  snprintf(ret_error, WEIR_HOOK_ERROR_SIZE,
+           "%.1024s: no secret can be read from its first line; write one there, readable by the "
+           "coordinator's user only",
+           path);
+  return WEIR_ESYSTEM;
+}
+
+enum weir_err weir_hook_start(struct weir_hook *hook, const char *url, const char *secret_path,
+                              char *ret_error)
+{
+  pthread_condattr_t attributes;
+  memset(hook, 0, sizeof *hook);
+  snprintf(hook->url, sizeof hook->url, "%s", url);
+  if (secret_path[0] != '\0' && read_secret(hook, secret_path, ret_error) != WEIR_OK)
+    return WEIR_ESYSTEM;
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  pthread_mutex_init(&hook->mutex, NULL);
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&hook->cond, &attributes);
+  pthread_condattr_destroy(&attributes);
+  int err = pthread_create(&hook->thread, NULL, run, hook);
+  if (err != 0) {
+    snprintf(ret_error, WEIR_HOOK_ERROR_SIZE, "no thread for alerts.webhook: %s", strerror(err));
+    return WEIR_ESYSTEM;
+  }
+  hook->is_running = true;
+  return WEIR_OK;
+}
+
+void weir_hook_send(struct weir_hook *hook, const char *body)
+{
+  pthread_mutex_lock(&hook->mutex);
+  if (hook->count == WEIR_HOOK_WAITING_MAX) {
+    hook->counts.lost++;
+  } else {
+    char *place = hook->bodies[(hook->first + hook->count) % WEIR_HOOK_WAITING_MAX];
+    snprintf(place, WEIR_HOOK_BODY_SIZE, "%s", body);
+    hook->count++;
+    pthread_cond_signal(&hook->cond);
+  }
+  pthread_mutex_unlock(&hook->mutex);
+}
+
+struct weir_hook_counts weir_hook_counts(struct weir_hook *hook)
+{
+  pthread_mutex_lock(&hook->mutex);
+  struct weir_hook_counts counts = hook->counts;
+  pthread_mutex_unlock(&hook->mutex);
+  return counts;
+}
+
+void weir_hook_stop(struct weir_hook *hook)
+{
+  if (!hook->is_running)
+    return;
+  pthread_mutex_lock(&hook->mutex);
+  hook->is_stopping = true;
+  pthread_cond_signal(&hook->cond);
+  pthread_mutex_unlock(&hook->mutex);
+  pthread_join(hook->thread, NULL);
+  pthread_cond_destroy(&hook->cond);
+  pthread_mutex_destroy(&hook->mutex);
+  explicit_bzero(hook->secret, sizeof hook->secret);
+  hook->is_running = false;
+}
