@@ -9,7 +9,7 @@ weir_shell_library(weir_conf
 weir_shell_library(weir_coordinator_shell
   SOURCES shell/admin.c shell/alarm.c shell/epoch.c shell/gate.c shell/guard.c shell/hook.c shell/keeper.c
           shell/log.c shell/loop.c shell/notify.c shell/secret.c shell/sock.c shell/tables.c
-          shell/tap.c shell/watch.c shell/zones.c
+          shell/watch.c shell/zones.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell
   USES weir_conf weir_coord weir_stats weir_http_server weir_proto weir_core PkgConfig::UV
        PkgConfig::CURL PkgConfig::CRYPTO PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)

@@ -31,3 +31,5 @@ add_dependencies(test_shell_admin weir-coordinator)
 # Alerts to a receiver that does as it is told.
 weir_test(shell.hook LABEL shell SOURCES shell/test_hook.c shell/fake_provider.c
           USES weir_coordinator_shell weir_core)
+weir_test(shell.alarm LABEL shell SOURCES shell/test_alarm.c shell/fake_provider.c
+          USES weir_coordinator_shell weir_proto weir_core)

@@ -1,0 +1,330 @@
+#include "alarm.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weir/codec.h>
+
+#include "admin.h"
+#include "clock.h"
+#include "hook.h"
+#include "log.h"
+
+#define TEXT_SIZE 256
+
+struct weir_alarm {
+  pthread_t thread;
+  bool has_thread, has_hook;
+  int fd, tap_fd, stop_fd;
+  weir_duration look_us;
+  struct weir_hook hook;
+  struct weir_log log;
+  struct weir_alerts *alerts;
+  /* The look that is under way. */
+  enum weir_view view;
+  uint32_t next, rows; /* to ask for, and that there are */
+  uint32_t asked, answered;
+  pthread_mutex_t mutex;
+  bool is_new; /* under mutex */
+  struct weir_alerts_config config;
+};
+
+/* ---- words ---- */
+
+/* Money is told in millionths. */
+static void amount_format(const struct weir_alert *alert, uint64_t value, char *ret_text,
+                          size_t size)
+{
+  if (alert->dimension == WEIR_DIMENSION_SPEND)
+    snprintf(ret_text, size, "%.2f", (double)value / 1e6);
+  else
+    snprintf(ret_text, size, "%llu", (unsigned long long)value);
+}
+
+static void text_format(const struct weir_alert *alert, char *ret_text)
+{
+  char used[32], kept[32], limit[64] = "";
+  const char *owner = alert->owner;
+  amount_format(alert, alert->used, used, sizeof used);
+  amount_format(alert, alert->kept, kept, sizeof kept);
+  if (alert->is_limit)
+    snprintf(limit, sizeof limit, "%s in %llu s", weir_dimension_name(alert->dimension),
+             (unsigned long long)(alert->window_us / WEIR_US_PER_S));
+  switch (alert->kind) {
+  case WEIR_ALERT_NEAR_LIMIT:
+    snprintf(ret_text, TEXT_SIZE, "%s: %s of %s %s are used%s", owner, used, kept, limit,
+             alert->window_us > WEIR_ALERT_LONG_US ? "" : ", and online calls wait");
+    return;
+  case WEIR_ALERT_DAY_ENDS_EARLY:
+    snprintf(ret_text, TEXT_SIZE,
+             "%s: %s of %s %s are used, and at this pace all of them in %llu minutes", owner, used,
+             kept, limit, (unsigned long long)(alert->in_us / WEIR_US_PER_MIN));
+    return;
+  case WEIR_ALERT_BREAKER_OPEN:
+    snprintf(ret_text, TEXT_SIZE, "%s: the provider fails, the breaker is open", owner);
+    return;
+  case WEIR_ALERT_FOREIGN:
+    snprintf(ret_text, TEXT_SIZE, "%s: somebody else spends this quota; %s %s are kept", owner,
+             kept, limit);
+    return;
+  case WEIR_ALERT_REJECTED:
+    snprintf(ret_text, TEXT_SIZE,
+             "%s: the provider rejected %s calls by a quota, which no foreign use explains", owner,
+             used);
+    return;
+  case WEIR_ALERT_DRIFT:
+    snprintf(ret_text, TEXT_SIZE, "%s: calls use %u.%u %% of what was estimated", owner,
+             (unsigned)alert->ratio_pm / 10, (unsigned)alert->ratio_pm % 10);
+    return;
+  case WEIR_ALERT_KIND_MAX:
+    break;
+  }
+  ret_text[0] = '\0';
+}
+
+__attribute__((format(printf, 3, 4))) static void append(char *body, size_t *size,
+                                                         const char *format, ...)
+{
+  va_list list;
+  va_start(list, format);
+  int added = vsnprintf(body + *size, WEIR_HOOK_BODY_SIZE - *size, format, list);
+  va_end(list);
+  if (added > 0)
+    *size += (size_t)added;
+  if (*size >= WEIR_HOOK_BODY_SIZE)
+    *size = WEIR_HOOK_BODY_SIZE - 1;
+}
+
+/* Names of pools and budgets need no escapes (conf.h). */
+static void body_format(const struct weir_alert *alert, const char *text, char *ret_body)
+{
+  const time_t now = time(NULL);
+  char when[32];
+  struct tm parts;
+  size_t size = 0;
+  gmtime_r(&now, &parts);
+  strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  append(ret_body, &size,
+         "{\"alert\":\"%s\",\"state\":\"%s\",\"pool\":\"%s\",\"text\":\"%s\",\"time\":\"%s\"",
+         weir_alert_name(alert->kind), alert->has_begun ? "begun" : "ended", alert->owner, text,
+         when);
+  if (alert->is_limit)
+    append(ret_body, &size,
+           ",\"limit\":{\"dimension\":\"%s\",\"window_s\":%llu,\"used\":%llu,\"kept\":%llu}",
+           weir_dimension_name(alert->dimension),
+           (unsigned long long)(alert->window_us / WEIR_US_PER_S), (unsigned long long)alert->used,
+           (unsigned long long)alert->kept);
+  append(ret_body, &size, "}");
+}
+
+static void tell(struct weir_alarm *alarm, const struct weir_alert *alert)
+{
+  char text[TEXT_SIZE], body[WEIR_HOOK_BODY_SIZE];
+  text_format(alert, text);
+  weir_log_begin(&alarm->log, alert->has_begun ? WEIR_LOG_WARN : WEIR_LOG_INFO, "alert");
+  weir_log_text(&alarm->log, "alert", weir_alert_name(alert->kind));
+  weir_log_text(&alarm->log, "state", alert->has_begun ? "begun" : "ended");
+  weir_log_text(&alarm->log, "pool", alert->owner);
+  weir_log_text(&alarm->log, "detail", text);
+  weir_log_end(&alarm->log);
+  if (!alarm->has_hook)
+    return;
+  body_format(alert, text, body);
+  weir_hook_send(&alarm->hook, body);
+}
+
+/* ---- a look ---- */
+
+/* Asks for the next rows. False when the coordinator is gone. */
+static bool ask(struct weir_alarm *alarm)
+{
+  uint8_t frame[WEIR_FRAME_SIZE_MAX];
+  size_t size = 0;
+  uint32_t count = alarm->next == 0 ? 1 : alarm->rows - alarm->next;
+  if (count > WEIR_TAP_ROWS_MAX)
+    count = WEIR_TAP_ROWS_MAX;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct weir_msg msg = {.type = WEIR_MSG_SHOW,
+                                 .show = {.view = alarm->view, .row = alarm->next + i}};
+    if (weir_codec_encode(&msg, frame, sizeof frame, &size) != WEIR_OK)
+      return false;
+  }
+  alarm->asked = count;
+  alarm->answered = 0;
+  alarm->next += count;
+  return send(alarm->fd, frame, size, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+static void take(struct weir_alarm *alarm, const struct weir_msg_row *row)
+{
+  struct weir_alert alerts[WEIR_ALERT_ROW_MAX];
+  alarm->answered++;
+  if (row->row == 0)
+    alarm->rows = row->rows;
+  if (row->row >= row->rows)
+    return; /* a reload between two questions may have taken it away */
+  uint32_t count = weir_alerts_row(alarm->alerts, row, weir_clock_now(), alerts);
+  for (uint32_t i = 0; i < count; i++)
+    tell(alarm, &alerts[i]);
+}
+
+/* Whether there is more to ask for. */
+static bool has_next(struct weir_alarm *alarm)
+{
+  if (alarm->next < alarm->rows)
+    return true;
+  alarm->next = alarm->rows = 0;
+  if (alarm->view == WEIR_VIEW_POOLS) {
+    alarm->view = WEIR_VIEW_BUDGETS;
+    return true;
+  }
+  alarm->view = 0;
+  weir_alerts_sweep(alarm->alerts);
+  return false;
+}
+
+static void on_rows(struct weir_alarm *alarm)
+{
+  uint8_t bytes[sizeof(struct weir_tap_head) + WEIR_FRAME_SIZE_MAX];
+  ssize_t size = recv(alarm->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  size_t offset = sizeof(struct weir_tap_head);
+  while (size > 0 && offset < (size_t)size) {
+    struct weir_msg msg;
+    if (weir_codec_decode(bytes, (size_t)size, &offset, &msg) != WEIR_OK)
+      break;
+    if (msg.type == WEIR_MSG_ROW && alarm->view != 0 && msg.row.view == alarm->view)
+      take(alarm, &msg.row);
+  }
+  if (alarm->view != 0 && alarm->answered >= alarm->asked && has_next(alarm))
+    (void)ask(alarm);
+}
+
+static void look(struct weir_alarm *alarm)
+{
+  pthread_mutex_lock(&alarm->mutex);
+  if (alarm->is_new)
+    weir_alerts_configure(alarm->alerts, &alarm->config);
+  alarm->is_new = false;
+  pthread_mutex_unlock(&alarm->mutex);
+  if (alarm->view != 0)
+    return; /* the coordinator has not answered the last one: it waits for its disk */
+  alarm->view = WEIR_VIEW_POOLS;
+  alarm->next = alarm->rows = 0;
+  (void)ask(alarm);
+}
+
+static void *run(void *context)
+{
+  struct weir_alarm *alarm = context;
+  struct pollfd items[] = {{.fd = alarm->stop_fd, .events = POLLIN},
+                           {.fd = alarm->fd, .events = POLLIN}};
+  weir_tstamp due = weir_clock_now();
+  while (items[0].revents == 0) {
+    weir_tstamp now = weir_clock_now();
+    if (now >= due) {
+      look(alarm);
+      due = now + alarm->look_us;
+    }
+    if (poll(items, 2, (int)((due - now) / WEIR_US_PER_MS) + 1) > 0 && items[1].revents != 0)
+      on_rows(alarm);
+  }
+  return NULL;
+}
+
+/* ---- what others call ---- */
+
+static enum weir_err open_parts(struct weir_alarm *alarm, const struct weir_alarm_config *config,
+                                char *ret_error)
+{
+  int pair[2];
+  void *storage = calloc(1, weir_alerts_size(config->owners_max));
+  if (storage == NULL) {
+    snprintf(ret_error, WEIR_ALARM_ERROR_SIZE, "no memory for alerts; lower 'bounds'");
+    return WEIR_ENOMEM;
+  }
+  alarm->alerts = weir_alerts_init(storage, config->owners_max, &config->alerts);
+  alarm->stop_fd = eventfd(0, EFD_CLOEXEC);
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+    alarm->fd = pair[0];
+    alarm->tap_fd = pair[1];
+  }
+  if (alarm->stop_fd < 0 || alarm->fd < 0) {
+    snprintf(ret_error, WEIR_ALARM_ERROR_SIZE, "no descriptors for alerts: %s", strerror(errno));
+    return WEIR_ESYSTEM;
+  }
+  if (config->webhook[0] == '\0')
+    return WEIR_OK;
+  enum weir_err err = weir_hook_start(&alarm->hook, config->webhook, config->secret, ret_error);
+  alarm->has_hook = err == WEIR_OK;
+  return err;
+}
+
+enum weir_err weir_alarm_start(const struct weir_alarm_config *config,
+                               struct weir_alarm **ret_alarm, int *ret_tap_fd, char *ret_error)
+{
+  struct weir_alarm *alarm = calloc(1, sizeof *alarm);
+  enum weir_err err = WEIR_ENOMEM;
+  if (alarm == NULL) {
+    snprintf(ret_error, WEIR_ALARM_ERROR_SIZE, "no memory for alerts");
+    return err;
+  }
+  alarm->fd = alarm->tap_fd = alarm->stop_fd = -1;
+  alarm->look_us = config->look_us;
+  pthread_mutex_init(&alarm->mutex, NULL);
+  weir_log_init(&alarm->log, config->log_fd);
+  weir_log_configure(&alarm->log, config->log_level, config->log_format);
+  err = open_parts(alarm, config, ret_error);
+  if (err == WEIR_OK) {
+    int failed = pthread_create(&alarm->thread, NULL, run, alarm);
+    alarm->has_thread = failed == 0;
+    if (failed != 0) {
+      snprintf(ret_error, WEIR_ALARM_ERROR_SIZE, "no thread for alerts: %s", strerror(failed));
+      err = WEIR_ESYSTEM;
+    }
+  }
+  if (err != WEIR_OK) {
+    weir_alarm_stop(alarm);
+    return err;
+  }
+  *ret_alarm = alarm;
+  *ret_tap_fd = alarm->tap_fd;
+  return WEIR_OK;
+}
+
+void weir_alarm_configure(struct weir_alarm *alarm, const struct weir_alerts_config *alerts)
+{
+  pthread_mutex_lock(&alarm->mutex);
+  alarm->config = *alerts;
+  alarm->is_new = true;
+  pthread_mutex_unlock(&alarm->mutex);
+}
+
+void weir_alarm_stop(struct weir_alarm *alarm)
+{
+  const int fds[] = {alarm != NULL ? alarm->fd : -1, alarm != NULL ? alarm->tap_fd : -1,
+                     alarm != NULL ? alarm->stop_fd : -1};
+  if (alarm == NULL)
+    return;
+  if (alarm->has_thread) {
+    (void)!write(alarm->stop_fd, &(uint64_t){1}, sizeof(uint64_t));
+    pthread_join(alarm->thread, NULL);
+  }
+  if (alarm->has_hook)
+    weir_hook_stop(&alarm->hook);
+  for (int i = 0; i < 3; i++) {
+    if (fds[i] >= 0)
+      close(fds[i]);
+  }
+  pthread_mutex_destroy(&alarm->mutex);
+  free(alarm->alerts);
+  free(alarm);
+}

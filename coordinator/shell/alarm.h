@@ -1,0 +1,47 @@
+/* alarm.h - a thread that looks at the rows now and then, and tells of alerts.
+ *
+ * Every |look_us| it walks through the rows of pools and budgets, as the admin port does (admin.h):
+ * by SHOW messages, WEIR_TAP_ROWS_MAX at a time, over a pair of sockets. What began and what ended
+ * (alerts.h) becomes a line of the log, and a post of the webhook if there is one (hook.h):
+ *
+ *   {"alert":"near_limit","state":"begun","pool":"flash","text":"flash: 950 of 1,000 requests ...",
+ *    "limit":{"dimension":"requests","window_s":60,"used":950,"kept":1000},"time":"2026-11-25T..."}
+ *
+ * Owner: weir_alarm_start gives a handle on the heap; weir_alarm_stop frees it.
+ */
+#ifndef WEIR_ALARM_H
+#define WEIR_ALARM_H
+
+#include <weir/alerts.h>
+#include <weir/conf.h>
+#include <weir/err.h>
+
+#define WEIR_ALARM_LOOK_US    (10 * WEIR_US_PER_S)
+#define WEIR_ALARM_ERROR_SIZE 1280
+
+struct weir_alarm_config {
+  struct weir_alerts_config alerts;
+  uint32_t owners_max; /* pools and budgets */
+  weir_duration look_us;
+  const char *webhook, *secret; /* a URL and the path of a file; "": none. Only read at the start */
+  int log_fd;                   /* stays the caller's */
+  enum weir_log_level log_level;
+  enum weir_log_format log_format;
+};
+
+struct weir_alarm;
+
+/* weir_alarm_start starts the thread; |ret_tap_fd| is the coordinator's end of the pair, which
+ * weir_alarm_stop closes. WEIR_ESYSTEM or WEIR_ENOMEM, with a line in |ret_error|
+ * (WEIR_ALARM_ERROR_SIZE bytes). */
+WEIR_MUSTUSE enum weir_err weir_alarm_start(const struct weir_alarm_config *config,
+                                            struct weir_alarm **ret_alarm, int *ret_tap_fd,
+                                            char *ret_error);
+
+/* weir_alarm_configure has the next look use |alerts|. Never blocks. */
+void weir_alarm_configure(struct weir_alarm *alarm, const struct weir_alerts_config *alerts);
+
+/* weir_alarm_stop ends the thread, waits for it and frees |alarm|; NULL is allowed. */
+void weir_alarm_stop(struct weir_alarm *alarm);
+
+#endif
