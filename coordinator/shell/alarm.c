@@ -45,7 +45,8 @@ static void amount_format(const struct weir_alert *alert, uint64_t value, char *
                           size_t size)
 {
   if (alert->dimension == WEIR_DIMENSION_SPEND)
-    snprintf(ret_text, size, "%.2f", (double)value / 1e6);
+    snprintf(ret_text, size, "%llu.%02llu", (unsigned long long)(value / 1000000),
+             (unsigned long long)(value / 10000 % 100));
   else
     snprintf(ret_text, size, "%llu", (unsigned long long)value);
 }

@@ -164,11 +164,33 @@ static void read_admin(struct weir_conf_builder *b, const struct weir_conf_secti
                         conf->admin_host, (unsigned)conf->admin_port);
 }
 
+static void read_alerts(struct weir_conf_builder *b, const struct weir_conf_section *top)
+{
+  struct weir_conf *conf = b->conf;
+  struct weir_conf_section section;
+  if (!weir_conf_section_open(&b->reader, weir_conf_find(top, "alerts"), "alerts", &section))
+    return;
+  conf->alerts.near_pm = (uint32_t)weir_conf_number(&section, "near_limit");
+  conf->alerts.drift_pm = (uint32_t)weir_conf_number(&section, "drift");
+  conf->alerts.for_us = weir_conf_number(&section, "for");
+  if (!weir_conf_text(&section, "webhook", conf->webhook, sizeof conf->webhook))
+    conf->webhook[0] = '\0';
+  if (!weir_conf_text(&section, "webhook_secret", conf->webhook_secret,
+                      sizeof conf->webhook_secret))
+    conf->webhook_secret[0] = '\0';
+  if (conf->webhook[0] != '\0' && strncmp(conf->webhook, "http://", 7) != 0 &&
+      strncmp(conf->webhook, "https://", 8) != 0)
+    weir_conf_issue_add(b->reader.issues, false, weir_conf_find(&section, "webhook"),
+                        "alerts.webhook: '%.60s' is no URL; write https://host/path",
+                        conf->webhook);
+}
+
 static void read_top(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   struct weir_conf *conf = b->conf;
   read_peers(b, top);
   read_admin(b, top);
+  read_alerts(b, top);
   read_listen(b, top);
   if (!weir_conf_text(top, "state", conf->state, sizeof conf->state))
     conf->state[0] = '\0';

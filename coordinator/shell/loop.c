@@ -13,7 +13,7 @@
 
 #define ROUTE_SIZE    5 /* ids that ROUTER makes: a zero byte and a number */
 #define ROUTE_UNKNOWN UINT64_MAX
-#define ROUTE_TAP     (UINT64_MAX - 1) /* the admin port, which is no peer */
+#define ROUTE_TAP     (UINT64_MAX - WEIR_LOOP_TAPS) /* and above: taps, which are no peers */
 #define POLL_MAX_MS   60000
 
 /* Kinds of malformed frames beside the decoder's errors. */
@@ -23,12 +23,13 @@ enum { KIND_ROUTE = WEIR_LOOP_KINDS - 4, KIND_PARTS, KIND_EMPTY, KIND_NOBODY };
 
 static void step(struct weir_loop *loop, const struct weir_coord_event *event);
 
-/* To the admin port, which asks for no more than its end holds. */
+/* To the admin port or the alarm, which ask for no more than their end holds. */
 static bool flush_tap(struct weir_loop *loop)
 {
   const struct iovec parts[] = {{&loop->wire, sizeof loop->wire}, {loop->out, loop->out_size}};
   const struct msghdr datagram = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = 2};
-  return sendmsg(loop->tap_fd, &datagram, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+  return sendmsg(loop->tap_fds[loop->out_route - ROUTE_TAP], &datagram,
+                 MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
 static bool flush_peer(struct weir_loop *loop)
@@ -47,7 +48,8 @@ static void flush(struct weir_loop *loop)
 {
   if (loop->out_size == 0)
     return;
-  bool is_sent = loop->out_route == ROUTE_TAP ? flush_tap(loop) : flush_peer(loop);
+  bool is_sent = loop->out_route >= ROUTE_TAP && loop->out_route < ROUTE_UNKNOWN ? flush_tap(loop)
+                                                                                 : flush_peer(loop);
   if (!is_sent)
     loop->unsent += loop->out_messages;
   loop->out_size = 0;
@@ -209,20 +211,21 @@ static void decode(struct weir_loop *loop, struct weir_loop_frame *frame)
   }
 }
 
-/* One datagram of the admin port a turn: what it asks for beside grants is bounded by that. */
-static void serve_tap(struct weir_loop *loop)
+/* One datagram of each tap a turn: what they ask for beside grants is bounded by that. */
+static void serve_tap(struct weir_loop *loop, uint32_t tap)
 {
   static const struct weir_coord_peer reader = {.rights = WEIR_RIGHT_SHOW};
   uint8_t bytes[WEIR_TAP_ROWS_MAX * 32];
   size_t offset = 0;
-  ssize_t size = loop->tap_fd >= 0 ? recv(loop->tap_fd, bytes, sizeof bytes, MSG_DONTWAIT) : 0;
+  ssize_t size =
+      loop->tap_fds[tap] >= 0 ? recv(loop->tap_fds[tap], bytes, sizeof bytes, MSG_DONTWAIT) : 0;
   for (uint32_t i = 0; i < WEIR_TAP_ROWS_MAX && size > 0 && offset < (size_t)size; i++) {
     struct weir_msg msg;
     if (weir_codec_decode(bytes, (size_t)size, &offset, &msg) != WEIR_OK)
       return;
     step(loop, &(struct weir_coord_event){.type = WEIR_COORD_MESSAGE,
                                           .now = loop->now,
-                                          .route = ROUTE_TAP,
+                                          .route = ROUTE_TAP + tap,
                                           .msg = &msg,
                                           .peer = &reader});
   }
@@ -293,7 +296,8 @@ static void serve(struct weir_loop *loop)
     zmq_msg_close(&loop->frames[i].body);
   }
   loop->frames_count = 0;
-  serve_tap(loop);
+  for (uint32_t i = 0; i < WEIR_LOOP_TAPS; i++)
+    serve_tap(loop, i);
   if (is_drained || ++loop->undrained == WEIR_LOOP_UNDRAINED_MAX) {
     loop->undrained = 0;
     for (int i = 0; i < WEIR_LOOP_TIMEOUTS_MAX && weir_coord_wake(loop->coord) <= loop->now; i++)
@@ -377,10 +381,12 @@ int weir_loop_run(struct weir_loop *loop)
                               /* one that is always there stands in for one that may not be */
                               {.fd = loop->peers_fd >= 0 ? loop->peers_fd : loop->clock_fd,
                                .events = loop->peers_fd >= 0 ? ZMQ_POLLIN : 0},
-                              {.fd = loop->tap_fd >= 0 ? loop->tap_fd : loop->clock_fd,
-                               .events = loop->tap_fd >= 0 ? ZMQ_POLLIN : 0},
+                              {.fd = loop->tap_fds[0] >= 0 ? loop->tap_fds[0] : loop->clock_fd,
+                               .events = loop->tap_fds[0] >= 0 ? ZMQ_POLLIN : 0},
+                              {.fd = loop->tap_fds[1] >= 0 ? loop->tap_fds[1] : loop->clock_fd,
+                               .events = loop->tap_fds[1] >= 0 ? ZMQ_POLLIN : 0},
                               {.socket = loop->handle, .events = ZMQ_POLLIN}};
-    if (zmq_poll(items, loop->is_held ? 5 : 7, poll_ms(loop)) < 0 && errno != EINTR)
+    if (zmq_poll(items, loop->is_held ? 5 : 8, poll_ms(loop)) < 0 && errno != EINTR)
       return -errno;
     if (items[0].revents != 0) {
       int signal = on_signal(loop);

@@ -34,6 +34,7 @@
 #define WEIR_LOOP_BYTES_MAX     262144 /* of the frames of one turn, about */
 #define WEIR_LOOP_TIMEOUTS_MAX  16     /* TIMEOUT steps of one turn */
 #define WEIR_LOOP_UNDRAINED_MAX 16     /* turns without TIMEOUT steps */
+#define WEIR_LOOP_TAPS          2
 #define WEIR_LOOP_KINDS         40 /* of malformed frames; errors of the decoder are -1 .. -30 */
 
 struct weir_loop_frame {
@@ -57,7 +58,8 @@ struct weir_loop {
   /* Called when |peers_fd| (-1: never) is ready: the list of keys may have changed. */
   void (*peers)(struct weir_loop *loop);
   int peers_fd;
-  int tap_fd;    /* where the admin port asks for rows (admin.h); -1: there is none */
+  /* Where the admin port (admin.h) and the alarm (alarm.h) ask for rows; -1: it is not there. */
+  int tap_fds[WEIR_LOOP_TAPS];
   void *context; /* of |reload|, |clock| and |peers| */
 
   /* Below: the loop's own. */

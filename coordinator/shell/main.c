@@ -32,6 +32,7 @@
 #include <weir/peers.h>
 
 #include "admin.h"
+#include "alarm.h"
 #include "clock.h"
 #include "epoch.h"
 #include "gate.h"
@@ -95,6 +96,7 @@ struct daemon {
   struct weir_gate gate;
   struct weir_watch watch;  /* of the list of keys */
   struct weir_admin *admin; /* NULL: none is configured */
+  struct weir_alarm *alarm;
   weir_tstamp former_until; /* latest arrival of the former lives' grants, on our clock */
 };
 
@@ -196,6 +198,10 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
       strcmp(now->admin_token, next->admin_token) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload",
                  "'admin' and 'admin_token' change only at a restart");
+  if (strcmp(now->webhook, next->webhook) != 0 ||
+      strcmp(now->webhook_secret, next->webhook_secret) != 0)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload",
+                 "'alerts.webhook' and its secret change only at a restart");
   if (memcmp(&now->bounds, &next->bounds, sizeof now->bounds) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'bounds' change only at a restart");
   next->listen_count = now->listen_count;
@@ -205,6 +211,8 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
   memcpy(next->admin_host, now->admin_host, sizeof next->admin_host);
   next->admin_port = now->admin_port;
   memcpy(next->admin_token, now->admin_token, sizeof next->admin_token);
+  memcpy(next->webhook, now->webhook, sizeof next->webhook);
+  memcpy(next->webhook_secret, now->webhook_secret, sizeof next->webhook_secret);
   next->bounds = now->bounds;
 }
 
@@ -318,6 +326,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
     d->conf = next;
     tell_clock(loop); /* its zones may be others */
     weir_guard_configure(&loop->guard, next);
+    weir_alarm_configure(d->alarm, &next->alerts);
     weir_log_configure(&d->log, next->log_level, next->log_format);
     weir_log_say(&d->log, WEIR_LOG_INFO, "reloaded", d->options.config);
     log_pools(d);
@@ -479,14 +488,14 @@ static bool open_admin(struct daemon *d, struct weir_loop *loop)
   char error[WEIR_ADMIN_ERROR_SIZE], token[WEIR_ADMIN_TOKEN_SIZE] = "";
   enum weir_err err = WEIR_OK;
   uint16_t port = 0;
-  loop->tap_fd = -1;
+  loop->tap_fds[0] = -1;
   if (d->conf->admin_host[0] == '\0')
     return true;
   if (d->conf->admin_token[0] != '\0')
     err = weir_admin_token(d->conf->admin_token, token, error);
   if (err == WEIR_OK)
     err = weir_admin_start(d->conf->admin_host, d->conf->admin_port, token, &d->admin,
-                           &loop->tap_fd, &port, error);
+                           &loop->tap_fds[0], &port, error);
   explicit_bzero(token, sizeof token);
   if (err != WEIR_OK) {
     weir_log_say(&d->log, WEIR_LOG_ERROR, "admin", error);
@@ -499,12 +508,36 @@ static bool open_admin(struct daemon *d, struct weir_loop *loop)
   return true;
 }
 
+static bool open_alarm(struct daemon *d, struct weir_loop *loop)
+{
+  const struct weir_alarm_config config = {.alerts = d->conf->alerts,
+                                           .owners_max = d->conf->bounds.pools_max +
+                                                         d->conf->bounds.budgets_max,
+                                           .look_us = WEIR_ALARM_LOOK_US,
+                                           .webhook = d->conf->webhook,
+                                           .secret = d->conf->webhook_secret,
+                                           .log_fd = STDERR_FILENO,
+                                           .log_level = d->conf->log_level,
+                                           .log_format = d->conf->log_format};
+  char error[WEIR_ALARM_ERROR_SIZE];
+  if (weir_alarm_start(&config, &d->alarm, &loop->tap_fds[1], error) == WEIR_OK)
+    return true;
+  weir_log_say(&d->log, WEIR_LOG_ERROR, "alerts", error);
+  return false;
+}
+
+static void close_taps(struct daemon *d)
+{
+  weir_admin_stop(d->admin);
+  weir_alarm_stop(d->alarm);
+}
+
 static int serve_on(struct daemon *d, struct weir_loop *loop)
 {
   char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
   zsock_t *sock = NULL;
-  if (!open_admin(d, loop) || open_socket(d, &sock, bound) != WEIR_OK) {
-    weir_admin_stop(d->admin);
+  if (!open_admin(d, loop) || !open_alarm(d, loop) || open_socket(d, &sock, bound) != WEIR_OK) {
+    close_taps(d);
     weir_gate_stop(&d->gate);
     weir_sock_close(NULL, d->conf);
     return -EADDRINUSE;
@@ -518,7 +551,7 @@ static int serve_on(struct daemon *d, struct weir_loop *loop)
   weir_notify_send("READY=1");
   int result = weir_loop_run(loop);
   weir_notify_send("STOPPING=1");
-  weir_admin_stop(d->admin);
+  close_taps(d);
   weir_gate_stop(&d->gate);
   weir_sock_close(sock, d->conf);
   return result;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <weir/alerts.h>
 #include <weir/conf_key.h>
 #include <weir/config.h>
 #include <weir/err.h>
@@ -63,6 +64,9 @@ struct weir_conf {
   uint32_t peer_sessions; /* of one key */
   enum weir_log_level log_level;
   enum weir_log_format log_format;
+  struct weir_alerts_config alerts;
+  char webhook[WEIR_CONF_PATH_SIZE];        /* URL that alerts are posted to; "": none */
+  char webhook_secret[WEIR_CONF_PATH_SIZE]; /* path of the file with its secret; "": none */
 };
 
 /* weir_conf_parse reads the |size| bytes of a file and gives what they say in |ret_conf|, to be
