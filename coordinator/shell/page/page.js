@@ -1,0 +1,268 @@
+// The dashboard: draws each snapshot that the coordinator sends (the members of `weir stats --json`)
+// and remembers the last ten minutes of them. It changes nothing, and knows no other source.
+'use strict';
+
+const HISTORY_MS = 10 * 60 * 1000;
+const CARDS_MAX = 60; // of a thousand pools, those that matter; the filter finds the others
+const ROWS_MAX = 50;
+
+const byId = (id) => document.getElementById(id);
+const state = { last: null, rates: {}, history: new Map(), cards: new Map() };
+
+// ---- words ------------------------------------------------------------------------------------
+
+const count = new Intl.NumberFormat('en');
+const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+const number = (value) => (value >= 100000 ? short.format(value) : count.format(value));
+const percent = (part, whole) => (whole > 0 ? (100 * part) / whole : 0);
+
+function duration(seconds) {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 90) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+}
+
+function windowName(seconds) {
+  if (seconds === 0) return '';
+  if (seconds === 1) return 'a second';
+  if (seconds === 60) return 'a minute';
+  if (seconds === 3600) return 'an hour';
+  if (seconds === 86400) return 'a day';
+  return `in ${duration(seconds)}`;
+}
+
+// Spending is told in millionths.
+const amount = (limit, value) => (limit.dimension === 'spend' ? (value / 1e6).toFixed(2) : number(value));
+const limitName = (limit) => `${limit.dimension.replace('_', ' ')} ${windowName(limit.window_s)}`.trim();
+
+// ---- parts ------------------------------------------------------------------------------------
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function shape(tag, attributes) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function bar(limit) {
+  const kept = limit.effective || limit.amount;
+  const leased = Math.min(limit.leased || 0, limit.used);
+  const track = element('div', {
+    class: limit.used >= 0.97 * kept ? 'bar is-full' : 'bar',
+    role: 'meter',
+    'aria-label': limitName(limit),
+    'aria-valuemin': 0,
+    'aria-valuemax': limit.amount,
+    'aria-valuenow': limit.used,
+    'aria-valuetext': `${amount(limit, limit.used)} of ${amount(limit, kept)}`,
+  });
+  const used = element('i', { class: 'used' });
+  const out = element('i', { class: 'leased' });
+  const cut = element('i', { class: 'cut' });
+  used.style.width = `${Math.min(100, percent(limit.used - leased, limit.amount))}%`;
+  out.style.left = used.style.width;
+  out.style.width = `${Math.min(100, percent(leased, limit.amount))}%`;
+  cut.style.width = `${percent(limit.amount - kept, limit.amount)}%`;
+  track.append(used, out, cut);
+  return track;
+}
+
+function limitRow(limit) {
+  const kept = limit.effective || limit.amount;
+  const words = element('div', { class: 'text' },
+    element('span', {}, limitName(limit) + (limit.shadow ? ' (shadow)' : '')),
+    element('span', { class: 'figure' }, `${amount(limit, limit.used)} / ${amount(limit, kept)}`));
+  const row = element('div', { class: 'limit' }, words, bar(limit));
+  if (kept < limit.amount) {
+    row.append(element('p', { class: 'note is-warm' },
+      `${amount(limit, limit.amount - kept)} of ${amount(limit, limit.amount)} is spent elsewhere, or not there`));
+  }
+  return row;
+}
+
+function breakerBadge(pool) {
+  if (!pool.breaker || pool.breaker === 'closed') return null;
+  const words = {
+    open: pool.open_s == null ? 'breaker held open' : `breaker open, ${duration(pool.open_s)}`,
+    half_open: `breaker half open, ${pool.probes} probes`,
+    ramp: 'ramping up',
+  };
+  return element('span', { class: pool.breaker === 'ramp' ? 'badge is-warm' : 'badge is-bad' }, words[pool.breaker]);
+}
+
+// ---- history ----------------------------------------------------------------------------------
+
+// The fullest limit that is enforced, as a share of what is kept.
+function fullest(owner) {
+  let share = 0;
+  for (const limit of owner.limits) {
+    if (!limit.shadow) share = Math.max(share, percent(limit.used, limit.effective || limit.amount));
+  }
+  return share;
+}
+
+const waiting = (pool) => (pool.queued ? pool.queued.online + pool.queued.batch : 0);
+
+function remember(snapshot, at) {
+  for (const pool of snapshot.pools) {
+    if (!state.history.has(pool.name)) state.history.set(pool.name, []);
+    const points = state.history.get(pool.name);
+    const last = points[points.length - 1];
+    const rejected = last ? Math.max(0, pool.rejected_429 - last.total) : 0;
+    points.push({ at, used: fullest(pool), waiting: waiting(pool), rejected, total: pool.rejected_429 });
+    while (points[0].at < at - HISTORY_MS) points.shift();
+  }
+}
+
+function chart(pool, at) {
+  const points = state.history.get(pool.name) || [];
+  const marks = points.filter((p) => p.rejected > 0).length;
+  const most = Math.max(1, ...points.map((p) => p.waiting));
+  const box = shape('svg', { class: 'chart', viewBox: '0 0 600 100', preserveAspectRatio: 'none', role: 'img' });
+  const title = shape('title', {});
+  const first = points.length > 0 ? points[0].at : at;
+  const span = Math.max(60 * 1000, at - first); // grows until it is ten minutes
+  title.textContent = `The last ${duration(span / 1000)}: ${Math.round(fullest(pool))} % used now, at most ${most} waiting, ` +
+    `${marks === 0 ? 'no 429s' : `429s at ${marks} instants`}`;
+  const x = (p) => (600 * (p.at - at + span)) / span;
+  const line = (y) => points.map((p, i) => `${i ? 'L' : 'M'}${x(p).toFixed(1)} ${y(p).toFixed(1)}`).join('');
+  const used = line((p) => 100 - Math.min(100, p.used));
+  box.append(title, shape('line', { class: 'edge', x1: 0, x2: 600, y1: 0.5, y2: 0.5 }),
+    shape('line', { class: 'edge', x1: 0, x2: 600, y1: 99.5, y2: 99.5 }));
+  if (points.length > 1) {
+    box.append(shape('path', { class: 'area', d: `${used}L600 100L${x(points[0]).toFixed(1)} 100Z` }),
+      shape('path', { class: 'line', d: used }));
+    if (points.some((p) => p.waiting > 0)) {
+      box.append(shape('path', { class: 'wait', d: line((p) => 100 - (90 * p.waiting) / most) }));
+    }
+  }
+  for (const p of points) {
+    if (p.rejected > 0) box.append(shape('line', { class: 'mark', x1: x(p), x2: x(p), y1: 0, y2: 18 }));
+  }
+  return box;
+}
+
+// ---- the page ---------------------------------------------------------------------------------
+
+function drawTotals(snapshot) {
+  const all = snapshot.totals;
+  const queued = snapshot.pools.reduce((sum, pool) => sum + waiting(pool), 0);
+  const leases = snapshot.pools.reduce((sum, pool) => sum + pool.leases, 0);
+  const open = snapshot.pools.filter((pool) => pool.breaker === 'open' || pool.breaker === 'half_open').length;
+  const tiles = [
+    ['instances', number(snapshot.sessions), false],
+    ['calls granted a second', state.rates.grants == null ? '-' : number(Math.round(state.rates.grants)), false],
+    ['leases out', number(leases), false],
+    ['waiting', number(queued), false],
+    ['429s since the start', number(all.rejected_429), all.rejected_429 > 0],
+    ['breakers open', number(open), open > 0],
+  ];
+  byId('totals').replaceChildren(...tiles.map(([name, value, isBad]) =>
+    element('div', isBad ? { class: 'is-bad' } : {}, element('dt', {}, name), element('dd', {}, value))));
+}
+
+function card(pool, at) {
+  const head = element('header', {}, element('h3', {}, pool.name),
+    element('span', { class: 'badge' }, pool.profile || 'profile unknown'));
+  const breaker = breakerBadge(pool);
+  if (breaker) head.append(breaker);
+  if (pool.frozen_s > 0) head.append(element('span', { class: 'badge is-warm' }, `frozen, ${duration(pool.frozen_s)}`));
+  const queue = pool.queued;
+  const notes = [`${number(queue.online)} online and ${number(queue.batch)} batch waiting, ${number(pool.leases)} leases out`];
+  if (pool.latency_p95_s > 0) {
+    notes.push(`calls take ${duration(pool.latency_p50_s)}, ${duration(pool.latency_p95_s)}, ` +
+      `${duration(pool.latency_p99_s)} (50, 95, 99 of 100)`);
+  }
+  notes.push(`${number(pool.grants)} granted, ${number(pool.rejected_429)} rejected by the provider`);
+  return element('article', { class: 'card', 'data-pool': pool.name }, head, ...pool.limits.map(limitRow),
+    chart(pool, at), ...notes.map((text) => element('p', { class: 'note' }, text)));
+}
+
+function drawPools(snapshot, at) {
+  const order = byId('order').value;
+  const filter = byId('filter').value.toLowerCase();
+  const by = {
+    used: (a, b) => fullest(b) - fullest(a),
+    waiting: (a, b) => waiting(b) - waiting(a),
+    name: () => 0,
+  };
+  const chosen = snapshot.pools.filter((pool) => pool.name.toLowerCase().includes(filter))
+    .sort((a, b) => by[order](a, b) || a.name.localeCompare(b.name));
+  byId('pools').replaceChildren(...chosen.slice(0, CARDS_MAX).map((pool) => card(pool, at)));
+  byId('more').hidden = chosen.length <= CARDS_MAX;
+  byId('more').textContent = `${chosen.length - CARDS_MAX} more; type a part of a name to find them`;
+}
+
+function drawBudgets(snapshot) {
+  const budgets = snapshot.budgets || [];
+  byId('budgets-room').hidden = budgets.length === 0;
+  byId('budgets').replaceChildren(...budgets.map((budget) => element('article', { class: 'card' },
+    element('header', {}, element('h3', {}, budget.name)), ...budget.limits.map(limitRow))));
+}
+
+function drawTable(name, caption, columns, rows) {
+  byId(`${name}-room`).hidden = rows.length === 0;
+  const head = element('tr', {}, ...columns.map(([title]) => element('th', { scope: 'col' }, title)));
+  const body = rows.slice(0, ROWS_MAX).map((row) =>
+    element('tr', {}, ...columns.map(([, text]) => element('td', {}, text(row)))));
+  const words = rows.length > ROWS_MAX ? `${caption}; the first ${ROWS_MAX} of ${rows.length}` : caption;
+  byId(name).replaceChildren(element('caption', {}, words), element('thead', {}, head), element('tbody', {}, ...body));
+}
+
+function draw() {
+  const snapshot = state.last;
+  if (!snapshot) return;
+  const at = state.at;
+  byId('about').textContent = `epoch ${snapshot.epoch}, up ${duration(snapshot.uptime_s)}`;
+  drawTotals(snapshot);
+  drawPools(snapshot, at);
+  drawBudgets(snapshot);
+  drawTable('tenants', 'The busiest first', [
+    ['tenant', (row) => row.tenant || '(none)'], ['pool', (row) => row.pool], ['class', (row) => row.class],
+    ['waiting', (row) => number(row.queued)], ['leases', (row) => number(row.leases)],
+    ['of the quota', (row) => `${(100 * row.share).toFixed(1)} %`]], snapshot.tenants || []);
+  drawTable('sessions', 'Connected now', [
+    ['instance', (row) => row.instance], ['leases', (row) => number(row.leases)],
+    ['asks', (row) => number(row.asks)], ['silent for', (row) => duration(row.silent_s)]], snapshot.instances || []);
+}
+
+// ---- live -------------------------------------------------------------------------------------
+
+function receive(snapshot) {
+  const at = Date.now();
+  if (state.last && state.last.epoch === snapshot.epoch && at > state.at) {
+    state.rates.grants = (1000 * (snapshot.totals.grants - state.last.totals.grants)) / (at - state.at);
+  }
+  state.last = snapshot;
+  state.at = at;
+  remember(snapshot, at);
+  draw();
+}
+
+function connect() {
+  const link = byId('link');
+  const source = new EventSource('events' + location.search);
+  const tell = (is, words) => {
+    if (link.dataset.is !== is) {
+      link.dataset.is = is;
+      link.textContent = words; // a screen reader says it once
+    }
+  };
+  source.addEventListener('message', (event) => {
+    receive(JSON.parse(event.data));
+    tell('live', 'live');
+  });
+  source.addEventListener('error', () => tell('lost', 'the coordinator does not answer; trying again'));
+}
+
+byId('order').addEventListener('change', draw);
+byId('filter').addEventListener('input', draw);
+connect();
