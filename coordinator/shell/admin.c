@@ -13,6 +13,8 @@
 
 #include <uv.h>
 
+#include "page.h"
+
 #include <weir/codec.h>
 #include <weir/http_server.h>
 #include <weir/stats.h>
@@ -70,6 +72,20 @@ static const struct weir_http_header metrics[] = {
     {"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}, {"Cache-Control", "no-store"}};
 static const struct weir_http_header events[] = {{"Content-Type", "text/event-stream"},
                                                  {"Cache-Control", "no-store"}};
+
+/* What the page may do: fetch from here, and nothing else. */
+#define PAGE_POLICY                                                                                \
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "   \
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/* The files of the dashboard. They tell nothing, so they need no token. */
+static const struct {
+  const char *path, *type;
+  const unsigned char *bytes;
+  const size_t *size;
+} files[] = {{"/", "text/html; charset=utf-8", weir_page_html, &weir_page_html_size},
+             {"/page.css", "text/css", weir_page_css, &weir_page_css_size},
+             {"/page.js", "text/javascript", weir_page_js, &weir_page_js_size}};
 
 /* ---- answers ---- */
 
@@ -456,6 +472,26 @@ static bool is_path(const char *target, const char *path)
   return strncmp(target, path, strcspn(target, "?")) == 0 && path[strcspn(target, "?")] == '\0';
 }
 
+static bool is_page(const struct weir_admin *a, struct weir_http_exchange *x,
+                    const struct weir_http_request *request)
+{
+  if (a->token[0] == '\0' && !is_allowed(a, request))
+    return false;
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    if (!is_path(request->target, files[i].path))
+      continue;
+    const struct weir_http_header headers[] = {{"Content-Type", files[i].type},
+                                               {"Cache-Control", "no-cache"},
+                                               {"Content-Security-Policy", PAGE_POLICY},
+                                               {"X-Content-Type-Options", "nosniff"},
+                                               {"Referrer-Policy", "no-referrer"}};
+    if (weir_http_exchange_respond(x, 200, headers, 5, files[i].bytes, *files[i].size) != WEIR_OK)
+      weir_http_exchange_abort(x);
+    return true;
+  }
+  return false;
+}
+
 static void on_request(struct weir_http_exchange *x, void *context)
 {
   struct weir_admin *a = context;
@@ -465,6 +501,8 @@ static void on_request(struct weir_http_exchange *x, void *context)
     say(x, 405, "GET only\n");
   else if (is_path(target, "/healthz"))
     say(x, 200, "ok\n");
+  else if (is_page(a, x, request))
+    return;
   else if (!is_allowed(a, request))
     say(x, a->token[0] == '\0' ? 403 : 401,
         a->token[0] == '\0' ? "the Host header has to name a loopback address\n"
@@ -480,7 +518,7 @@ static void on_request(struct weir_http_exchange *x, void *context)
   else if (is_path(target, "/events") && strcmp(request->method, "GET") == 0)
     listen_to(a, x);
   else
-    say(x, 404, "there are /metrics, /stats.json, /events, /healthz and /readyz\n");
+    say(x, 404, "there are /, /metrics, /stats.json, /events, /healthz and /readyz\n");
 }
 
 static void on_close(struct weir_http_exchange *x, bool is_sent, void *context)

@@ -5,9 +5,23 @@ weir_shell_library(weir_conf
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell/include ${CMAKE_CURRENT_SOURCE_DIR}/state/include
   USES weir_conf_yaml weir_core weir_proto)
 
+# The dashboard's files, built in.
+foreach(pair html=index.html css=page.css js=page.js)
+  string(REPLACE "=" ";" pair ${pair})
+  list(GET pair 0 name)
+  list(GET pair 1 file)
+  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/page_${name}.c
+    COMMAND ${CMAKE_COMMAND} -DIN=${CMAKE_CURRENT_SOURCE_DIR}/shell/page/${file}
+            -DOUT=${CMAKE_CURRENT_BINARY_DIR}/page_${name}.c -DHEADER=page.h
+            -DNAME=weir_page_${name} -P ${PROJECT_SOURCE_DIR}/cmake/WeirEmbed.cmake
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/shell/page/${file} ${PROJECT_SOURCE_DIR}/cmake/WeirEmbed.cmake
+    VERBATIM)
+  list(APPEND page_sources ${CMAKE_CURRENT_BINARY_DIR}/page_${name}.c)
+endforeach()
+
 # The daemon but for main(), so that tests reach its parts.
 weir_shell_library(weir_coordinator_shell
-  SOURCES shell/admin.c shell/alarm.c shell/epoch.c shell/gate.c shell/guard.c shell/hook.c shell/keeper.c
+  SOURCES ${page_sources} shell/admin.c shell/alarm.c shell/epoch.c shell/gate.c shell/guard.c shell/hook.c shell/keeper.c
           shell/log.c shell/loop.c shell/notify.c shell/secret.c shell/sock.c shell/tables.c
           shell/watch.c shell/zones.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell

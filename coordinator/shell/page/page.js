@@ -7,7 +7,7 @@ const CARDS_MAX = 60; // of a thousand pools, those that matter; the filter find
 const ROWS_MAX = 50;
 
 const byId = (id) => document.getElementById(id);
-const state = { last: null, rates: {}, history: new Map(), cards: new Map() };
+const state = { last: null, at: 0, rates: {}, history: new Map(), instances: [], token: '' };
 
 // ---- words ------------------------------------------------------------------------------------
 
@@ -81,10 +81,12 @@ function limitRow(limit) {
     element('span', {}, limitName(limit) + (limit.shadow ? ' (shadow)' : '')),
     element('span', { class: 'figure' }, `${amount(limit, limit.used)} / ${amount(limit, kept)}`));
   const row = element('div', { class: 'limit' }, words, bar(limit));
-  if (kept < limit.amount) {
-    row.append(element('p', { class: 'note is-warm' },
-      `${amount(limit, limit.amount - kept)} of ${amount(limit, limit.amount)} is spent elsewhere, or not there`));
-  }
+  const why = {
+    stated: `the provider allows less than the configured ${amount(limit, limit.amount)}`,
+    foreign: `somebody else spends the rest of ${amount(limit, limit.amount)}`,
+    closed: `closed for ${duration(limit.closed_s)}: what was spent is not known`,
+  }[limit.why];
+  if (why) row.append(element('p', { class: 'note is-warm' }, why));
   return row;
 }
 
@@ -181,7 +183,14 @@ function card(pool, at) {
     notes.push(`calls take ${duration(pool.latency_p50_s)}, ${duration(pool.latency_p95_s)}, ` +
       `${duration(pool.latency_p99_s)} (50, 95, 99 of 100)`);
   }
-  notes.push(`${number(pool.grants)} granted, ${number(pool.rejected_429)} rejected by the provider`);
+  if (pool.head) {
+    notes.push(`the next one waits for ${limitName(pool.head)}` +
+      (pool.head.by && pool.head.by !== pool.name ? ` of ${pool.head.by}` : '') +
+      `, about ${duration(pool.head.start_s)} yet`);
+  }
+  if (pool.wait_p95_s > 0) notes.push(`95 of 100 waited ${duration(pool.wait_p95_s)} at most`);
+  notes.push(`${number(pool.grants)} granted; rejected by the provider: ${number(pool.rejected.own)} ours, ` +
+    `${number(pool.rejected.foreign)} through others, ${number(pool.rejected.capacity)} for lack of capacity`);
   return element('article', { class: 'card', 'data-pool': pool.name }, head, ...pool.limits.map(limitRow),
     chart(pool, at), ...notes.map((text) => element('p', { class: 'note' }, text)));
 }
@@ -202,9 +211,8 @@ function drawPools(snapshot, at) {
 }
 
 function drawBudgets(snapshot) {
-  const budgets = snapshot.budgets || [];
-  byId('budgets-room').hidden = budgets.length === 0;
-  byId('budgets').replaceChildren(...budgets.map((budget) => element('article', { class: 'card' },
+  byId('budgets-room').hidden = snapshot.budgets.length === 0;
+  byId('budgets').replaceChildren(...snapshot.budgets.map((budget) => element('article', { class: 'card' },
     element('header', {}, element('h3', {}, budget.name)), ...budget.limits.map(limitRow))));
 }
 
@@ -227,11 +235,11 @@ function draw() {
   drawBudgets(snapshot);
   drawTable('tenants', 'The busiest first', [
     ['tenant', (row) => row.tenant || '(none)'], ['pool', (row) => row.pool], ['class', (row) => row.class],
-    ['waiting', (row) => number(row.queued)], ['leases', (row) => number(row.leases)],
-    ['of the quota', (row) => `${(100 * row.share).toFixed(1)} %`]], snapshot.tenants || []);
+    ['waiting', (row) => number(row.waiting)], ['leases', (row) => number(row.leases)],
+    ['of the quota', (row) => `${(row.share_pm / 10).toFixed(1)} %`]], snapshot.tenants);
   drawTable('sessions', 'Connected now', [
-    ['instance', (row) => row.instance], ['leases', (row) => number(row.leases)],
-    ['asks', (row) => number(row.asks)], ['silent for', (row) => duration(row.silent_s)]], snapshot.instances || []);
+    ['instance', (row) => row.instance], ['waiting', (row) => number(row.waiting)],
+    ['leases', (row) => number(row.leases)], ['silent for', (row) => duration(row.silent_s)]], state.instances);
 }
 
 // ---- live -------------------------------------------------------------------------------------
@@ -247,22 +255,69 @@ function receive(snapshot) {
   draw();
 }
 
-function connect() {
+// Not an EventSource: it could not bring a token.
+function ask(path, signal) {
+  const headers = state.token ? { authorization: `Bearer ${state.token}` } : {};
+  return fetch(path, { headers, signal, cache: 'no-store' });
+}
+
+function tell(is, words) {
   const link = byId('link');
-  const source = new EventSource('events' + location.search);
-  const tell = (is, words) => {
-    if (link.dataset.is !== is) {
-      link.dataset.is = is;
-      link.textContent = words; // a screen reader says it once
+  if (link.dataset.is === is) return;
+  link.dataset.is = is;
+  link.textContent = words; // a screen reader says it once
+}
+
+async function listen() {
+  const answer = await ask('events');
+  byId('token-room').hidden = answer.status !== 401;
+  if (answer.status === 401) {
+    tell('lost', 'a token is needed');
+    byId('token').focus();
+    return false;
+  }
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error('the stream has ended');
+    const parts = (rest + value).split('\n\n');
+    rest = parts.pop();
+    for (const part of parts) {
+      if (!part.startsWith('data:')) continue;
+      receive(JSON.parse(part.slice(5)));
+      tell('live', 'live');
     }
-  };
-  source.addEventListener('message', (event) => {
-    receive(JSON.parse(event.data));
-    tell('live', 'live');
-  });
-  source.addEventListener('error', () => tell('lost', 'the coordinator does not answer; trying again'));
+  }
+}
+
+async function connect() {
+  try {
+    if (!(await listen())) return;
+  } catch {
+    tell('lost', 'the coordinator does not answer; trying again');
+  }
+  setTimeout(connect, 1000 + 2000 * Math.random()); // many pages do not come back in step
+}
+
+// Instances are many, and change slowly.
+async function lookAtInstances() {
+  try {
+    const answer = await ask('stats.json?sessions');
+    if (answer.ok) state.instances = (await answer.json()).instances;
+  } catch {
+    // the line at the top tells already
+  }
+  setTimeout(lookAtInstances, 5000);
 }
 
 byId('order').addEventListener('change', draw);
 byId('filter').addEventListener('input', draw);
+byId('token-room').addEventListener('submit', (event) => {
+  event.preventDefault();
+  state.token = byId('token').value;
+  connect();
+});
 connect();
+lookAtInstances();

@@ -1,0 +1,72 @@
+// page.mjs ADMIN_URL WEIR COORDINATOR FOLDER - the dashboard in a real browser, under load: the figures
+// on the page are those of `weir stats --json`. Makes screenshots in FOLDER.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chromium } from 'playwright-core';
+
+const [url, weir, coordinator, folder] = process.argv.slice(2);
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+  '--disable-background-networking', '--disable-component-update'];
+
+const stats = () => JSON.parse(execFileSync(weir, ['stats', '--json', '--coordinator', coordinator]));
+const usedOf = (figures) => figures.pools[0].limits.find((limit) => limit.window_s > 3600).used;
+
+async function open(browser, options) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const problems = [];
+  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+  page.on('pageerror', (error) => problems.push(error.message));
+  await page.goto(url);
+  await page.getByText('live', { exact: true }).waitFor();
+  return { page, problems };
+}
+
+// A counter that only grows: what the page shows lies between a look before and one after.
+async function figuresAgree(page) {
+  for (let round = 0; round < 3; round++) {
+    const before = usedOf(stats());
+    await page.waitForFunction(() => {
+      const now = document.querySelector('#about').textContent;
+      const was = window.weirWas;
+      window.weirWas = now;
+      return was !== undefined && was !== now;
+    });
+    const row = page.locator('[data-pool=flash] .limit').filter({ hasText: 'requests in' });
+    const shown = Number((await row.locator('.figure').textContent()).split('/')[0].replaceAll(',', ''));
+    const after = usedOf(stats());
+    assert.ok(before <= shown && shown <= after, `the page shows ${shown}, stats ${before} to ${after}`);
+    assert.equal(await row.getByRole('meter').getAttribute('aria-valuenow'), String(shown));
+  }
+}
+
+async function keyboardReaches(page) {
+  await page.locator('body').press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+  await page.locator('#filter').focus();
+  await page.keyboard.type('nothing');
+  assert.equal(await page.locator('[data-pool]').count(), 0);
+  await page.keyboard.press('ControlOrMeta+a');
+  await page.keyboard.press('Delete');
+  await page.locator('[data-pool=flash]').waitFor();
+}
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: flags });
+try {
+  for (const [name, options] of [
+    ['desktop', { viewport: { width: 1280, height: 800 } }],
+    ['dark', { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' }],
+    ['phone', { viewport: { width: 390, height: 844 } }]]) {
+    const { page, problems } = await open(browser, options);
+    await figuresAgree(page);
+    if (name === 'desktop') await keyboardReaches(page);
+    await page.locator('#sessions tbody tr').first().waitFor();
+    const tooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+    assert.ok(!tooWide, `${name}: the page is wider than its window`);
+    await page.screenshot({ path: `${folder}/${name}.png` });
+    assert.deepEqual(problems, [], `${name}: ${problems}`);
+  }
+  console.log('page.mjs: desktop, dark and phone agree with weir stats');
+} finally {
+  await browser.close();
+}
