@@ -308,6 +308,10 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
   case WEIR_COORD_TIMEOUT:
     on_timeout(c, &turn);
     return WEIR_OK;
+  case WEIR_COORD_DURABLE:
+  case WEIR_COORD_UNKEPT:
+    weir_keep_answer(c, &turn, event->generation, event->type == WEIR_COORD_DURABLE);
+    return WEIR_OK;
   }
   assert(false);
   return WEIR_EINVAL;

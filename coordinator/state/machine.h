@@ -13,6 +13,7 @@
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
  *   tell.c     who hears of breakers: STATE to every session
+ *   keep.c     what outlives this life: records, and who waits for them
  *   show.c     what people see: SHOW
  *   check.c    what must hold after every event
  *   machine.c  what they all use
@@ -547,6 +548,11 @@ void weir_tell_forget(struct weir_coord *c, struct weir_pool *pool);
 void weir_tell_welcome(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s);
 /* weir_tell_sessions goes on telling, some sessions a step, so that others are served beside. */
 void weir_tell_sessions(struct weir_coord *c, struct weir_turn *turn);
+
+/* keep.c */
+/* weir_keep_answer takes in what became of a generation. */
+void weir_keep_answer(struct weir_coord *c, struct weir_turn *turn, uint64_t generation,
+                      bool is_durable);
 
 /* show.c */
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);
