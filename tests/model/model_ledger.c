@@ -352,7 +352,7 @@ static void live(struct world *w)
     weir_tstamp next = settles_run(w);
 
     next = kept_at < next ? kept_at : next;
-    if (w->store.is_on && below(w, 400) == 0)
+    if (w->store.is_on && below(w, 150) == 0)
       crash(w);
     if (below(w, 500) == 0)
       reload(w);
