@@ -78,8 +78,10 @@ struct weir_coord_start {
   /* A store is kept: nothing is granted that no durable record covers (weir_coord_keep). Without
    * one nothing is to be kept. */
   bool is_durable;
-  bool is_same_boot;                 /* the instants |at| of |records| are of this clock */
-  const struct weir_record *records; /* the last durable one of each key, in any order */
+  bool is_same_boot; /* the instants |at| of |records| are of this clock */
+  /* The last durable one of each key, in any order. They are of no use, so none, when a life
+   * without a store came after them: they know nothing of its grants. */
+  const struct weir_record *records;
   uint32_t records_count;
 };
 
