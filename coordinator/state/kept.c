@@ -59,7 +59,8 @@ void weir_ledger_shape(struct weir_ledger *l, uint64_t members)
 
   for (uint32_t i = 0; i < l->limits_count; i++)
     shape += item_of(&l->limits[i].config); /* in any order */
-  shape |= 1;                               /* 0: of nothing */
+  if (shape == 0)                           /* which is that of nothing */
+    shape = 1;
   l->is_kept = true;
   if (shape == l->shape)
     return;
