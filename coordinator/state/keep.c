@@ -281,12 +281,17 @@ uint32_t weir_coord_keep(struct weir_coord *c, weir_tstamp now, struct weir_reco
 
 /* ---- answers ---- */
 
+/* First those that began to wait first, then those that did last, in turn: of a budget that pools
+ * share, none always finds what another has left. */
 static void look_again(struct weir_coord *c, weir_tstamp now)
 {
-  for (uint32_t i = 0; i < c->keep_waiting_count; i++) {
-    struct weir_pool *pool = &c->pools[c->keep_waiting[i]];
+  const uint32_t count = c->keep_waiting_count;
 
-    c->keeps[c->keep_waiting[i]].is_waiting = false;
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t index = c->keep_waiting[c->generation % 2 ? i : count - 1 - i];
+    struct weir_pool *pool = &c->pools[index];
+
+    c->keeps[index].is_waiting = false;
     if (weir_pool_has_waiting(pool))
       weir_timer_set(&c->pool_timers, &pool->timer, now);
   }

@@ -74,7 +74,15 @@ void weir_ledger_shape(struct weir_ledger *l, uint64_t members)
 
 /* ---- reserves ---- */
 
-static uint64_t reserve_of(const struct weir_ledger_limit *limit)
+/* Where a grant waits, others may use up what is left while the record is being written. */
+static uint64_t largest_of(const struct weir_ledger_limit *limit, bool is_awaited)
+{
+  const uint64_t largest = limit->reserve.largest;
+
+  return is_awaited && limit->left < largest ? largest + limit->left : largest;
+}
+
+static uint64_t reserve_of(const struct weir_ledger_limit *limit, bool is_awaited)
 {
   const uint64_t amount = limit->effective, most = amount / RESERVE_MOST_PART;
   const weir_duration window = limit->config.window_us;
@@ -86,8 +94,8 @@ static uint64_t reserve_of(const struct weir_ledger_limit *limit)
     reserve = amount / RESERVE_LONG_PART;
   else
     reserve = weir_wide_scale(amount, RESERVE_US, window, most);
-  if (reserve < limit->reserve.largest)
-    reserve = limit->reserve.largest;
+  if (reserve < largest_of(limit, is_awaited))
+    reserve = largest_of(limit, is_awaited);
   return reserve > 0 ? reserve : 1;
 }
 
@@ -286,7 +294,7 @@ uint32_t weir_ledger_keep(struct weir_ledger *l, const char *owner, const struct
     struct weir_ledger_limit *limit = &l->limits[i];
     const uint64_t item = item_of(&limit->config);
 
-    reserve_begin(limit, reserve_of(limit));
+    reserve_begin(limit, reserve_of(limit, l->urge == WEIR_URGE_NOW));
     limit_keep(record_begin(&ret_records[count++], WEIR_RECORD_LIMIT, owner, item, now->at), l,
                limit);
     if (limit->is_day)

@@ -100,6 +100,20 @@ static void a_smaller_reserve_counts_as_soon_as_it_may_be_in_the_store(void **st
   assert_false(is_covered(b, cost_of(40, 10, 0)));
 }
 
+/* A grant that waits finds enough, whatever others take meanwhile. */
+static void others_cannot_use_up_what_a_grant_waits_for(void **state)
+{
+  struct books *b = books_kept(600, 1000000);
+
+  (void)state;
+  assert_false(is_covered(b, cost_of(7, 10, 0)));
+  keep(b);
+  for (int i = 0; i < 6; i++)
+    books_take(b, cost_of(1, 10, 0));
+  weir_ledger_kept(&b->ledger, true);
+  assert_true(is_covered(b, cost_of(7, 10, 0)));
+}
+
 static void debt_uses_the_reserve(void **state)
 {
   struct books *b = books_kept(600, 1000000);
@@ -193,6 +207,7 @@ int main(void)
       cmocka_unit_test(grants_use_the_reserve_and_a_record_renews_it),
       cmocka_unit_test(what_is_granted_while_a_record_is_written_is_taken_from_it_too),
       cmocka_unit_test(a_smaller_reserve_counts_as_soon_as_it_may_be_in_the_store),
+      cmocka_unit_test(others_cannot_use_up_what_a_grant_waits_for),
       cmocka_unit_test(debt_uses_the_reserve),
       cmocka_unit_test(the_head_room_of_what_is_out_stays_free),
       cmocka_unit_test(records_of_something_else_close_the_window),
