@@ -519,13 +519,11 @@ static void what_upstream_said_survives(void **state)
   fixture_free(&f);
 }
 
-static void an_open_breaker_comes_back_open(void **state)
+/* A life whose breaker has just opened, for 30 s at most. */
+static struct fixture opened(void)
 {
   struct fixture f = first_life(600, 6000000);
-  struct weir_msg_state said;
-  uint64_t cursor = 0;
 
-  (void)state;
   f.pools[0].breaker = (struct weir_breaker_config){.is_on = true,
                                                     .failures_pm = 500,
                                                     .calls_min = 4,
@@ -544,10 +542,38 @@ static void an_open_breaker_comes_back_open(void **state)
   }
   f.now += 200 * MS;
   keep_all(&f);
+  return f;
+}
+
+static void an_open_breaker_comes_back_open(void **state)
+{
+  struct fixture f = opened();
+  struct weir_msg_state said;
+  uint64_t cursor = 0;
+
+  (void)state;
   die(&f, SECOND, true);
   assert_true(weir_coord_change(f.coord, f.now, &cursor, &said));
   assert_int_equal(said.breaker, WEIR_BREAKER_OPEN);
   assert_in_range(said.open_us, 20 * SECOND, 30 * SECOND);
+  fixture_free(&f);
+}
+
+static void a_half_open_breaker_comes_back_to_probe_at_once(void **state)
+{
+  struct fixture f = opened();
+  struct weir_msg_state said;
+  uint64_t cursor = 0;
+
+  (void)state;
+  wait_until(&f, f.now + 40 * SECOND);
+  die(&f, SECOND, true);
+  assert_true(weir_coord_change(f.coord, f.now, &cursor, &said));
+  assert_int_equal(said.breaker, WEIR_BREAKER_OPEN);
+  assert_int_equal(said.open_us, 0);
+  fixture_run(&f, f.now);
+  assert_true(weir_coord_change(f.coord, f.now, &cursor, &said));
+  assert_int_equal(said.breaker, WEIR_BREAKER_HALF_OPEN);
   fixture_free(&f);
 }
 
@@ -598,6 +624,7 @@ int main(void)
       cmocka_unit_test(calls_of_a_former_life_stay_in_flight_for_ten_minutes),
       cmocka_unit_test(what_upstream_said_survives),
       cmocka_unit_test(an_open_breaker_comes_back_open),
+      cmocka_unit_test(a_half_open_breaker_comes_back_to_probe_at_once),
       cmocka_unit_test(estimates_survive),
   };
 
