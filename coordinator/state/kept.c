@@ -276,7 +276,7 @@ static void learned_keep(struct weir_record *record, const struct weir_ledger *l
 
     each[ITEM] = item_of(&limit->config);
     each[AMOUNT] = limit->config.amount;
-    each[EFFECTIVE] = limit->effective;
+    each[EFFECTIVE] = limit->cut_amount;
     each[CEILING] = limit->ceiling;
     each[CUT_FROM] = limit->cut_from;
     each[CUT_AGO] = limit->cut_from > 0 ? record->at - limit->cut_at : 0;
@@ -443,7 +443,7 @@ static void learned_limit(struct weir_ledger_limit *limit, const uint64_t *each,
       each[CEILING] > each[AMOUNT] || each[EFFECTIVE] > each[CEILING] || each[EFFECTIVE] == 0)
     return;
   limit->ceiling = each[CEILING];
-  limit->effective = each[EFFECTIVE];
+  limit->effective = limit->cut_amount = each[EFFECTIVE];
   limit->cut_from = amount_of(each[CUT_FROM]);
   limit->cut_at = instant_of(record, past, -each[CUT_AGO], now);
 }
