@@ -375,6 +375,30 @@ void weir_breaker_steer(struct weir_breaker *b, enum weir_steer steer, weir_tsta
   }
 }
 
+/* What was half open probes at once; a ramp begins anew. */
+void weir_breaker_resume(struct weir_breaker *b, enum weir_breaker_state state,
+                         enum weir_steer held, uint32_t streak, weir_duration open_us,
+                         weir_tstamp now)
+{
+  if (held == WEIR_STEER_OPEN || held == WEIR_STEER_FORCE) {
+    weir_breaker_steer(b, held, now);
+    return;
+  }
+  if (!b->config.is_on || state == WEIR_BREAKER_CLOSED)
+    return;
+  b->streak = streak;
+  b->period++;
+  if (state == WEIR_BREAKER_RAMP) {
+    ramp_now(b, now);
+    return;
+  }
+  b->opened_at = now;
+  b->open_until = now;
+  if (state == WEIR_BREAKER_OPEN)
+    b->open_until = weir_time_add(now, min_of(open_us, b->config.open_max_us));
+  enter(b, WEIR_BREAKER_OPEN);
+}
+
 /* ---- what is shown ---- */
 
 weir_duration weir_breaker_open_us(const struct weir_breaker *b, weir_tstamp now)

@@ -98,6 +98,7 @@ void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstam
     hasten(c, pool, weir_breaker_starts_at(b), now);
   }
   probe_prepare(c, pool, now);
+  weir_keep_breaker(c, pool, now);
   pool->changes_noted = b->changes;
   pool->noted = b->state;
   weir_tell_change(c, pool, now);

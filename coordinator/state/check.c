@@ -174,12 +174,25 @@ static void check_budgets(const struct weir_coord *c)
   assert(charged == counted);
 }
 
+/* Whoever waits for the store is in its list, once, and something is being kept or will be. */
+static void check_keeps(const struct weir_coord *c)
+{
+  uint32_t waiting = 0;
+
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++)
+    waiting += c->keeps[i].is_waiting;
+  assert(waiting == c->keep_waiting_count);
+  assert(waiting == 0 || c->keep_under_way_count > 0 || c->keep_timers.count > 0);
+  assert(c->is_durable || c->keep_timers.count == 0);
+}
+
 void weir_coord_check(const struct weir_coord *c)
 {
   uint32_t leases = check_pools(c), of_sessions = 0, open = 0, asks = 0;
 
   check_budgets(c);
   check_standing(c);
+  check_keeps(c);
   weir_fair_check(&c->fair);
   for (uint32_t i = 0; i < c->bounds.sessions_max; i++) {
     const struct weir_session *s = &c->sessions[i];
@@ -214,6 +227,7 @@ static void mix_ledger(uint64_t *hash, const struct weir_ledger *ledger)
     mix(hash, ledger->limits[i].day.used);
     mix(hash, ledger->limits[i].flight);
     mix(hash, ledger->limits[i].effective);
+    mix(hash, ledger->limits[i].left);
   }
 }
 

@@ -21,7 +21,8 @@ static void *place(struct layout *l, size_t size)
 struct parts {
   struct weir_coord *coord;
   void *by_token, *by_instance, *by_peer, *calls, *by_name, *by_share, *by_caller, *fair;
-  void *session_timers, *ask_timers, *lease_timers, *pool_timers, *tenant_timers, *breaker_timers;
+  void *session_timers, *ask_timers, *lease_timers, *pool_timers, *tenant_timers, *breaker_timers,
+      *keep_timers;
   struct weir_session *sessions;
   struct weir_waiting *asks;
   struct weir_held *leases;
@@ -33,6 +34,8 @@ struct parts {
   struct weir_share *shares;
   struct weir_caller *callers;
   uint64_t *slots;
+  struct weir_keep *keeps;
+  uint32_t *keep_under_way, *keep_waiting;
 };
 
 static uint32_t classes_of(const struct weir_coord_bounds *b)
@@ -44,6 +47,11 @@ static uint32_t classes_of(const struct weir_coord_bounds *b)
 static uint32_t tenants_of(const struct weir_coord_bounds *b)
 {
   return classes_of(b) + b->tenants_max;
+}
+
+static size_t ledgers_of(const struct weir_coord_bounds *b)
+{
+  return (size_t)b->pools_max + b->budgets_max;
 }
 
 static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct parts *p)
@@ -75,8 +83,11 @@ static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct p
   p->pool_timers = place(&l, b->pools_max * sizeof(struct weir_pq_node *));
   p->tenant_timers = place(&l, tenants_of(b) * sizeof(struct weir_pq_node *));
   p->breaker_timers = place(&l, b->pools_max * sizeof(struct weir_pq_node *));
-  p->slots =
-      place(&l, ((size_t)b->pools_max + b->budgets_max) * WEIR_LEDGER_SLOTS * sizeof(uint64_t));
+  p->keeps = place(&l, ledgers_of(b) * sizeof(struct weir_keep));
+  p->keep_under_way = place(&l, ledgers_of(b) * sizeof(uint32_t));
+  p->keep_waiting = place(&l, b->pools_max * sizeof(uint32_t));
+  p->keep_timers = place(&l, ledgers_of(b) * sizeof(struct weir_pq_node *));
+  p->slots = place(&l, ledgers_of(b) * WEIR_LEDGER_SLOTS * sizeof(uint64_t));
   return l.size;
 }
 
@@ -116,11 +127,27 @@ static void tables_init(struct weir_coord *c, const struct parts *p)
   weir_pq_init(&c->pool_timers, p->pool_timers, b->pools_max);
   weir_pq_init(&c->tenant_timers, p->tenant_timers, tenants_of(b));
   weir_pq_init(&c->breaker_timers, p->breaker_timers, b->pools_max);
+  weir_pq_init(&c->keep_timers, p->keep_timers, (uint32_t)ledgers_of(b));
   weir_fair_init(&c->fair, p->fair, classes_of(b), b->tenants_max);
   for (uint32_t i = 0; i < tenants_of(b); i++) {
     c->tenants[i].asks = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
     c->tenants[i].budget = c->tenants[i].place.budget = WEIR_NONE;
   }
+}
+
+/* A former life's leases are known from its records, or taken to be all that there could be. */
+static void go_on(struct weir_coord *c, const struct weir_coord_start *start,
+                  const struct weir_instant *now)
+{
+  const struct weir_past past = {.records = start->records,
+                                 .count = start->records_count,
+                                 .is_same_boot = start->is_same_boot,
+                                 .started_until = weir_time_sub(now->at, start->past_us)};
+
+  if (start->is_durable)
+    weir_keep_restore(c, &past, now);
+  else
+    weir_pools_assume_spent(c, past.started_until);
 }
 
 enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bounds,
@@ -154,6 +181,10 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   c->callers = p.callers;
   c->callers_heard = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
   c->slots = p.slots;
+  c->keeps = p.keeps;
+  c->keep_under_way = p.keep_under_way;
+  c->keep_waiting = p.keep_waiting;
+  c->is_durable = start->is_durable;
   weir_rng_init(&c->rng, start->seed);
   tables_init(c, &p);
   free_lists_init(c);
@@ -161,7 +192,7 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   if (weir_pools_configure(c, config, &instant) != WEIR_OK)
     return WEIR_EFULL;
   if (start->has_past)
-    weir_pools_assume_spent(c, weir_time_sub(now, start->past_us));
+    go_on(c, start, &instant);
   c->is_running = true;
   *ret_coord = c;
   return WEIR_OK;
@@ -307,6 +338,11 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
     return WEIR_OK;
   case WEIR_COORD_TIMEOUT:
     on_timeout(c, &turn);
+    return WEIR_OK;
+  case WEIR_COORD_DURABLE:
+  case WEIR_COORD_UNKEPT:
+    weir_keep_answer(c, &turn, event->generation, event->type == WEIR_COORD_DURABLE);
+    on_timeout(c, &turn); /* whoever waited for it */
     return WEIR_OK;
   }
   assert(false);

@@ -456,6 +456,8 @@ enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger
     return WEIR_HEARD_NOTHING;
   weir_ledger_refresh(l, now);
   l->is_calm = false;
+  l->is_news = true;
+  weir_ledger_urge(l, WEIR_URGE_SOON);
   is_ours = is_explained(l, settle, now->at);
   numbers_learn(l, entry, settle, now);
   if (settle->outcome == WEIR_OUTCOME_RAMP_LIMIT) {

@@ -61,6 +61,7 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   lease->is_retry = taken.is_retry;
   weir_route_stamp(c, &taken, weir_tenant_class(c, taken.tenant), lease);
   books_take(c, turn, lease, &plan->books);
+  weir_keep_note(c, &plan->books, lease->pool, turn->now);
   if (taken.is_standing)
     weir_standing_begin(c, lease);
   weir_breakers_take(c, lease, plan, turn->now);
@@ -175,6 +176,7 @@ static void replace(struct weir_coord *c, struct weir_turn *turn, struct weir_he
   weir_books_of_lease(c, lease, &books);
   for (uint32_t i = 0; i < books.count; i++)
     weir_ledger_settle(books.ledgers[i], &lease->entry, after, &turn->instant, &lease->both[i]);
+  weir_keep_note(c, &books, lease->pool, turn->now);
   lease->entry = *after;
   charged = weir_fair_correct(&c->fair, lease->tenant, lease->charged,
                               after->is_void ? 0 : weir_books_pace_us(&books, &after->cost));

@@ -131,9 +131,7 @@ static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit,
     weir_trail_init(&limit->trail, trail, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
 }
 
-/* Closes |limit| until leases that started by |until| can no longer be in its window, however long
- * they were held. */
-static void limit_close(struct weir_ledger_limit *limit, weir_tstamp until)
+void weir_limit_close(struct weir_ledger_limit *limit, weir_tstamp until)
 {
   const weir_duration window = limit->config.window_us;
   const weir_tstamp over_at = until + WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + window;
@@ -214,6 +212,7 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->rules = *config->rules;
   l->profile = profile_of(&l->rules);
   l->clean_at = now->at;
+  l->hold_us = config->hold_us;
   /* Limits not in use keep their slots too: a reload may bring them into use. */
   for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++) {
     l->limits[i].ring.slots = slots + (size_t)i * WEIR_LEDGER_LIMIT_SLOTS;
@@ -315,7 +314,7 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
     } else {
       swap(l, i, limit_place(l, i, config));
       limit_open(l, &l->limits[i], wanted, now);
-      limit_close(&l->limits[i], started);
+      weir_limit_close(&l->limits[i], started);
     }
   }
   l->limits_count = config->limits_count;
@@ -325,13 +324,16 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
     l->profile = profile_of(&l->rules);
   if (l->rules.ramp_pm == 0)
     ramps_end(l);
+  if (config->hold_us > l->hold_us)
+    l->shape = 0; /* what is durable knows of no leases as long */
+  l->hold_us = config->hold_us;
   weir_ledger_sub_open(l, config->hold_us, false, now);
 }
 
 void weir_ledger_assume_spent(struct weir_ledger *l, weir_tstamp until)
 {
   for (uint32_t i = 0; i < l->limits_count; i++)
-    limit_close(&l->limits[i], until);
+    weir_limit_close(&l->limits[i], until);
 }
 
 /* ---- the books ---- */
@@ -357,6 +359,7 @@ static void slots_advance(struct weir_ledger *l, weir_tstamp now)
       weir_trail_advance(&limit->trail, now);
       turn_at(l, limit->trail.turn_at);
     }
+    turn_at(l, weir_limit_ghosts(limit, now));
   }
   if (l->has_sub) {
     weir_ring_advance(&l->sub, now);
@@ -381,8 +384,11 @@ void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
   for (uint32_t i = 0; i < l->limits_count && l->has_day; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
 
-    if (limit->is_day)
+    if (limit->is_day) {
       weir_day_advance(&limit->day, weir_limit_zone(limit, now->calendar), now->number);
+      if (limit->reserve.unsure > 0)
+        weir_limit_unsure(limit, now);
+    }
   }
 }
 
@@ -457,6 +463,8 @@ void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *ent
     const uint64_t charge = weir_limit_charge(limit, entry, &weights);
 
     limit->flight += flight_of(limit, entry);
+    if (l->is_kept)
+      weir_limit_spend(l, limit, limit->is_windowed ? charge : flight_of(limit, entry));
     variance_add(limit, entry->arrival_max, variance_of(limit, entry, charge));
     if (!limit->is_windowed) {
       l->overshoot += is_above(limit, entry->start, now);
@@ -487,6 +495,18 @@ struct change {
   const struct weir_ledger_entry *before, *after;
   struct weir_weights weighed, weighs;
 };
+
+/* Of the store, with what errors there can no longer be. */
+static void limit_respend(struct weir_ledger *l, struct weir_ledger_limit *limit,
+                          const struct change *change)
+{
+  const uint64_t was = weir_limit_charge(limit, change->before, &change->weighed);
+  const uint64_t is = weir_limit_charge(limit, change->after, &change->weighs);
+  const bool is_over = change->before->is_open && !change->after->is_open;
+
+  weir_limit_respend(l, limit, was, is, is_over ? weir_limit_sigma(limit, change->before, was) : 0,
+                     flight_of(limit, change->before) - flight_of(limit, change->after));
+}
 
 static void limit_settle(struct weir_ledger_limit *limit, const struct change *change,
                          const struct weir_instant *now, uint8_t *both)
@@ -537,8 +557,11 @@ void weir_ledger_settle(struct weir_ledger *l, const struct weir_ledger_entry *b
   leased_remove(l, before);
   leased_add(l, after);
   for (uint32_t i = 0; i < l->limits_count; i++) {
-    if (after->number >= l->limits[i].born_number)
-      limit_settle(&l->limits[i], &change, now, both);
+    if (after->number < l->limits[i].born_number)
+      continue;
+    if (l->is_kept)
+      limit_respend(l, &l->limits[i], &change);
+    limit_settle(&l->limits[i], &change, now, both);
   }
   if (l->has_sub && after->number >= l->sub_born_number) {
     weir_ring_remove(&l->sub, before->arrival_max, before->is_void ? 0 : before->cost.requests);

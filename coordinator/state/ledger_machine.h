@@ -1,5 +1,5 @@
 /* ledger_machine.h - the inside of a ledger, shared by ledger.c (the books), gates.c (when a lease
- * fits) and learn.c (what upstream says). */
+ * fits), learn.c (what upstream says) and kept.c (what outlives it). */
 #ifndef WEIR_LEDGER_MACHINE_H
 #define WEIR_LEDGER_MACHINE_H
 
@@ -66,6 +66,40 @@ uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_l
  * that serves already goes on. */
 void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_new,
                           const struct weir_instant *now);
+
+/* weir_limit_close closes |limit| until leases that started by |until| can no longer be in its
+ * window, however long they were held. */
+void weir_limit_close(struct weir_ledger_limit *limit, weir_tstamp until);
+
+static inline void weir_ledger_urge(struct weir_ledger *l, enum weir_urge urge)
+{
+  if (urge > l->urge)
+    l->urge = urge;
+}
+
+/* weir_limit_spend takes |charge| from the durable reserve of |limit|. */
+static inline void weir_limit_spend(struct weir_ledger *l, struct weir_ledger_limit *limit,
+                                    uint64_t charge)
+{
+  limit->left -= charge < limit->left ? charge : limit->left;
+  if (charge > limit->reserve.largest)
+    limit->reserve.largest = charge;
+  if (limit->left <= limit->low && charge > 0)
+    weir_ledger_urge(l, WEIR_URGE_SOON);
+}
+
+/* weir_limit_respend follows a settle of a lease that was charged |was| and is charged |is|, with
+ * |sigma| less to be wrong by; |landed| of its calls are no longer in flight. */
+void weir_limit_respend(struct weir_ledger *l, struct weir_ledger_limit *limit, uint64_t was,
+                        uint64_t is, uint64_t sigma, uint64_t landed);
+
+/* weir_limit_ghosts gives back, when it is time, what a former life may have had in flight; returns
+ * when, or WEIR_NEVER. */
+weir_tstamp weir_limit_ghosts(struct weir_ledger_limit *limit, weir_tstamp now);
+
+/* weir_limit_unsure charges what a former life may have used since its last record on the day that
+ * it is, as soon as that is known. */
+void weir_limit_unsure(struct weir_ledger_limit *limit, const struct weir_instant *now);
 
 /* weir_ledger_refresh lets time pass: slots come back, cut limits grow. */
 void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now);

@@ -13,6 +13,7 @@
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
  *   tell.c     who hears of breakers: STATE to every session
+ *   keep.c     what outlives this life: records, and who waits for them
  *   show.c     what people see: SHOW
  *   check.c    what must hold after every event
  *   machine.c  what they all use
@@ -247,6 +248,16 @@ struct weir_share {
   uint32_t pool, weight, budget; /* the machine's indices, WEIR_POOL_ANY, WEIR_NONE */
 };
 
+/* How a pool or budget is kept. */
+struct weir_keep {
+  struct weir_pq_node timer; /* first; 0: a grant waits for it */
+  enum weir_urge noted;      /* that |timer| follows */
+  bool is_waiting;           /* a pool: its head waits for the store */
+  bool is_breaker_news;
+  weir_tstamp estimates_at; /* when they may be kept again */
+  uint64_t members;         /* a hash of what spends it */
+};
+
 struct weir_coord {
   struct weir_coord_bounds bounds;
   uint64_t epoch;
@@ -274,6 +285,13 @@ struct weir_coord {
   struct weir_caller *callers;    /* bounds.tenants_max */
   struct weir_list callers_heard; /* who was heard of last comes last */
   uint64_t *slots;                /* of the pools' ledgers, then of the budgets' */
+  struct weir_keep *keeps;        /* of pools, then of budgets */
+  uint32_t *keep_under_way;       /* of them, those in the generation that is being written */
+  uint32_t *keep_waiting;         /* pools that wait for the store */
+  uint32_t keep_under_way_count, keep_waiting_count;
+  bool is_durable; /* a store is kept */
+  uint64_t generation;
+  weir_tstamp kept_at; /* when the last one was made; 0: none yet */
   struct weir_fair fair;
   struct weir_shown shown;
 
@@ -293,7 +311,7 @@ struct weir_coord {
   struct weir_table by_share;              /* hash of a tenant's name and pool -> shares */
   struct weir_table by_caller;             /* the same -> callers */
   struct weir_pq session_timers, ask_timers, lease_timers, pool_timers, tenant_timers,
-      breaker_timers;
+      breaker_timers, keep_timers;
 };
 
 /* What a handler works on: one event, one update. */
@@ -580,6 +598,26 @@ void weir_tell_forget(struct weir_coord *c, struct weir_pool *pool);
 void weir_tell_welcome(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s);
 /* weir_tell_sessions goes on telling, some sessions a step, so that others are served beside. */
 void weir_tell_sessions(struct weir_coord *c, struct weir_turn *turn);
+
+/* keep.c */
+/* weir_keep_note has the ledgers of |books|, of which the first is that of the pool |pool|, kept as
+ * soon as they ask for. */
+void weir_keep_note(struct weir_coord *c, const struct weir_books *books, uint32_t pool,
+                    weir_tstamp now);
+/* weir_keep_breaker has the breaker of |pool| kept soon. */
+void weir_keep_breaker(struct weir_coord *c, const struct weir_pool *pool, weir_tstamp now);
+/* weir_keep_is_covered tells whether durable reserves cover |plan|; if not, |pool| is looked at
+ * when they have been renewed. */
+bool weir_keep_is_covered(struct weir_coord *c, struct weir_pool *pool,
+                          const struct weir_plan *plan, weir_tstamp now);
+/* weir_keep_configure tells every ledger what spends it now. */
+void weir_keep_configure(struct weir_coord *c, weir_tstamp now);
+/* weir_keep_restore goes on from |past|. Precondition: nothing was granted yet. */
+void weir_keep_restore(struct weir_coord *c, const struct weir_past *past,
+                       const struct weir_instant *now);
+/* weir_keep_answer takes in what became of a generation. */
+void weir_keep_answer(struct weir_coord *c, struct weir_turn *turn, uint64_t generation,
+                      bool is_durable);
 
 /* show.c */
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);

@@ -318,6 +318,8 @@ static bool serve_head(struct weir_coord *c, struct weir_turn *turn, struct weir
     weir_timer_set(&c->pool_timers, &pool->timer, weir_pq_wake(&c->lease_timers));
     return false;
   }
+  if (!weir_keep_is_covered(c, pool, &plan, turn->now))
+    return false;
   plan.entry.start = start;
   grant(c, turn, pool, tenant, ask, &plan);
   return true;

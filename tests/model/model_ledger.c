@@ -2,6 +2,9 @@
  * judged by the simulated provider's own meters: no call may be rejected, whatever the method that
  * the ledger's profile promises, and whatever the phase of its windows.
  *
+ * In every other run the ledger is kept in a store that is slow, fails, and is torn by crashes: the
+ * calls of all lives together are judged.
+ *
  * Seeds: SEEDS a run; WEIR_SEED=n replays one, WEIR_SEEDS=n runs n. A failure prints its seed.
  */
 #include <setjmp.h>
@@ -35,8 +38,18 @@ struct lease {
   bool is_sent, is_settled, is_written_told;
 };
 
+/* One row a key, the last that is durable; and those that are being written. */
+struct store {
+  bool is_on, is_writing;
+  weir_duration latency_us;
+  uint32_t rows_count, written_count;
+  weir_tstamp answer_at;
+  struct weir_record rows[WEIR_LEDGER_RECORDS_MAX], written[WEIR_LEDGER_RECORDS_MAX];
+};
+
 struct world {
   struct weir_rng rng;
+  struct store store;
   struct weir_ledger ledger;
   struct weir_calendar calendar;
   struct weir_instant now;
@@ -49,7 +62,7 @@ struct world {
   uint64_t slots[WEIR_LEDGER_SLOTS];
   struct lease leases[LEASES_MAX];
   uint32_t leases_count, oldest;
-  uint64_t arrivals, verdicts;
+  uint64_t crashes, verdicts;
 };
 
 static uint64_t below(struct world *w, uint64_t bound)
@@ -125,6 +138,77 @@ static void world_init(struct world *w, uint64_t seed)
   w->void_pm = below(w, 150);
   config = config_of(w);
   weir_ledger_init(&w->ledger, w->slots, &config, &w->now);
+  w->store.is_on = below(w, 2);
+  w->store.latency_us = below(w, 4) ? 20000 : 2 * S;
+  if (w->store.is_on)
+    weir_ledger_shape(&w->ledger, 1);
+}
+
+/* ---- the store ---- */
+
+static void row_write(struct store *store, const struct weir_record *row)
+{
+  uint32_t i = 0;
+
+  while (i < store->rows_count &&
+         (store->rows[i].kind != row->kind || store->rows[i].item != row->item))
+    i++;
+  store->rows[i] = *row;
+  if (i == store->rows_count)
+    store->rows_count++;
+}
+
+/* Rows are written together, but a crash or a failure may leave some of them. */
+static void rows_write(struct world *w, bool is_torn)
+{
+  for (uint32_t i = 0; i < w->store.written_count; i++) {
+    if (!is_torn || below(w, 2))
+      row_write(&w->store, &w->store.written[i]);
+  }
+  w->store.written_count = 0;
+  w->store.is_writing = false;
+}
+
+/* Answers what is due, begins what is asked for, and returns when it is to be looked at again. */
+static weir_tstamp store_run(struct world *w)
+{
+  struct store *store = &w->store;
+
+  if (!store->is_on)
+    return WEIR_NEVER;
+  if (store->is_writing && w->now.at >= store->answer_at) {
+    const bool is_durable = below(w, 8) > 0;
+
+    rows_write(w, !is_durable);
+    weir_ledger_kept(&w->ledger, is_durable);
+  }
+  if (!store->is_writing && w->ledger.urge >= (below(w, 4) ? WEIR_URGE_SOON : WEIR_URGE_LEISURE)) {
+    store->written_count = weir_ledger_keep(&w->ledger, "pool", &w->now, store->written);
+    store->is_writing = true;
+    store->answer_at = w->now.at + 1 + below(w, store->latency_us);
+  }
+  return store->is_writing ? store->answer_at : WEIR_NEVER;
+}
+
+/* Whatever is out is never settled any more. */
+static void crash(struct world *w)
+{
+  const weir_duration dead = WEIR_LEDGER_HORIZON_US + below(w, below(w, 2) ? 20000 : 3 * S);
+  const struct weir_ledger_config config = config_of(w);
+  struct weir_past past = {.records = w->store.rows};
+
+  rows_write(w, true);
+  past.count = w->store.rows_count;
+  past.is_same_boot = below(w, 2);
+  past.started_until = w->now.at + WEIR_LEDGER_HORIZON_US;
+  for (uint32_t i = 0; i < w->leases_count; i++)
+    w->leases[i].is_settled = true;
+  w->now.at += dead;
+  w->now.number = 1;
+  weir_ledger_init(&w->ledger, w->slots, &config, &w->now);
+  weir_ledger_shape(&w->ledger, 1);
+  weir_ledger_restore(&w->ledger, "pool", &past, &w->now);
+  w->crashes++;
 }
 
 /* ---- what happens ---- */
@@ -182,6 +266,8 @@ static weir_tstamp ask(struct world *w)
   at = weir_ledger_earliest(&w->ledger, &e, w->ttl_us + w->jitter_us, w->now.at, &w->now, NULL);
   if (at > w->now.at + WEIR_LEDGER_HORIZON_US)
     return at;
+  if (!weir_ledger_is_covered(&w->ledger, &e))
+    return store_run(w) + WEIR_LEDGER_HORIZON_US;
   e.start = at;
   e.arrival_max = at + w->ttl_us + w->jitter_us;
   *lease = (struct lease){.entry = e};
@@ -252,6 +338,8 @@ static void reload(struct world *w)
   }
   config = config_of(w);
   weir_ledger_configure(&w->ledger, &config, &w->now);
+  if (w->store.is_on)
+    weir_ledger_shape(&w->ledger, 1);
 }
 
 /* Takes all that it gets, but for silences now and then. */
@@ -260,9 +348,12 @@ static void live(struct world *w)
   const weir_tstamp end = w->now.at + WINDOWS * w->window_max_us;
 
   while (w->now.at < end && w->leases_count < LEASES_MAX) {
-    const weir_tstamp at = ask(w);
+    const weir_tstamp at = ask(w), kept_at = store_run(w);
     weir_tstamp next = settles_run(w);
 
+    next = kept_at < next ? kept_at : next;
+    if (w->store.is_on && below(w, 150) == 0)
+      crash(w);
     if (below(w, 500) == 0)
       reload(w);
     if (below(w, 60) == 0)
@@ -396,16 +487,18 @@ static void no_adversary_gets_a_call_rejected_by_what_the_profile_promises(void 
   const char *one = getenv("WEIR_SEED"), *many = getenv("WEIR_SEEDS");
   const uint64_t first = one ? strtoull(one, NULL, 10) : 1;
   const uint64_t count = one ? 1 : many ? strtoull(many, NULL, 10) : SEEDS;
-  uint64_t leases = 0, verdicts = 0;
+  uint64_t leases = 0, verdicts = 0, crashes = 0;
 
   (void)state;
   for (uint64_t seed = first; seed < first + count; seed++) {
     run(&w, seed);
     leases += w.leases_count;
     verdicts += w.verdicts;
+    crashes += w.crashes;
   }
-  print_message("%llu leases, %llu verdicts\n", (unsigned long long)leases,
-                (unsigned long long)verdicts);
+  print_message("%llu leases, %llu verdicts, %llu crashes\n", (unsigned long long)leases,
+                (unsigned long long)verdicts, (unsigned long long)crashes);
+  assert_true(one || crashes > count / 4);
   assert_true(leases > 50 * count);
 }
 

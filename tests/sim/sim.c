@@ -87,13 +87,25 @@ static void print(const struct tally *tallies)
   }
 }
 
+/* Lives after the first, with a store or without. */
+struct resumed {
+  uint64_t count, us;
+  unsigned days;
+};
+
+static double mean_us(const struct resumed *r)
+{
+  return r->count > 0 ? (double)r->us / (double)r->count : 0.0;
+}
+
 static void no_seed_gets_over_a_limit_or_leaves_the_quota_unused(void **state)
 {
   const uint64_t only = number_from("WEIR_SEED", 0);
   const uint64_t first = only ? only : number_from("WEIR_SEED_FIRST", 1);
   const uint64_t seeds = only ? 1 : number_from("WEIR_SEEDS", SEEDS_DEFAULT);
   struct tally tallies[WEIR_PROFILE_MAX] = {0};
-  uint64_t events = 0, arrivals = 0;
+  struct resumed resumed[2] = {0};
+  uint64_t events = 0, arrivals = 0, generations = 0;
   double began = seconds(), hours;
 
   (void)state;
@@ -103,6 +115,10 @@ static void no_seed_gets_over_a_limit_or_leaves_the_quota_unused(void **state)
     weir_sim_run(seed, SPAN, only ? stderr : NULL, &r);
     judge(&r);
     count(&tallies[r.profile], &r);
+    resumed[r.is_stored].count += r.resumes;
+    resumed[r.is_stored].us += r.resumes_us;
+    resumed[r.is_stored].days += r.is_day_judged && r.enabled[WEIR_FAULT_COORD_CRASH] > 0;
+    generations += r.generations;
     events += r.events;
     arrivals += r.arrivals;
   }
@@ -112,6 +128,15 @@ static void no_seed_gets_over_a_limit_or_leaves_the_quota_unused(void **state)
                 (unsigned long long)seeds, hours, hours / ((seconds() - began) / 60),
                 (unsigned long long)events, (unsigned long long)arrivals);
   print(tallies);
+  for (int i = 0; i < 2; i++)
+    print_message("sim: %s a store, %llu lives granted anew, after %.2f s on the mean; days of %u "
+                  "seeds with crashes were judged\n",
+                  i ? "with" : "without", (unsigned long long)resumed[i].count,
+                  mean_us(&resumed[i]) / 1e6, resumed[i].days);
+  print_message("sim: %llu generations were written\n", (unsigned long long)generations);
+  /* Of windows that are full, some are full still; but most of each is known. */
+  if (resumed[0].count >= 100 && resumed[1].count >= 100)
+    assert_true(mean_us(&resumed[1]) * 2 < mean_us(&resumed[0]));
 }
 
 static void equal_seeds_have_equal_digests(void **state)

@@ -5,7 +5,7 @@ if(WEIR_SANITIZE OR WEIR_COVERAGE)
 endif()
 weir_test(sim.seeds LABEL sim TIMEOUT 3600
           SOURCES sim/sim.c sim/world.c sim/world_coord.c sim/world_shim.c sim/world_judge.c
-                  sim/world_faults.c upstream/limits.c
+                  sim/world_faults.c sim/world_store.c upstream/limits.c
           USES weir_coord weir_client
           ENV ${sim_env})
 

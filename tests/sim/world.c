@@ -107,6 +107,8 @@ static void happen(struct world *w, struct happening *it)
     judge_arrival(w, it);
   else if (it->type == HAPPENING_COORD_START)
     coord_restart(w, it->life);
+  else if (it->type == HAPPENING_STORED)
+    store_answer(w, it);
   else if (it->type == HAPPENING_CLOCK)
     on_clock(w);
   else if (it->type == HAPPENING_FAULT)
@@ -116,15 +118,18 @@ static void happen(struct world *w, struct happening *it)
 }
 
 /* Advances to the next thing that can happen: a happening or a machine's wake. Equal instants go in
- * a fixed order: happenings, then the coordinator, then the shims by number. */
+ * a fixed order: the store, happenings, then the coordinator, then the shims by number. */
 static bool advance(struct world *w)
 {
   weir_tstamp at = w->heap_count > 0 ? w->heap[0].at : WEIR_NEVER;
   weir_tstamp coord_at = w->is_coord_up ? weir_coord_wake(w->coord) : WEIR_NEVER;
+  const weir_tstamp store_at = store_wake(w);
   uint32_t shim = SHIMS_MAX;
 
   if (coord_at < at)
     at = coord_at;
+  if (store_at < at)
+    at = store_at;
   for (uint32_t i = 0; i < w->shims_count; i++) {
     weir_tstamp wake = w->shims[i].client_wake;
 
@@ -147,6 +152,8 @@ static bool advance(struct world *w)
 
     w->shims[shim].is_paused = false;
     shim_feed(w, shim, &event);
+  } else if (store_at <= w->now) {
+    store_write(w);
   } else if (w->heap_count > 0 && w->heap[0].at <= at) {
     struct happening it = next_happening(w);
 
@@ -183,6 +190,7 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
   w->pool.limits[1] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_INPUT_TOKENS,
                                                  .window_us = window,
                                                  .amount = 10000 + world_draw(w, 200000)};
+  store_draw(w);
   coord_configure(w);
   judge_init(w);
   w->net_min = world_draw(w, 5 * MS);

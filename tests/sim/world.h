@@ -28,7 +28,8 @@
   X(SERVER_ERROR, "server_error") /* ... or 500, and nobody knows what was used */                 \
   X(SPIKE, "spike")               /* for seconds all calls are large */                            \
   X(DUPLICATE, "duplicate")       /* a message is delivered twice */                               \
-  X(OUTAGE, "outage")             /* for a while nothing works at the provider */
+  X(OUTAGE, "outage")             /* for a while nothing works at the provider */                  \
+  X(STORE, "store")               /* the store is slow, fails, or says nothing */
 
 #define X(name, text) WEIR_FAULT_##name,
 enum weir_fault { WEIR_FAULT_LIST(X) WEIR_FAULT_MAX };
@@ -39,13 +40,16 @@ struct weir_sim_report {
   uint64_t events, calls, granted, denied, arrivals;
   uint64_t unserved; /* calls that waited when the run ended */
   uint64_t enabled[WEIR_FAULT_MAX], fired[WEIR_FAULT_MAX];
-  enum weir_profile profile;  /* of the pool, at the end */
-  bool is_metered;            /* every method that the profile promises was asked about each call */
-  bool is_day_judged;         /* there was a limit by the day, and it was checked */
-  bool has_backlog;           /* the calm end had a backlog of calls small beside the limit */
-  uint64_t openings, retries; /* of breakers, and granted, in the last life of the coordinator */
-  uint64_t used_pm;           /* thousandths of the fuller limit, the mean over the last windows */
-  char violation[256];        /* "" when every property held */
+  enum weir_profile profile; /* of the pool, at the end */
+  bool is_metered;           /* every method that the profile promises was asked about each call */
+  bool is_day_judged;        /* there was a limit by the day, and it was checked */
+  bool has_backlog;          /* the calm end had a backlog of calls small beside the limit */
+  bool is_stored;            /* the coordinator had a store */
+  uint64_t generations;      /* that it wrote */
+  uint64_t resumes, resumes_us; /* lives that granted anew, and how long that took them */
+  uint64_t openings, retries;   /* of breakers, and granted, in the last life of the coordinator */
+  uint64_t used_pm;    /* thousandths of the fuller limit, the mean over the last windows */
+  char violation[256]; /* "" when every property held */
 };
 
 /* weir_sim_run runs |seed| for |span| of virtual time with faults and half of it again without, and

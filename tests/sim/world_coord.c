@@ -65,6 +65,16 @@ static void breakers_judge(struct world *w)
   w->report->retries = retries;
 }
 
+/* How soon a new life grants. */
+static void resume_note(struct world *w)
+{
+  if (!w->is_resuming || weir_coord_counter(w->coord, WEIR_COUNTER_GRANTS) == 0)
+    return;
+  w->is_resuming = false;
+  w->report->resumes++;
+  w->report->resumes_us += w->now - w->coord_began;
+}
+
 void coord_step(struct world *w, const struct weir_coord_event *event)
 {
   if (weir_coord_step(w->coord, event, &w->coord_update) != WEIR_OK)
@@ -74,6 +84,7 @@ void coord_step(struct world *w, const struct weir_coord_event *event)
   if (weir_coord_grant_max(w->coord) > w->granted_max)
     w->granted_max = weir_coord_grant_max(w->coord);
   breakers_judge(w);
+  resume_note(w);
   for (uint32_t i = 0; i < w->coord_update.count; i++)
     shim_send(w, w->coord_update.sends[i].route, &w->coord_update.sends[i].msg);
 }
@@ -83,7 +94,12 @@ void coord_start(struct world *w)
   struct weir_coord_start start = {.epoch = ++w->epoch, .seed = weir_rng_next(&w->rng)};
 
   start.has_past = w->epoch > 1;
-  start.past_us = 0;
+  start.past_us = start.has_past ? w->now - w->coord_died - WEIR_COORD_HORIZON_US : 0;
+  start.is_durable = w->store.is_on;
+  start.is_same_boot = world_draw(w, 2);
+  start.records = w->store.rows;
+  start.records_count = w->store.rows_count;
+  w->is_resuming = start.has_past;
   memset(w->coord_storage, 0, weir_coord_size(&bounds));
   if (weir_coord_init(w->coord_storage, &bounds, &w->config, &start, w->now, &w->coord) != WEIR_OK)
     abort();
@@ -179,8 +195,10 @@ static void more_limits_draw(struct world *w)
                                    .is_day = true,
                                    .zone_id = 1};
     /* Mostly the books of the day are kept, so that it can be judged. */
-    if (world_draw(w, 3) > 0)
-      w->report->enabled[WEIR_FAULT_COORD_CRASH] = w->report->enabled[WEIR_FAULT_POOL_MOVE] = 0;
+    if (world_draw(w, 3) > 0) {
+      w->report->enabled[WEIR_FAULT_POOL_MOVE] = 0;
+      w->report->enabled[w->store.is_on ? WEIR_FAULT_CLOCK_STEP : WEIR_FAULT_COORD_CRASH] = 0;
+    }
   }
 }
 

@@ -39,6 +39,8 @@ static void coord_crash(struct world *w)
   struct happening it = {.type = HAPPENING_COORD_START};
 
   w->is_coord_up = false;
+  w->coord_died = w->now;
+  store_crash(w);
   it.life = ++w->coord_life;
   world_trace(w, "coordinator dies");
   for (uint32_t i = 0; i < w->shims_count; i++) {
@@ -153,6 +155,8 @@ void faults_draw(struct world *w)
   }
   if (w->is_coord_up && world_strikes(w, WEIR_FAULT_COORD_CRASH, 60))
     coord_crash(w);
+  if (world_strikes(w, WEIR_FAULT_STORE, 30))
+    store_trouble(w);
   if (world_strikes(w, WEIR_FAULT_LIMIT_CHANGE, 40))
     limits_change(w);
   if (world_strikes(w, WEIR_FAULT_POOL_MOVE, 60))

@@ -113,9 +113,11 @@ void judge_init(struct world *w)
   }
   w->report->is_metered =
       !w->report->enabled[WEIR_FAULT_LIMIT_CHANGE] && !w->report->enabled[WEIR_FAULT_POOL_MOVE];
-  /* Until there is a store, the books of a day end with the coordinator, or with the pool. */
-  w->report->is_day_judged = w->day_max > 0 && !w->report->enabled[WEIR_FAULT_COORD_CRASH] &&
-                             !w->report->enabled[WEIR_FAULT_POOL_MOVE];
+  /* Without a store the books of a day end with the coordinator, and always with the pool. A life
+   * that begins by a wrong clock is lost. */
+  w->report->is_day_judged = w->day_max > 0 && !w->report->enabled[WEIR_FAULT_POOL_MOVE] &&
+                             (!w->report->enabled[WEIR_FAULT_COORD_CRASH] ||
+                              (w->store.is_on && !w->report->enabled[WEIR_FAULT_CLOCK_STEP]));
   if (w->report->is_metered)
     meters_init(w);
 }
@@ -355,6 +357,7 @@ void judge_report(struct world *w)
       !w->windows[OF_TENANT].is_on && w->day_max == 0 && w->flight_max == 0 &&
       !w->report->enabled[WEIR_FAULT_REJECT];
   w->report->used_pm = used_pm(w);
+  w->report->is_stored = w->store.is_on;
   w->report->profile = w->pool.rules.profile;
   world_trace(
       w, "end: profile %s, ttl %llu us, window %llu us, limits %llu and %llu, used %llu pm%s",

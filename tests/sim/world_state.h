@@ -2,6 +2,7 @@
  *
  *   world.c         what happens next: virtual time, order, the run of a seed
  *   world_coord.c   the coordinator's machine, and what it is configured with
+ *   world_store.c   its store
  *   world_shim.c    the instances: their machines, their calls, their connections
  *   world_judge.c   the provider: what arrives there, and what must hold of it
  *   world_faults.c  what goes wrong
@@ -42,8 +43,9 @@ enum happening_type {
   HAPPENING_LINK_UP, /* a connection is there again */
   HAPPENING_RESUME,  /* a paused shim goes on */
   HAPPENING_COORD_START,
-  HAPPENING_CLOCK, /* time to tell the coordinator what the wall clock says */
-  HAPPENING_FAULT  /* time to draw a fault */
+  HAPPENING_STORED, /* the store answers */
+  HAPPENING_CLOCK,  /* time to tell the coordinator what the wall clock says */
+  HAPPENING_FAULT   /* time to draw a fault */
 };
 
 struct happening {
@@ -106,6 +108,17 @@ struct window {
   uint64_t requests_us, tokens_us;   /* what stood in it, times how long: the calm end */
 };
 
+#define STORE_ROWS        256
+#define STORE_WRITTEN_MAX 64
+
+/* One row a key, the last that is durable, and those that are being written. */
+struct store {
+  bool is_on;
+  uint32_t rows_count, written_count, trouble;
+  weir_tstamp trouble_until;
+  struct weir_record rows[STORE_ROWS], written[STORE_WRITTEN_MAX];
+};
+
 struct world {
   weir_tstamp now, began, calm_at, end;
   struct weir_rng rng;
@@ -138,7 +151,9 @@ struct world {
   /* What the coordinator said of breakers: by the number in the pool's name, the other one last. */
   uint64_t changes_heard, grants_counted;
   bool is_open[POOL_NAMES + 1];
-  weir_tstamp coord_began;
+  weir_tstamp coord_began, coord_died;
+  bool is_resuming; /* the coordinator started anew, and has granted nothing yet */
+  struct store store;
 
   /* The provider's midnight, by the true clock; what the coordinator's clock and the provider's
    * differ from that. */
@@ -198,6 +213,18 @@ void coord_reload(struct world *w);
 /* coord_message and coord_restart: a message, or the next life, is there. */
 void coord_message(struct world *w, const struct happening *it);
 void coord_restart(struct world *w, uint32_t life);
+
+/* world_store.c */
+/* store_draw draws whether there is a store. */
+void store_draw(struct world *w);
+/* store_trouble begins a time in which it is slow, fails or says nothing. */
+void store_trouble(struct world *w);
+/* store_wake returns when the coordinator wants store_write next. */
+weir_tstamp store_wake(const struct world *w);
+void store_write(struct world *w);
+/* store_answer, store_crash: what was being written is done, or torn. */
+void store_answer(struct world *w, const struct happening *it);
+void store_crash(struct world *w);
 
 /* world_shim.c */
 void shim_start(struct world *w, uint32_t shim);

@@ -1,10 +1,11 @@
 # The coordinator's books, which need nothing else of it.
-foreach(module ring trail day ledger gates learn ramp standing_bucket)
+foreach(module ring trail day ledger gates learn ramp standing_bucket kept)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_ledger)
 endforeach()
 # The coordinator's pure machine, in virtual time.
 foreach(module alerts throttle calendar fair bias breaker retries choose latency ratio coord coord_breaker
-               coord_reload coord_tenants coord_budgets coord_standing coord_routes coord_routes_random coord_callers coord_peers coord_show
+               coord_reload keep coord_tenants coord_budgets coord_standing coord_routes coord_routes_random
+               coord_callers coord_peers coord_show
                grant)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()

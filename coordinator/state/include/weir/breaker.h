@@ -102,6 +102,12 @@ void weir_breaker_hear(struct weir_breaker *b, const struct weir_breaker_pass *p
 /* weir_breaker_steer does what an operator wants. */
 void weir_breaker_steer(struct weir_breaker *b, enum weir_steer steer, weir_tstamp now);
 
+/* weir_breaker_resume goes on, in a new breaker, where one of a former life was: open for |open_us|
+ * yet, after |streak| openings in a row. */
+void weir_breaker_resume(struct weir_breaker *b, enum weir_breaker_state state,
+                         enum weir_steer held, uint32_t streak, weir_duration open_us,
+                         weir_tstamp now);
+
 /* weir_breaker_open_us returns for how long yet nothing is let through: 0 unless it is open,
  * WEIR_DURATION_MAX while it is held open. */
 weir_duration weir_breaker_open_us(const struct weir_breaker *b, weir_tstamp now);

@@ -22,6 +22,7 @@
 #include <weir/err.h>
 #include <weir/msg.h>
 #include <weir/peer.h>
+#include <weir/record.h>
 #include <weir/time.h>
 
 /* Grants leave at most this long before their start, so that the hop to the shim is hidden. */
@@ -42,7 +43,9 @@ enum weir_coord_event_type {
   WEIR_COORD_UNSENT,      /* a message to |route| could not be delivered: counted */
   WEIR_COORD_CONFIG,      /* |config| replaces the configuration */
   WEIR_COORD_CLOCK,       /* |wall|: every minute or so, and when the wall clock was set */
-  WEIR_COORD_TIMEOUT      /* the wake instant has come */
+  WEIR_COORD_TIMEOUT,     /* the wake instant has come */
+  WEIR_COORD_DURABLE,     /* the records of |generation| are durable */
+  WEIR_COORD_UNKEPT       /* they are not, or some of them: the store holds old rows or new ones */
 };
 
 struct weir_coord_event {
@@ -53,6 +56,7 @@ struct weir_coord_event {
   const struct weir_coord_peer *peer; /* who sent |msg|; NULL: somebody who may do everything */
   const struct weir_coord_config *config;
   const struct weir_wall *wall;
+  uint64_t generation; /* of weir_coord_keep */
 };
 
 struct weir_coord_send {
@@ -71,6 +75,14 @@ struct weir_coord_start {
   uint64_t seed;         /* for session tokens; unguessable when peers are not trusted */
   bool has_past;         /* false: nothing was ever granted before */
   weir_duration past_us; /* a former life's leases may have started until this long ago */
+  /* A store is kept: nothing is granted that no durable record covers (weir_coord_keep). Without
+   * one nothing is to be kept. */
+  bool is_durable;
+  bool is_same_boot; /* the instants |at| of |records| are of this clock */
+  /* The last durable one of each key, in any order. They are of no use, so none, when a life
+   * without a store came after them: they know nothing of its grants. */
+  const struct weir_record *records;
+  uint32_t records_count;
 };
 
 /* weir_coord_size returns the bytes of storage for |bounds|. */
@@ -96,6 +108,23 @@ weir_tstamp weir_coord_wake(const struct weir_coord *c);
 /* weir_coord_grant_max returns the latest arrival that any grant so far allows: what a later life
  * has to assume. */
 weir_tstamp weir_coord_grant_max(const struct weir_coord *c);
+
+/* Records that weir_coord_keep asks room for at least. */
+#define WEIR_COORD_KEEP_MIN 32
+
+/* weir_coord_keep fills |ret_records|, of |max| (WEIR_COORD_KEEP_MIN at least), with what is to be
+ * made durable now, each replacing the one of its key, and numbers them in |ret_generation|.
+ * Returns how many; 0, and no generation, when nothing is due or one is under way. The shell
+ * answers each generation by an event: DURABLE, or UNKEPT when it failed, after which its records
+ * are due again. Rows need not be written together, but all of them before DURABLE. While no answer
+ * comes, grants stop when what is durable is used up. */
+uint32_t weir_coord_keep(struct weir_coord *c, weir_tstamp now, struct weir_record *ret_records,
+                         uint32_t max, uint64_t *ret_generation);
+
+/* weir_coord_keep_due returns when weir_coord_keep is to be called next: an instant that may have
+ * passed (a grant waits for it), or WEIR_NEVER while nothing has changed, or while a generation is
+ * under way. Ask again after every step. */
+weir_tstamp weir_coord_keep_due(const struct weir_coord *c);
 
 /* weir_coord_counter returns a counter of the vocabulary. */
 uint64_t weir_coord_counter(const struct weir_coord *c, enum weir_counter counter);

@@ -30,6 +30,7 @@
 #include <weir/day.h>
 #include <weir/msg.h>
 #include <weir/ramp.h>
+#include <weir/record.h>
 #include <weir/ring.h>
 #include <weir/time.h>
 #include <weir/trail.h>
@@ -80,6 +81,26 @@ struct weir_ledger_entry {
   bool is_open;      /* until weir_ledger_end */
 };
 
+/* What is durable of a limit, beside what is left of its reserve (kept.c). */
+struct weir_reserve {
+  uint64_t next;    /* the reserve of the record that is being written, */
+  uint64_t before;  /* and |left| when that was made */
+  uint64_t largest; /* call lately */
+  uint64_t freed;   /* of what the last record holds */
+  uint64_t ghosts;  /* IN_FLIGHT: calls of a former life, */
+  weir_tstamp ghosts_until;
+  uint64_t unsure;       /* of a former life, charged on the day that it is when that is known, */
+  weir_tstamp unsure_at; /* arriving until then */
+};
+
+/* How soon a ledger is to be kept again. */
+enum weir_urge {
+  WEIR_URGE_NONE = 0,
+  WEIR_URGE_LEISURE, /* its records hold more than is true */
+  WEIR_URGE_SOON,    /* its reserve is half used, or upstream said something */
+  WEIR_URGE_NOW      /* a grant waits for it */
+};
+
 #define WEIR_LEDGER_VARIANCES UINT64_C(16) /* more blocks than a ring reaches over */
 
 /* What every lease asks for stands first, in four lines of a cache: with a thousand ledgers, time
@@ -97,6 +118,7 @@ struct weir_ledger_limit {
   weir_tstamp closed_until; /* what was spent before is unknown, or upstream said so */
   uint64_t born_number;     /* leases with a smaller number are not in these books */
   uint64_t flight;          /* IN_FLIGHT */
+  uint64_t left, low;       /* of the reserve that is durable; and where the next one is due */
   weir_wide variance;       /* of the estimates of everything open that is still charged */
   struct weir_ring ring;    /* window */
   struct weir_trail trail;  /* smoothness */
@@ -111,12 +133,17 @@ struct weir_ledger_limit {
   /* |variance| by the ring's blocks: what has not ended needs no room for its error any more when
    * its charge has come back. */
   weir_wide variances[WEIR_LEDGER_VARIANCES];
+  struct weir_reserve reserve;
 };
 
 struct weir_ledger {
   uint32_t limits_count;
   enum weir_profile profile; /* now: at least as strict as the configured one */
   bool has_day, has_sub;
+  bool is_kept;                           /* in a store: grants need a durable reserve */
+  bool is_writing;                        /* a record of it is under way */
+  bool is_news;                           /* upstream said something that no record has */
+  enum weir_urge urge;                    /* until the next weir_ledger_keep */
   bool is_calm;                           /* nothing that was heard changes with time */
   weir_tstamp refreshed_at;               /* what time alone changes is as of this instant */
   weir_tstamp turns_at;                   /* until then no slot comes back */
@@ -127,6 +154,8 @@ struct weir_ledger {
   struct weir_cost leased;                /* what open leases are charged */
   uint64_t overshoot; /* takes that left a limit above what is kept: none, or the ledger is wrong */
   struct weir_rules_config rules;
+  weir_duration hold_us; /* longest of its leases, but for what stray rejections add */
+  uint64_t shape;        /* what its records are about: limits, and what spends them */
   /* PACED: requests in sub-windows. */
   struct weir_ring sub;
   uint64_t sub_born_number;
@@ -269,6 +298,45 @@ enum weir_heard weir_ledger_hear(struct weir_ledger *l, const struct weir_ledger
 /* weir_ledger_closed_until returns when the last enforced limit that is closed opens again, as far
  * as is known; an instant that has passed where none is. */
 weir_tstamp weir_ledger_closed_until(const struct weir_ledger *l);
+
+/* ---- what outlives a life (kept.c; docs/LEDGER.md, "Restarts") ---- */
+
+/* Records that weir_ledger_keep makes at most. */
+#define WEIR_LEDGER_RECORDS_MAX (2 * WEIR_LIMITS_MAX + 1)
+
+/* A call of a former life may be in flight for so long after its latest arrival. */
+#define WEIR_LEDGER_GHOSTS_US (10 * WEIR_US_PER_MIN)
+
+/* weir_ledger_shape tells that the ledger's records are kept, and what they are about: |members|, a
+ * hash of what spends it, and its limits. When that has changed nothing is granted before new
+ * records are durable. */
+void weir_ledger_shape(struct weir_ledger *l, uint64_t members);
+
+/* weir_ledger_is_covered tells whether a durable reserve covers a lease of |entry| in every
+ * enforced limit; true without a store. If not, the next records will, and it is urgent NOW. */
+bool weir_ledger_is_covered(struct weir_ledger *l, const struct weir_ledger_entry *entry);
+
+/* weir_ledger_keep fills |ret_records|, WEIR_LEDGER_RECORDS_MAX of them, under |owner| with all
+ * that is to be durable of this ledger, and returns how many. */
+uint32_t weir_ledger_keep(struct weir_ledger *l, const char *owner, const struct weir_instant *now,
+                          struct weir_record *ret_records);
+
+/* weir_ledger_kept takes in whether what weir_ledger_keep made last is durable. */
+void weir_ledger_kept(struct weir_ledger *l, bool is_durable);
+
+/* A former life, as the next one finds it. */
+struct weir_past {
+  const struct weir_record *records;
+  uint32_t count;
+  bool is_same_boot;
+  weir_tstamp started_until; /* its leases started by then */
+};
+
+/* weir_ledger_restore charges the empty ledger with all that |past| may have granted under |owner|.
+ * What it has no record of, or of something else, is closed as by weir_ledger_assume_spent.
+ * Precondition: weir_ledger_shape was called. */
+void weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct weir_past *past,
+                         const struct weir_instant *now);
 
 /* weir_ledger_check asserts that every sum is the sum of its parts. */
 void weir_ledger_check(const struct weir_ledger *l);
