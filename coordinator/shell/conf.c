@@ -9,6 +9,7 @@
 
 #include "conf_build.h"
 
+#define STORE_SCHEME "sqlite:"
 #define IPC_PATH_MAX 107 /* sun_path, less the NUL */
 
 /* ---- top level ---- */
@@ -185,6 +186,28 @@ static void read_alerts(struct weir_conf_builder *b, const struct weir_conf_sect
                         conf->webhook);
 }
 
+/* The store has all that the state file would have: two of them could say two things. */
+static void read_past(struct weir_conf_builder *b, const struct weir_conf_section *top)
+{
+  struct weir_conf *conf = b->conf;
+  const yaml_node_t *node = weir_conf_find(top, "store"), *state = weir_conf_find(top, "state");
+  char url[WEIR_CONF_PATH_SIZE];
+  if (!weir_conf_text(top, "state", conf->state, sizeof conf->state))
+    conf->state[0] = '\0';
+  if (!weir_conf_text(top, "store", url, sizeof url) || url[0] == '\0')
+    return;
+  if (strncmp(url, STORE_SCHEME, strlen(STORE_SCHEME)) != 0 || url[strlen(STORE_SCHEME)] != '/') {
+    weir_conf_issue_add(b->reader.issues, false, node,
+                        "store: %.60s is no store; write sqlite:/var/lib/weir/weir.db", url);
+    return;
+  }
+  if (state != NULL)
+    weir_conf_issue_add(b->reader.issues, false, state,
+                        "state and store are both given; remove state, the store remembers more");
+  memcpy(conf->store, url + strlen(STORE_SCHEME), strlen(url + strlen(STORE_SCHEME)) + 1);
+  conf->state[0] = '\0';
+}
+
 static void read_top(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   struct weir_conf *conf = b->conf;
@@ -192,8 +215,7 @@ static void read_top(struct weir_conf_builder *b, const struct weir_conf_section
   read_admin(b, top);
   read_alerts(b, top);
   read_listen(b, top);
-  if (!weir_conf_text(top, "state", conf->state, sizeof conf->state))
-    conf->state[0] = '\0';
+  read_past(b, top);
 
   struct weir_conf_section section;
   if (weir_conf_section_open(&b->reader, weir_conf_find(top, "log"), "log", &section)) {

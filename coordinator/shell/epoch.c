@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,40 +118,25 @@ __attribute__((format(printf, 3, 4))) static enum weir_err fail(enum weir_err er
   return err;
 }
 
-static void boot_id(char *ret_boot)
-{
-  ret_boot[0] = '\0';
-  FILE *file = fopen("/proc/sys/kernel/random/boot_id", "r");
-  if (file == NULL)
-    return;
-  if (fgets(ret_boot, WEIR_EPOCH_BOOT_SIZE, file) == NULL)
-    ret_boot[0] = '\0';
-  ret_boot[strcspn(ret_boot, " \n")] = '\0';
-  fclose(file);
-}
-
 static enum weir_err lock_take(struct weir_epoch *e, char *ret_error)
 {
   char lock[WEIR_CONF_PATH_SIZE + 8];
   snprintf(lock, sizeof lock, "%s.lock", e->path);
-  e->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (e->lock_fd < 0)
+  enum weir_err err = weir_life_lock(lock, &e->lock_fd);
+  if (err == WEIR_ENOENT)
     return fail(WEIR_ESYSTEM, ret_error,
                 "%s: cannot be opened (%s); create its folder, writable for this user, or change "
                 "'state'",
                 lock, strerror(errno));
-  if (flock(e->lock_fd, LOCK_EX | LOCK_NB) == 0)
-    return WEIR_OK;
-  int error = errno;
-  close(e->lock_fd);
-  e->lock_fd = -1;
-  if (error == EWOULDBLOCK)
+  if (err == WEIR_ECLOSED)
     return fail(WEIR_ECLOSED, ret_error,
                 "%s: another weir-coordinator runs on this state file; stop it, or give this one a "
                 "'state' and 'listen' of its own",
                 lock);
-  return fail(WEIR_ESYSTEM, ret_error, "%s: cannot be locked (%s); use a local file system", lock,
-              strerror(error));
+  if (err != WEIR_OK)
+    return fail(WEIR_ESYSTEM, ret_error, "%s: cannot be locked (%s); use a local file system", lock,
+                strerror(errno));
+  return WEIR_OK;
 }
 
 static enum weir_err record_read(struct weir_epoch *e, bool is_forced, char *ret_error)
@@ -192,7 +176,7 @@ enum weir_err weir_epoch_open(struct weir_epoch *e, const char *path, bool is_fo
   assert(strlen(path) < sizeof e->path);
   *e = (struct weir_epoch){.lock_fd = -1};
   memcpy(e->path, path, strlen(path) + 1);
-  boot_id(e->boot);
+  weir_life_boot(e->boot);
   enum weir_err err = lock_take(e, ret_error);
   if (err == WEIR_OK)
     err = record_read(e, is_forced, ret_error);
@@ -213,23 +197,6 @@ weir_duration weir_epoch_past_us(const struct weir_epoch *e, weir_tstamp now)
   if (e->boot[0] == '\0' || strcmp(e->boot, e->former.boot) != 0)
     return 0;
   return weir_time_sub(now, e->former.granted_until);
-}
-
-static int folder_sync(const char *path)
-{
-  char folder[WEIR_CONF_PATH_SIZE + 2];
-  const char *slash = strrchr(path, '/');
-  size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-  memcpy(folder, path, size);
-  memcpy(folder + size, ".", 2);
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return -1;
-  int result = fsync(fd);
-  int error = errno;
-  close(fd);
-  errno = error;
-  return result;
 }
 
 /* Writes and syncs |text| as a new file. */
@@ -260,7 +227,7 @@ enum weir_err weir_epoch_write(const struct weir_epoch *e, uint64_t epoch,
   snprintf(temporary, sizeof temporary, "%s.new", e->path);
   if (file_write(temporary, text, size) != 0)
     return fail(WEIR_ESYSTEM, ret_error, "%s: cannot be written (%s)", temporary, strerror(errno));
-  if (rename(temporary, e->path) != 0 || folder_sync(e->path) != 0)
+  if (rename(temporary, e->path) != 0 || weir_life_sync(e->path) != 0)
     return fail(WEIR_ESYSTEM, ret_error, "%s: cannot be replaced (%s)", e->path, strerror(errno));
   return WEIR_OK;
 }

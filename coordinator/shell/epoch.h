@@ -29,7 +29,9 @@
 #include <weir/err.h>
 #include <weir/time.h>
 
-#define WEIR_EPOCH_BOOT_SIZE  37 /* a UUID with its NUL */
+#include "life.h"
+
+#define WEIR_EPOCH_BOOT_SIZE  WEIR_LIFE_BOOT_SIZE
 #define WEIR_EPOCH_FILE_SIZE  512
 #define WEIR_EPOCH_ERROR_SIZE (2 * WEIR_CONF_PATH_SIZE + 512)
 

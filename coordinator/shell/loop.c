@@ -247,11 +247,11 @@ static bool receive_all(struct weir_loop *loop)
   return false;
 }
 
-/* Grants must be covered by the state file. While they are not, frames wait: those received in
- * |frames|, the others in the socket. */
+/* Without a store grants must be covered by the state file. While they are not, frames wait: those
+ * received in |frames|, the others in the socket. */
 static bool check_covered(struct weir_loop *loop)
 {
-  bool is_covered = weir_keeper_covers(loop->keeper, loop->now);
+  bool is_covered = loop->keeper == NULL || weir_keeper_covers(loop->keeper, loop->now);
   if (is_covered && loop->is_held)
     weir_log_say(loop->log, WEIR_LOG_INFO, "resumed", "the state file is written again");
   if (!is_covered && !loop->is_held)
@@ -285,6 +285,61 @@ static void report_changes(struct weir_loop *loop)
   }
 }
 
+/* ---- the store ---- */
+
+/* When the next generation may go to the recorder, if the machine wants it kept by then. */
+static weir_tstamp keep_due(const struct weir_loop *loop)
+{
+  if (loop->recorder == NULL || weir_recorder_room(loop->recorder) == NULL)
+    return WEIR_NEVER;
+  weir_tstamp due = weir_coord_keep_due(loop->coord);
+  return due < loop->store_retry ? loop->store_retry : due;
+}
+
+static void keep(struct weir_loop *loop)
+{
+  uint64_t generation = 0;
+  if (keep_due(loop) > loop->now)
+    return;
+  uint32_t count = weir_coord_keep(loop->coord, loop->now, weir_recorder_room(loop->recorder),
+                                   WEIR_RECORDER_RECORDS_MAX, &generation);
+  if (count > 0)
+    weir_recorder_give(loop->recorder, count, generation);
+}
+
+static void report_store(struct weir_loop *loop, bool is_durable, const char *error)
+{
+  uint64_t count = 0;
+  if (is_durable && loop->is_store_failing)
+    weir_log_say(loop->log, WEIR_LOG_INFO, "store", "written again");
+  loop->is_store_failing = !is_durable;
+  if (is_durable || !weir_log_rate_due(&loop->store_rate, loop->now, &count))
+    return;
+  weir_log_begin(loop->log, WEIR_LOG_ERROR, "store");
+  weir_log_text(loop->log, "why", error);
+  weir_log_number(loop->log, "count", count);
+  weir_log_text(loop->log, "detail", "nothing is granted that is not recorded");
+  weir_log_end(loop->log);
+}
+
+static void on_recorded(struct weir_loop *loop)
+{
+  char error[WEIR_STORE_ERROR_SIZE];
+  uint64_t generation = 0;
+  bool is_durable = false;
+  if (!weir_recorder_take(loop->recorder, &generation, &is_durable, error))
+    return;
+  loop->now = weir_clock_now();
+  loop->store_retry = is_durable ? 0 : loop->now + WEIR_RECORDER_RETRY_US;
+  report_store(loop, is_durable, error);
+  step(loop, &(struct weir_coord_event){.type = is_durable ? WEIR_COORD_DURABLE : WEIR_COORD_UNKEPT,
+                                        .now = loop->now,
+                                        .generation = generation});
+  flush(loop);
+}
+
+/* ---- one turn ---- */
+
 static void serve(struct weir_loop *loop)
 {
   bool is_drained = !loop->is_held && receive_all(loop);
@@ -303,9 +358,11 @@ static void serve(struct weir_loop *loop)
     for (int i = 0; i < WEIR_LOOP_TIMEOUTS_MAX && weir_coord_wake(loop->coord) <= loop->now; i++)
       step(loop, &(struct weir_coord_event){.type = WEIR_COORD_TIMEOUT, .now = loop->now});
   }
-  /* Whatever happens to this process now, the state file covers what was granted. */
-  assert(weir_coord_grant_max(loop->coord) <= atomic_load(&loop->keeper->durable_until));
+  /* Whatever happens to this process now, what is durable covers what was granted. */
+  assert(loop->keeper == NULL ||
+         weir_coord_grant_max(loop->coord) <= atomic_load(&loop->keeper->durable_until));
   flush(loop);
+  keep(loop);
   report_unsent(loop);
   report_changes(loop);
 }
@@ -350,7 +407,9 @@ static long poll_ms(const struct weir_loop *loop)
 {
   if (loop->is_held)
     return POLL_MAX_MS; /* the keeper tells of every write */
-  weir_tstamp wake = weir_coord_wake(loop->coord);
+  weir_tstamp wake = weir_coord_wake(loop->coord), due = keep_due(loop);
+  if (due < wake)
+    wake = due;
   uint64_t wait_us = weir_time_sub(wake, weir_clock_now());
   if (wait_us > POLL_MAX_MS * WEIR_US_PER_MS)
     return POLL_MAX_MS;
@@ -359,8 +418,10 @@ static long poll_ms(const struct weir_loop *loop)
 
 static void on_events(struct weir_loop *loop, const zmq_pollitem_t *items)
 {
-  if (items[1].revents != 0)
+  if (items[1].revents != 0 && loop->keeper != NULL)
     on_kept(loop);
+  else if (items[1].revents != 0)
+    on_recorded(loop);
   if (items[2].revents != 0)
     loop->clock(loop);
   if (items[3].revents != 0)
@@ -374,18 +435,20 @@ int weir_loop_run(struct weir_loop *loop)
   loop->handle = zsock_resolve(loop->sock);
   loop->clock(loop);
   for (;;) {
-    zmq_pollitem_t items[] = {{.fd = loop->signal_fd, .events = ZMQ_POLLIN},
-                              {.fd = loop->keeper->event_fd, .events = ZMQ_POLLIN},
-                              {.fd = loop->clock_fd, .events = ZMQ_POLLIN},
-                              {.fd = loop->gate->event_fd, .events = ZMQ_POLLIN},
-                              /* one that is always there stands in for one that may not be */
-                              {.fd = loop->peers_fd >= 0 ? loop->peers_fd : loop->clock_fd,
-                               .events = loop->peers_fd >= 0 ? ZMQ_POLLIN : 0},
-                              {.fd = loop->tap_fds[0] >= 0 ? loop->tap_fds[0] : loop->clock_fd,
-                               .events = loop->tap_fds[0] >= 0 ? ZMQ_POLLIN : 0},
-                              {.fd = loop->tap_fds[1] >= 0 ? loop->tap_fds[1] : loop->clock_fd,
-                               .events = loop->tap_fds[1] >= 0 ? ZMQ_POLLIN : 0},
-                              {.socket = loop->handle, .events = ZMQ_POLLIN}};
+    zmq_pollitem_t items[] = {
+        {.fd = loop->signal_fd, .events = ZMQ_POLLIN},
+        {.fd = loop->keeper != NULL ? loop->keeper->event_fd : loop->recorder->event_fd,
+         .events = ZMQ_POLLIN},
+        {.fd = loop->clock_fd, .events = ZMQ_POLLIN},
+        {.fd = loop->gate->event_fd, .events = ZMQ_POLLIN},
+        /* one that is always there stands in for one that may not be */
+        {.fd = loop->peers_fd >= 0 ? loop->peers_fd : loop->clock_fd,
+         .events = loop->peers_fd >= 0 ? ZMQ_POLLIN : 0},
+        {.fd = loop->tap_fds[0] >= 0 ? loop->tap_fds[0] : loop->clock_fd,
+         .events = loop->tap_fds[0] >= 0 ? ZMQ_POLLIN : 0},
+        {.fd = loop->tap_fds[1] >= 0 ? loop->tap_fds[1] : loop->clock_fd,
+         .events = loop->tap_fds[1] >= 0 ? ZMQ_POLLIN : 0},
+        {.socket = loop->handle, .events = ZMQ_POLLIN}};
     if (zmq_poll(items, loop->is_held ? 5 : 8, poll_ms(loop)) < 0 && errno != EINTR)
       return -errno;
     if (items[0].revents != 0) {

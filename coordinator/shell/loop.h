@@ -10,6 +10,10 @@
  * TIMEOUT steps wait, for a few turns at most, until the socket is empty: after a pause (no disk,
  * no processor) nobody is found silent whose words were there in time.
  *
+ * What the machine wants kept goes to the recorder's thread at the end of a turn, and its answer
+ * comes as an event; grants that wait for it are sent then. With a state file instead, no steps are
+ * made while it does not cover them.
+ *
  * Before the first message, every half minute, and at once when it was set, the machine is told the
  * wall clock: only the days of limits need it.
  *
@@ -29,6 +33,7 @@
 #include "guard.h"
 #include "keeper.h"
 #include "log.h"
+#include "recorder.h"
 
 #define WEIR_LOOP_FRAMES_MAX    256    /* of one turn */
 #define WEIR_LOOP_BYTES_MAX     262144 /* of the frames of one turn, about */
@@ -45,7 +50,8 @@ struct weir_loop_frame {
 struct weir_loop {
   struct weir_coord *coord;
   zsock_t *sock;
-  struct weir_keeper *keeper;
+  struct weir_keeper *keeper;     /* of the state file; NULL: a store is kept */
+  struct weir_recorder *recorder; /* of the store; NULL: the state file is kept */
   struct weir_log *log;
   struct weir_gate *gate;
   struct weir_guard guard;
@@ -78,7 +84,9 @@ struct weir_loop {
   struct weir_tap_head wire;
   uint8_t out[WEIR_FRAME_SIZE_MAX];
   struct weir_log_rate malformed[WEIR_LOOP_KINDS], unsent_rate, encode_rate;
-  struct weir_log_rate throttled_rate, refused_rate;
+  struct weir_log_rate throttled_rate, refused_rate, store_rate;
+  weir_tstamp store_retry; /* no commit before */
+  bool is_store_failing;
 };
 
 /* weir_loop_run serves until SIGTERM or SIGINT and returns the signal's number; negative errno when

@@ -6,7 +6,7 @@
  *   log       its level and format stand in the file
  *   signals   blocked before the first thread, so that none of them gets one
  *   clock     a timer that tells when the wall clock was set
- *   state     the lock keeps a second coordinator out; the new epoch is durable before any use
+ *   past      the lock keeps a second coordinator out; the new epoch is durable before any use
  *   machine   needs the epoch and the past
  *   gate      answers for keys: before the socket, which would let everybody in without it
  *   socket    last: whoever connects is served at once
@@ -34,9 +34,8 @@
 #include "admin.h"
 #include "alarm.h"
 #include "clock.h"
-#include "epoch.h"
 #include "gate.h"
-#include "keeper.h"
+#include "heritage.h"
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
@@ -58,8 +57,10 @@ static const char help[] =
     "  --check         check the configuration, show what it means, and exit: 0 when it is valid, "
     "1\n"
     "                  when not\n"
-    "  --assume-spent  start although the state file is lost, damaged or restored from a\n"
-    "                  backup: every window up to an hour is taken as used up\n"
+    "  --assume-spent  start although the store or the state file is lost, or restored from a\n"
+    "                  backup: what it counted is taken as used up (a damaged store: see 'weir "
+    "help "
+    "store')\n"
     "  --version       print the version\n"
     "  --help          print this\n"
     "\n"
@@ -69,7 +70,7 @@ static const char help[] =
     "An example of a configuration:\n"
     "\n"
     "  listen: ipc:///run/weir/weir.sock\n"
-    "  state: /var/lib/weir/weir.state\n"
+    "  store: sqlite:/var/lib/weir/weir.db\n"
     "  providers:\n"
     "    gemini: {kind: gemini}\n"
     "  pools:\n"
@@ -89,15 +90,13 @@ struct daemon {
   struct options options;
   struct weir_conf *conf;
   struct weir_log log;
-  struct weir_epoch epoch;
-  struct weir_keeper keeper;
+  struct weir_heritage past;
   struct weir_conf_issues issues;
   struct weir_peers *peers; /* until the gate takes them */
   struct weir_gate gate;
   struct weir_watch watch;  /* of the list of keys */
   struct weir_admin *admin; /* NULL: none is configured */
   struct weir_alarm *alarm;
-  weir_tstamp former_until; /* latest arrival of the former lives' grants, on our clock */
 };
 
 /* ---- options ---- */
@@ -181,8 +180,8 @@ static void log_pools(struct daemon *d)
   }
 }
 
-/* What a reload cannot change, because storage, socket and state file stay: |next| takes it over
- * from the start. */
+/* What a reload cannot change, because storage, socket, store and state file stay: |next| takes it
+ * over from the start. */
 static void keep_fixed(struct daemon *d, struct weir_conf *next)
 {
   const struct weir_conf *now = d->conf;
@@ -190,8 +189,8 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
                         memcmp(now->listen, next->listen, sizeof now->listen) == 0;
   if (!is_same_listen)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'listen' changes only at a restart");
-  if (strcmp(now->state, next->state) != 0)
-    weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'state' changes only at a restart");
+  if (strcmp(now->state, next->state) != 0 || strcmp(now->store, next->store) != 0)
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'store' and 'state' change only at a restart");
   if (strcmp(now->key, next->key) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'key' changes only at a restart");
   if (strcmp(now->admin_host, next->admin_host) != 0 || now->admin_port != next->admin_port ||
@@ -206,6 +205,7 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'bounds' change only at a restart");
   next->listen_count = now->listen_count;
   memcpy(next->listen, now->listen, sizeof next->listen);
+  memcpy(next->store, now->store, sizeof next->store);
   memcpy(next->state, now->state, sizeof next->state);
   memcpy(next->key, now->key, sizeof next->key);
   memcpy(next->admin_host, now->admin_host, sizeof next->admin_host);
@@ -355,6 +355,7 @@ static int open_signals(void)
   sigaddset(&set, SIGHUP);
   sigprocmask(SIG_BLOCK, &set, NULL);
   (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is a full disk, no reason to die */
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -378,21 +379,13 @@ static void outlive_promises(void)
     ;
 }
 
-static bool open_state(struct daemon *d, struct weir_coord_start *ret_start)
+static bool open_past(struct daemon *d, struct weir_coord_start *ret_start)
 {
-  char error[WEIR_EPOCH_ERROR_SIZE];
-  if (weir_epoch_open(&d->epoch, d->conf->state, d->options.is_forced, error) != WEIR_OK) {
-    weir_log_say(&d->log, WEIR_LOG_ERROR, "state", error);
-    return false;
-  }
-  ret_start->epoch = d->epoch.former.epoch + 1;
-  ret_start->has_past = d->epoch.has_past;
-  if (weir_keeper_start(&d->keeper, &d->epoch, ret_start->epoch, error) != WEIR_OK) {
-    weir_log_say(&d->log, WEIR_LOG_ERROR, "state", error);
-    weir_epoch_close(&d->epoch);
-    return false;
-  }
-  return true;
+  char error[WEIR_HERITAGE_ERROR_SIZE];
+  if (weir_heritage_open(&d->past, d->conf, d->options.is_forced, ret_start, error) == WEIR_OK)
+    return true;
+  weir_log_say(&d->log, WEIR_LOG_ERROR, d->conf->store[0] != '\0' ? "store" : "state", error);
+  return false;
 }
 
 static struct weir_coord *make_machine(struct daemon *d, struct weir_coord_start *start,
@@ -404,9 +397,8 @@ static struct weir_coord *make_machine(struct daemon *d, struct weir_coord_start
   if (start->has_past)
     outlive_promises();
   weir_tstamp now = weir_clock_now();
-  start->past_us = start->has_past ? weir_epoch_past_us(&d->epoch, now) : 0;
-  d->former_until = start->has_past ? weir_time_sub(now, start->past_us) : 0;
-  /* From here on close_state knows the past, so failing cannot lose it. */
+  weir_heritage_begin(&d->past, start, now);
+  /* From here on close_past knows the past, so failing cannot lose it. */
   if (getrandom(&start->seed, sizeof start->seed, 0) != (ssize_t)sizeof start->seed) {
     weir_log_say(&d->log, WEIR_LOG_ERROR, "machine", "the system gives no random numbers");
     return NULL;
@@ -429,11 +421,10 @@ static void log_start(struct daemon *d, const struct weir_coord_start *start)
   weir_log_number(&d->log, "epoch", start->epoch);
   weir_log_number(&d->log, "pools", d->conf->coord.pools_count);
   weir_log_number(&d->log, "names", d->conf->coord.names_count);
-  weir_log_text(&d->log, "past",
-                !start->has_past           ? "none"
-                : d->epoch.former.is_clean ? "clean"
-                                           : "unclean");
+  weir_log_text(&d->log, "past", d->past.name);
   weir_log_number(&d->log, "past_us", start->past_us);
+  if (start->is_durable)
+    weir_log_number(&d->log, "records", start->records_count);
   weir_log_number(&d->log, "descriptors_max", raise_descriptors());
   weir_log_end(&d->log);
   log_pools(d);
@@ -565,7 +556,8 @@ static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd, int 
   if (d->gate.peers != NULL)
     log_peers(d, d->gate.peers);
   loop.coord = coord;
-  loop.keeper = &d->keeper;
+  loop.keeper = weir_heritage_keeper(&d->past);
+  loop.recorder = weir_heritage_recorder(&d->past);
   loop.log = &d->log;
   loop.gate = &d->gate;
   loop.signal_fd = signal_fd;
@@ -581,18 +573,14 @@ static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd, int 
   return result;
 }
 
-static bool close_state(struct daemon *d, const struct weir_coord *coord)
+static bool close_past(struct daemon *d, struct weir_coord *coord)
 {
-  char error[WEIR_EPOCH_ERROR_SIZE];
-  weir_keeper_stop(&d->keeper);
-  weir_tstamp until = d->former_until;
-  if (coord != NULL && weir_coord_grant_max(coord) > until)
-    until = weir_coord_grant_max(coord);
-  enum weir_err err = weir_epoch_write(&d->epoch, d->keeper.epoch, until, true, error);
-  if (err != WEIR_OK)
-    weir_log_say(&d->log, WEIR_LOG_ERROR, "state_not_written", error);
-  weir_epoch_close(&d->epoch);
-  return err == WEIR_OK;
+  char error[WEIR_HERITAGE_ERROR_SIZE];
+  if (weir_heritage_close(&d->past, coord, error) == WEIR_OK)
+    return true;
+  weir_log_say(&d->log, WEIR_LOG_ERROR, d->conf->store[0] != '\0' ? "store" : "state_not_written",
+               error);
+  return false;
 }
 
 static int run(struct daemon *d)
@@ -602,11 +590,12 @@ static int run(struct daemon *d)
   struct weir_coord_start start = {0};
   if (signal_fd < 0 || clock_fd < 0)
     weir_log_say(&d->log, WEIR_LOG_ERROR, "signals", "no descriptor is left; raise the limits");
-  if (signal_fd < 0 || clock_fd < 0 || !open_state(d, &start))
+  if (signal_fd < 0 || clock_fd < 0 || !open_past(d, &start))
     return EXIT_FAILURE;
   void *storage = NULL;
   struct weir_coord *coord = make_machine(d, &start, &storage);
   int result = -ENOMEM;
+  weir_heritage_forget(&d->past);
   if (coord != NULL) {
     log_start(d, &start);
     result = serve(d, coord, signal_fd, clock_fd);
@@ -619,7 +608,7 @@ static int run(struct daemon *d)
     weir_log_number(&d->log, "malformed", weir_coord_counter(coord, WEIR_COUNTER_MALFORMED));
     weir_log_end(&d->log);
   }
-  bool is_closed = close_state(d, coord);
+  bool is_closed = close_past(d, coord);
   free(storage);
   close(clock_fd);
   close(signal_fd);

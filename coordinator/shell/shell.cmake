@@ -19,13 +19,19 @@ foreach(pair html=index.html css=page.css js=page.js)
   list(APPEND page_sources ${CMAKE_CURRENT_BINARY_DIR}/page_${name}.c)
 endforeach()
 
+# Where records outlive the coordinator, also used by `weir store`.
+weir_shell_library(weir_store
+  SOURCES shell/life.c shell/store_read.c shell/store_row.c shell/store_sqlite.c shell/store_tools.c
+  INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell/include ${CMAKE_CURRENT_SOURCE_DIR}/state/include
+  USES weir_core weir_proto PkgConfig::SQLITE)
+
 # The daemon but for main(), so that tests reach its parts.
 weir_shell_library(weir_coordinator_shell
-  SOURCES ${page_sources} shell/admin.c shell/alarm.c shell/epoch.c shell/gate.c shell/guard.c shell/hook.c shell/keeper.c
-          shell/log.c shell/loop.c shell/notify.c shell/secret.c shell/sock.c shell/tables.c
-          shell/watch.c shell/zones.c
+  SOURCES ${page_sources} shell/admin.c shell/alarm.c shell/epoch.c shell/gate.c shell/guard.c
+          shell/heritage.c shell/hook.c shell/keeper.c shell/log.c shell/loop.c shell/notify.c
+          shell/recorder.c shell/secret.c shell/sock.c shell/tables.c shell/watch.c shell/zones.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell
-  USES weir_conf weir_coord weir_stats weir_http_server weir_proto weir_core PkgConfig::UV
+  USES weir_store weir_conf weir_coord weir_stats weir_http_server weir_proto weir_core PkgConfig::UV
        PkgConfig::CURL PkgConfig::CRYPTO PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)
 
 weir_program(weir-coordinator

@@ -135,7 +135,8 @@ static void tables_init(struct weir_coord *c, const struct parts *p)
   }
 }
 
-/* A former life's leases are known from its records, or taken to be all that there could be. */
+/* A former life's leases are known from its records, or taken to be all that there could be. Old
+ * records still tell of days, which began before they were made. */
 static void go_on(struct weir_coord *c, const struct weir_coord_start *start,
                   const struct weir_instant *now)
 {
@@ -146,7 +147,7 @@ static void go_on(struct weir_coord *c, const struct weir_coord_start *start,
 
   if (start->is_durable)
     weir_keep_restore(c, &past, now);
-  else
+  if (!start->is_durable || start->is_spent)
     weir_pools_assume_spent(c, past.started_until);
 }
 

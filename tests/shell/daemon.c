@@ -33,10 +33,11 @@ void daemon_init(struct daemon *d)
 void daemon_fini(struct daemon *d)
 {
   static const char *const names[] = {
-      "weir.yaml",   "weir.state",       "weir.state.new",  "weir.state.lock", "weir.sock",
-      "other.state", "other.state.lock", "other.state.new", "peers",           "peers.new",
-      "peers.lock",  "server.key",       "client.key",      "prices.json",     "keys",
-      "proxy.yaml"};
+      "weir.yaml",       "weir.state",       "weir.state.new",  "weir.state.lock", "weir.sock",
+      "other.state",     "other.state.lock", "other.state.new", "peers",           "peers.new",
+      "peers.lock",      "server.key",       "client.key",      "prices.json",     "keys",
+      "proxy.yaml",      "weir.db",          "weir.db-wal",     "weir.db.new",     "weir.db.lock",
+      "weir.db.damaged", "copy.db",          "copy.db.lock"};
   if (d->pid > 0) {
     kill(d->pid, SIGKILL);
     waitpid(d->pid, NULL, 0);
@@ -92,11 +93,18 @@ void daemon_secure(struct daemon *d)
   daemon_list(d, "known %s\n", d->known.public);
 }
 
+void daemon_store(struct daemon *d)
+{
+  snprintf(d->store, sizeof d->store, "%s/weir.db", d->folder);
+}
+
 void daemon_configure(struct daemon *d, const char *format, ...)
 {
   FILE *file = fopen(d->config, "w");
   assert_non_null(file);
-  fprintf(file, "listen: %s\nstate: %s\n", d->endpoint, d->state);
+  fprintf(file, "listen: %s\n%s%s\n", d->endpoint,
+          d->store[0] != '\0' ? "store: sqlite:" : "state: ",
+          d->store[0] != '\0' ? d->store : d->state);
   if (d->server_key[0] != '\0')
     fprintf(file, "key: %s\npeers: %s\n", d->key_file, d->peers);
   va_list args;

@@ -26,6 +26,7 @@ struct daemon {
   pid_t pid;
   int out_fd; /* its stdout and stderr */
   char folder[64], config[96], state[96], endpoint[96];
+  char store[96]; /* "": it keeps |state| */
   /* of a daemon on TCP, else "" */
   char server_key[WEIR_KEY_SIZE], key_file[96], peers[96];
   struct daemon_key known;   /* stands in its list as "known" */
@@ -47,7 +48,11 @@ void daemon_key_write(const struct daemon_key *key, const char *path);
 __attribute__((format(printf, 2, 3))) void daemon_list(const struct daemon *d, const char *format,
                                                        ...);
 
-/* daemon_configure writes the configuration: listen, state and what follows from |format|. */
+/* daemon_store has it keep a store. Before daemon_configure. */
+void daemon_store(struct daemon *d);
+
+/* daemon_configure writes the configuration: listen, store or state, and what follows from
+ * |format|. */
 __attribute__((format(printf, 2, 3))) void daemon_configure(struct daemon *d, const char *format,
                                                             ...);
 /* daemon_spawn starts the program with --config and |extra| (may be NULL). */

@@ -123,6 +123,18 @@ static void gives_defaults_to_what_is_not_said(void **state)
   weir_conf_free(conf);
 }
 
+static void has_no_state_file_beside_a_store(void **state)
+{
+  (void)state;
+  struct weir_conf *conf = parse(GOOD);
+  assert_string_equal(conf->store, "");
+  weir_conf_free(conf);
+  conf = parse(GOOD "store: sqlite:/srv/weir.db\n");
+  assert_string_equal(conf->store, "/srv/weir.db");
+  assert_string_equal(conf->state, "");
+  weir_conf_free(conf);
+}
+
 static void names_pools_models_and_routes(void **state)
 {
   (void)state;
@@ -248,8 +260,8 @@ static const struct bad_file bad_files[] = {
     {GOOD "pols: 1\n", "f:3:1: unknown key 'pols'; did you mean 'pools'?\n"},
     {GOOD "zzzzz: 1\n", "f:3:1: unknown key 'zzzzz'; known here: listen, key, peers, admin, "
                         "admin_token, plain_rights, "
-                        "peer_limits, state, "
-                        "log, heartbeat, session_ttl, asks_per_session, bounds, providers, "
+                        "peer_limits, store, state, "
+                        "log, alerts, heartbeat, session_ttl, asks_per_session, bounds, providers, "
                         "budgets, tenants, pools, routes\n"},
     {GOOD "log: {level: info, level: warn}\n",
      "f:3:20: 'level' stands here twice, first in line 3; remove one\n"},
@@ -261,6 +273,12 @@ static const struct bad_file bad_files[] = {
      "f:2:72: fall_back: 'true' is not a valid boolean; write true or false\n"},
     {GOOD "state: off\n",
      "f:3:8: state: YAML reads off as a boolean or null, not as text; write \"off\" with quotes\n"},
+    {GOOD "store: /var/lib/weir/weir.db\n",
+     "f:3:8: store: /var/lib/weir/weir.db is no store; write sqlite:/var/lib/weir/weir.db\n"},
+    {GOOD "store: sqlite:weir.db\n",
+     "f:3:8: store: sqlite:weir.db is no store; write sqlite:/var/lib/weir/weir.db\n"},
+    {GOOD "store: sqlite:/a\nstate: /b\n",
+     "f:4:8: state and store are both given; remove state, the store remembers more\n"},
     {GOOD "state:\n", "f:3:7: state has no value; write one or remove the key\n"},
     {GOOD "state: [a]\n",
      "f:3:8: state must be a single value, not a map or a list; write 'state: value'\n"},
@@ -308,7 +326,7 @@ static const struct bad_file bad_files[] = {
      "f:5:9: listen: tcp://127.0.0.1:65536 has no valid port; write tcp://127.0.0.1:7447\n"},
     {GOOD "insecure: true\n",
      "f:3:1: unknown key 'insecure'; known here: listen, key, peers, admin, admin_token, "
-     "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+     "plain_rights, peer_limits, store, state, log, alerts, heartbeat, session_ttl, "
      "asks_per_session, bounds, providers, budgets, tenants, pools, "
      "routes\n"},
     {GOOD "plain_rights: [ask, root]\n",
@@ -437,12 +455,12 @@ static const struct bad_file bad_files[] = {
     {GOOD "\xff\n", "f: byte 95: invalid leading UTF-8 octet; save the file as UTF-8 text\n"},
     {GOOD "z\\e[31m: 1\n",
      "f:3:1: unknown key 'z\\e[31m'; known here: listen, key, peers, admin, admin_token, "
-     "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+     "plain_rights, peer_limits, store, state, log, alerts, heartbeat, session_ttl, "
      "asks_per_session, bounds, providers, budgets, tenants, pools, "
      "routes\n"},
     {GOOD "? \"z\\e[31m\"\n: 1\n",
      "f:3:3: unknown key 'z?[31m'; known here: listen, key, peers, admin, admin_token, "
-     "plain_rights, peer_limits, state, log, heartbeat, session_ttl, "
+     "plain_rights, peer_limits, store, state, log, alerts, heartbeat, session_ttl, "
      "asks_per_session, bounds, providers, budgets, tenants, pools, "
      "routes\n"},
 };
@@ -582,6 +600,7 @@ int main(void)
       cmocka_unit_test(reads_amounts_durations_and_percentages_exactly),
       cmocka_unit_test(counts_the_letters_of_a_typing_error),
       cmocka_unit_test(gives_defaults_to_what_is_not_said),
+      cmocka_unit_test(has_no_state_file_beside_a_store),
       cmocka_unit_test(names_pools_models_and_routes),
       cmocka_unit_test(a_route_has_all_its_models_in_order),
       cmocka_unit_test(a_route_of_too_many_models_is_an_error),

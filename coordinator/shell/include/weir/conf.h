@@ -53,7 +53,8 @@ struct weir_conf {
   uint32_t listen_count;
   char listen[WEIR_CONF_LISTEN_MAX]
              [WEIR_CONF_ENDPOINT_SIZE];  /* "ipc:///path", "tcp://0.0.0.0:7447" */
-  char state[WEIR_CONF_PATH_SIZE];       /* path of the state file */
+  char store[WEIR_CONF_PATH_SIZE];       /* path of the store; "": none, then |state| is used */
+  char state[WEIR_CONF_PATH_SIZE];       /* path of the state file; "" with a store */
   char key[WEIR_CONF_PATH_SIZE];         /* path of the coordinator's secret key; "": none */
   char peers[WEIR_CONF_PATH_SIZE];       /* path of the list of keys; "": none */
   char admin_host[WEIR_CONF_ADMIN_SIZE]; /* where the admin port listens; "": nowhere */

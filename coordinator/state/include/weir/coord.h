@@ -79,6 +79,7 @@ struct weir_coord_start {
    * one nothing is to be kept. */
   bool is_durable;
   bool is_same_boot; /* the instants |at| of |records| are of this clock */
+  bool is_spent;     /* more was granted than |records| tell: some are lost or old */
   /* The last durable one of each key, in any order. They are of no use, so none, when a life
    * without a store came after them: they know nothing of its grants. */
   const struct weir_record *records;
