@@ -52,6 +52,7 @@ extern const struct weir_cli_command weir_cli_batch_command;
 extern const struct weir_cli_command weir_cli_classify_command;
 extern const struct weir_cli_command weir_cli_simulate_command;
 extern const struct weir_cli_command weir_cli_prices_command;
+extern const struct weir_cli_command weir_cli_store_command;
 
 /* The walk over a command line. Set |command|, |argc| and |argv|; the rest begins as zeros. */
 struct weir_cli_args {

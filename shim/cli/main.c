@@ -7,10 +7,10 @@
 #include "cli.h"
 
 static const struct weir_cli_command *const commands[] = {
-    &weir_cli_stats_command,    &weir_cli_explain_command,  &weir_cli_top_command,
-    &weir_cli_breaker_command,  &weir_cli_batch_command,    &weir_cli_classify_command,
-    &weir_cli_estimate_command, &weir_cli_check_command,    &weir_cli_keys_command,
-    &weir_cli_prices_command,   &weir_cli_simulate_command,
+    &weir_cli_stats_command,    &weir_cli_explain_command, &weir_cli_top_command,
+    &weir_cli_breaker_command,  &weir_cli_batch_command,   &weir_cli_classify_command,
+    &weir_cli_estimate_command, &weir_cli_check_command,   &weir_cli_keys_command,
+    &weir_cli_store_command,    &weir_cli_prices_command,  &weir_cli_simulate_command,
 };
 
 #define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))

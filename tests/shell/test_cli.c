@@ -60,8 +60,8 @@ static int tear_down(void **state)
 
 static void explains_itself(void **state)
 {
-  static const char *const names[] = {"stats",    "explain",  "top",   "breaker", "batch",
-                                      "classify", "estimate", "check", "simulate"};
+  static const char *const names[] = {"stats",    "explain",  "top",   "breaker",  "batch",
+                                      "classify", "estimate", "check", "simulate", "store"};
 
   (void)state;
   assert_int_equal(WEIR("help"), 0);
@@ -103,7 +103,7 @@ static const char *source_read(const char *name)
 static void documents_every_option_it_has(void **state)
 {
   static const char *const names[] = {"stats",    "explain", "top",      "breaker", "batch",
-                                      "estimate", "check",   "simulate", "prices"};
+                                      "estimate", "check",   "simulate", "prices",  "store"};
   static const char *const documents[] = {"docs/CLI.md", "docs/man/weir.1.scd"};
 
   (void)state;
