@@ -57,6 +57,10 @@ void bench_codec(struct bench *bench);
  * of a bare scan. */
 void bench_estimate(struct bench *bench);
 
+/* bench_store measures durable commits of the store, in a file in the working directory. False
+ * after a message on standard error. */
+bool bench_store(struct bench *bench);
+
 /* bench_trip measures the lease round trip over ipc between processes, beside a bare libzmq echo.
  * False after a message on standard error. */
 bool bench_trip(struct bench *bench);

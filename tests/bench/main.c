@@ -10,7 +10,7 @@
 
 static const char help[] =
     "usage: weir-bench [--quick] [--json FILE] [step] [scale] [show] [codec]\n"
-    "                  [estimate] [trip] [proxy]\n"
+    "                  [estimate] [store] [trip] [proxy]\n"
     "\n"
     "Measures, without a name everything but proxy:\n"
     "  step   one decision of the coordinator (weir_coord_step): acquire and settle, with 1 and\n"
@@ -21,6 +21,8 @@ static const char help[] =
     "         10,000 sessions\n"
     "  codec  encoding and decoding of single messages\n"
     "  estimate  token estimates of texts and bodies, beside a bare scan of the same bytes\n"
+    "  store  durable commits of the coordinator's store, its size and a start on it; the file\n"
+    "         stands in the working directory, whose disk is what is measured\n"
     "  trip   round trips of a lease (ASK and the SETTLE before it in one frame, GRANT back) to\n"
     "         weir-coordinator over ipc, beside a bare libzmq echo with frames of the same size\n"
     "  proxy  calls, events of streams and idle streams through weir-proxy, beside nginx (where "
@@ -125,7 +127,7 @@ static bool wants(int argc, char **argv, const char *name)
 static bool is_name(const char *text)
 {
   static const char *const names[] = {"step",     "scale", "show", "codec",
-                                      "estimate", "trip",  "proxy"};
+                                      "estimate", "store", "trip", "proxy"};
 
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
     if (strcmp(text, names[i]) == 0)
@@ -157,6 +159,8 @@ static bool measure(struct bench *bench, int argc, char **argv)
     bench_codec(bench);
   if (wants(argc, argv, "estimate"))
     bench_estimate(bench);
+  if (wants(argc, argv, "store") && !bench_store(bench))
+    return false;
   if (wants(argc, argv, "trip") && !bench_trip(bench))
     return false;
   return !names(argc, argv, "proxy") || bench_proxy(bench);
