@@ -7,7 +7,8 @@
 FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
       gcc libc6-dev cmake ninja-build pkg-config scdoc file dpkg-dev libzmq3-dev libczmq-dev \
-      libmsgpack-dev libcurl4-openssl-dev libuv1-dev libyaml-dev libcmocka-dev libsqlite3-dev node-llhttp
+      libmsgpack-dev libcurl4-openssl-dev libssl-dev libuv1-dev libyaml-dev libcmocka-dev \
+      libsqlite3-dev node-llhttp
 COPY . /src
 WORKDIR /src
 RUN cmake --preset packages && cmake --build build/packages && \
