@@ -23,7 +23,7 @@ endforeach()
 weir_shell_library(weir_store
   SOURCES shell/life.c shell/store_read.c shell/store_row.c shell/store_sqlite.c shell/store_tools.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell/include ${CMAKE_CURRENT_SOURCE_DIR}/state/include
-  USES weir_core weir_proto PkgConfig::SQLITE)
+  USES weir_conf_yaml weir_core weir_proto PkgConfig::SQLITE)
 
 # The daemon but for main(), so that tests reach its parts.
 weir_shell_library(weir_coordinator_shell
