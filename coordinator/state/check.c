@@ -85,6 +85,7 @@ static uint32_t check_pools(const struct weir_coord *c)
     if (c->pools[i].state == WEIR_POOL_FREE)
       continue;
     weir_ledger_check(&c->pools[i].ledger);
+    assert(c->pools[i].ledger.overshoot == 0);
     check_queue(c, i, WEIR_CLASS_ONLINE);
     check_queue(c, i, WEIR_CLASS_BATCH);
     check_breaker(c, i);
@@ -162,6 +163,7 @@ static void check_budgets(const struct weir_coord *c)
     if (c->budgets[i].state == WEIR_POOL_FREE)
       continue;
     weir_ledger_check(&c->budgets[i].ledger);
+    assert(c->budgets[i].ledger.overshoot == 0);
     check_line(c, i);
     counted += c->budgets[i].leases_count;
   }

@@ -427,11 +427,13 @@ static void leased_remove(struct weir_ledger *l, const struct weir_ledger_entry 
   l->leased.spend -= entry->cost.spend;
 }
 
-/* Whether |limit| will be above what is kept of it at |start|: what is charged now may be, because
- * some of it comes back before. */
-static bool is_above(const struct weir_ledger_limit *limit, weir_tstamp start,
+/* Whether a call that is charged |charge| leaves |limit| above what is kept of it at |start|: what
+ * is charged now may be, because some of it comes back before. A call that is larger than a cut
+ * limit has an empty window for itself. */
+static bool is_above(const struct weir_ledger_limit *limit, uint64_t charge, weir_tstamp start,
                      const struct weir_instant *now)
 {
+  const uint64_t kept = charge > limit->effective ? charge : limit->effective;
   const struct weir_calendar_zone *zone;
 
   if (limit->is_shadow)
@@ -440,10 +442,8 @@ static bool is_above(const struct weir_ledger_limit *limit, weir_tstamp start,
     return limit->flight > limit->effective;
   zone = weir_limit_zone(limit, now->calendar);
   if (zone)
-    return limit->day.used > limit->effective &&
-           weir_day_earliest(&limit->day, zone, limit->effective, 0, start) > start;
-  return limit->ring.used > limit->effective &&
-         weir_ring_earliest(&limit->ring, limit->effective, start) > start;
+    return limit->day.used > kept && weir_day_earliest(&limit->day, zone, kept, 0, start) > start;
+  return limit->ring.used > kept && weir_ring_earliest(&limit->ring, kept, start) > start;
 }
 
 void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *entry,
@@ -467,7 +467,7 @@ void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *ent
       weir_limit_spend(l, limit, limit->is_windowed ? charge : flight_of(limit, entry));
     variance_add(limit, entry->arrival_max, variance_of(limit, entry, charge));
     if (!limit->is_windowed) {
-      l->overshoot += is_above(limit, entry->start, now);
+      l->overshoot += is_above(limit, 0, entry->start, now);
       continue;
     }
     weir_ring_add(&limit->ring, entry->arrival_max, charge);
@@ -476,7 +476,7 @@ void weir_ledger_take(struct weir_ledger *l, const struct weir_ledger_entry *ent
     if (limit->is_day && weir_day_add(&limit->day, weir_limit_zone(limit, now->calendar),
                                       entry->arrival_max, charge))
       *ret_both |= limit->bit;
-    l->overshoot += is_above(limit, entry->start, now);
+    l->overshoot += charge > 0 && is_above(limit, charge, entry->start, now);
   }
   if (l->has_sub)
     weir_ring_add(&l->sub, entry->arrival_max, entry->is_void ? 0 : entry->cost.requests);
@@ -647,7 +647,6 @@ void weir_ledger_check(const struct weir_ledger *l)
 {
   uint8_t bits = 0;
 
-  assert(l->overshoot == 0);
   for (uint32_t i = 0; i < l->limits_count; i++) {
     const struct weir_ledger_limit *limit = &l->limits[i];
 

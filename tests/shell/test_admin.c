@@ -161,7 +161,7 @@ static void tells_health_and_what_there_is(void **state)
   assert_int_equal(get("/healthz", ""), 400); /* no Host at all */
   assert_int_equal(get("/healthz", "Host: anything\r\n"), 200);
   assert_int_equal(get("/readyz", ASK_LOOPBACK), 200);
-  assert_int_equal(get("/", ASK_LOOPBACK), 404);
+  assert_int_equal(get("/other", ASK_LOOPBACK), 404);
   assert_holds("/metrics");
   close(http_open("GET", "/metrics", ASK_LOOPBACK)); /* who leaves takes nothing along */
   assert_int_equal(get("/metricsx", ASK_LOOPBACK), 404);
