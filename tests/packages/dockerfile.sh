@@ -105,6 +105,7 @@ all_stages() {
 
 # ---- what came of it -------------------------------------------------------------------------
 
+# Within a function that it calls, `set -e` does not hold.
 check() { # WHAT COMMAND...
   local what=$1
   shift
@@ -137,6 +138,7 @@ work_together() {
   export folder
   export -f inside
   cp docs/compose/weir.yaml "$folder/weir/tmp/compose.yaml"
+  install -m 0644 docs/compose/admin.token "$folder/weir/etc/weir/admin.token"
   unshare --net --pid --fork --kill-child --mount-proc bash -eu -c '
     ip link set lo up
     inside "$folder/upstream" weir-upstream --listen 127.0.0.1:7450 --latency-ms 50 \
@@ -148,7 +150,10 @@ work_together() {
       inside "$folder/service" timeout 12 /venv/bin/python -u /service.py >"$folder/service.txt" || true
     cat "$folder/service.txt"
     tail -n 1 "$folder/service.txt" | grep -E "[1-9][0-9]* answers, 0 errors"
-    curl -fsS http://127.0.0.1:7450/_admin/counters'
+    curl -fsS http://127.0.0.1:7450/_admin/counters
+    curl -fsS -H "Authorization: Bearer $(cat docs/compose/admin.token)" http://127.0.0.1:7448/metrics |
+      grep "^weir_sessions 1$"' || return 1
+  rm "$folder/weir/etc/weir/admin.token"
 }
 
 compile_against_it() {
@@ -176,7 +181,7 @@ completions_are_right() {
 }
 
 purges() {
-  inside "$folder/weir" dpkg --purge weir-proxy weir-coordinator weir libweir0
+  inside "$folder/weir" dpkg --purge weir-proxy weir-coordinator weir libweir0 || return 1
   local left
   left=$(find "$folder/weir" -mindepth 1 -xdev -name '*weir*' -not -path '*/var/lib/dpkg/*' -not -path '*/run/weir*' \
     -not -path '*/log/*' -not -path '*/proc/*')

@@ -7,7 +7,8 @@ const CARDS_MAX = 60; // of a thousand pools, those that matter; the filter find
 const ROWS_MAX = 50;
 
 const byId = (id) => document.getElementById(id);
-const state = { last: null, at: 0, rates: {}, history: new Map(), instances: [], token: '' };
+const state = { last: null, at: 0, rates: {}, history: new Map(), instances: [],
+  token: decodeURIComponent(location.hash.slice(1)) }; // a fragment is never sent
 
 // ---- words ------------------------------------------------------------------------------------
 
