@@ -18,10 +18,11 @@ enum kind {
   KIND_NONE, /* ends a table: keys have no gaps */
   KIND_UINT, /* uint64_t, uint32_t or an enum, min..max */
   KIND_BOOL,
-  KIND_STR,   /* printable ASCII, min..max characters */
-  KIND_BIN,   /* exactly |size| bytes, required */
-  KIND_UINTS, /* array of uint64_t or uint32_t (|unit| bytes each), numbered from 1 */
-  KIND_LIMITS /* struct weir_msg_row's limits */
+  KIND_STR,    /* printable ASCII, min..max characters */
+  KIND_BIN,    /* exactly |size| bytes, required */
+  KIND_UINTS,  /* array of uint64_t or uint32_t (|unit| bytes each), numbered from 1 */
+  KIND_LIMITS, /* struct weir_msg_row's limits */
+  KIND_PARTS   /* struct weir_msg_island's parts */
 };
 
 struct field {
@@ -50,6 +51,7 @@ struct field {
 #define BYTES(member)          FIELD(KIND_BIN, 0, member, SIZE(member), SIZE(member))
 #define UINTS(member)          FIELD(KIND_UINTS, SIZE(member[0]), member, 0, ARRAY_COUNT_MAX)
 #define LIMITS(member)         FIELD(KIND_LIMITS, 0, member, 0, WEIR_LIMITS_MAX)
+#define PARTS(member)          FIELD(KIND_PARTS, 0, member, 0, WEIR_LIMITS_MAX)
 
 #define DURATION(member) UINT(member, 0, WEIR_DURATION_MAX)
 #define AMOUNT(member)   UINT(member, 0, WEIR_AMOUNT_MAX)
@@ -70,6 +72,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [4] = VERSION(hello.version_min),
                 [5] = VERSION(hello.version_max),
                 [6] = TEXT(hello.name),
+                [7] = BOOL(hello.takes_islands),
             },
         [WEIR_MSG_WELCOME] =
             {
@@ -164,6 +167,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [17] = AMOUNT(settle.tokens_limit),
                 [18] = AMOUNT(settle.tokens_left),
                 [19] = TOKENS(settle.estimated_tokens),
+                [20] = TEXT(settle.island),
             },
         [WEIR_MSG_CANCEL] =
             {
@@ -213,6 +217,8 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [26] = TEXT(row.by),
                 [27] = TEXT(row.tenant),
                 [28] = TEXT(row.instance),
+                [29] = ANY32(row.islands),
+                [30] = ANY64(row.island_calls),
             },
         [WEIR_MSG_STATE] =
             {
@@ -228,6 +234,15 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 COMMON,
                 [2] = NAME(steer.pool),
                 [3] = ENUM(steer.steer, WEIR_STEER_MAX),
+            },
+        [WEIR_MSG_ISLAND] =
+            {
+                COMMON,
+                [2] = NAME(island.pool),
+                [3] = DURATION(island.for_us),
+                [4] = DURATION(island.ttl_us),
+                [5] = DURATION(island.idle_us),
+                [6] = PARTS(island.parts),
             },
 };
 
@@ -245,6 +260,17 @@ static const struct field limit_layout[KEYS_MAX] = {
     [7] = LIMIT_UINT(stated, 0, WEIR_AMOUNT_MAX),
     [8] = LIMIT_UINT(closed_us, 0, WEIR_DURATION_MAX),
     [9] = LIMIT_UINT(half_us, 0, WEIR_DURATION_MAX),
+    [10] = LIMIT_UINT(islands, 0, WEIR_AMOUNT_MAX),
+};
+
+#define PART_UINT(member, min, max)                                                                \
+  FIELD_IN(struct weir_msg_island_part, KIND_UINT, 0, member, min, max)
+
+static const struct field part_layout[KEYS_MAX] = {
+    [0] = PART_UINT(dimension, 1, WEIR_DIMENSION_TOTAL_TOKENS),
+    [1] = PART_UINT(amount, 1, WEIR_AMOUNT_MAX),
+    [2] = PART_UINT(window_us, 1, WEIR_DURATION_MAX),
+    [3] = PART_UINT(burst, 1, WEIR_AMOUNT_MAX),
 };
 
 static_assert(sizeof(enum weir_outcome) == sizeof(uint32_t), "enums are read as uint32_t");
@@ -317,6 +343,11 @@ static uint32_t limits_count(const void *base)
   return ((const struct weir_msg *)base)->row.limits_count;
 }
 
+static uint32_t parts_count(const void *base)
+{
+  return ((const struct weir_msg *)base)->island.parts_count;
+}
+
 /* What is held against the range of |f|: its value, length or count. 0 may be left out. */
 static uint64_t weight(const struct field *f, const void *base)
 {
@@ -337,6 +368,8 @@ static uint64_t weight(const struct field *f, const void *base)
     return uints_count(f, at);
   case KIND_LIMITS:
     return limits_count(base);
+  case KIND_PARTS:
+    return parts_count(base);
   case KIND_NONE:
     break;
   }
@@ -395,6 +428,11 @@ static void field_pack(struct writer *w, const struct field *f, const void *base
     msgpack_pack_array(&w->pk, value);
     for (unsigned i = 0; i < value; i++)
       map_pack(w, limit_layout, &((const struct weir_msg *)base)->row.limits[i]);
+    break;
+  case KIND_PARTS:
+    msgpack_pack_array(&w->pk, value);
+    for (unsigned i = 0; i < value; i++)
+      map_pack(w, part_layout, &((const struct weir_msg *)base)->island.parts[i]);
     break;
   case KIND_NONE:
     break;
@@ -468,6 +506,13 @@ static void limits_read(struct weir_cursor *c, struct weir_msg_row *row)
     map_read(c, limit_layout, &row->limits[i]);
 }
 
+static void parts_read(struct weir_cursor *c, struct weir_msg_island *island)
+{
+  weir_cursor_array(c, WEIR_LIMITS_MAX, &island->parts_count);
+  for (uint32_t i = 0; i < island->parts_count && c->err == WEIR_OK; i++)
+    map_read(c, part_layout, &island->parts[i]);
+}
+
 static void field_read(struct weir_cursor *c, const struct field *f, void *base)
 {
   uint8_t *at = (uint8_t *)base + f->offset;
@@ -494,6 +539,9 @@ static void field_read(struct weir_cursor *c, const struct field *f, void *base)
     break;
   case KIND_LIMITS:
     limits_read(c, &((struct weir_msg *)base)->row);
+    break;
+  case KIND_PARTS:
+    parts_read(c, &((struct weir_msg *)base)->island);
     break;
   case KIND_NONE:
     weir_cursor_skip(c);

@@ -3,6 +3,8 @@
 
 #include "conf_build.h"
 
+#include <weir/coord.h>
+
 #define SHORT_WINDOW_US (10 * WEIR_US_PER_S)
 
 bool weir_conf_name_check(struct weir_conf_builder *b, const yaml_node_t *node, const char *what,
@@ -320,6 +322,41 @@ static void read_breaker(struct weir_conf_builder *b, const struct weir_conf_sec
   }
 }
 
+/* What a part is out of must be known to instances: limits of the pool alone, with windows. */
+static const char *island_obstacle(const struct weir_pool_config *pool)
+{
+  if (pool->budgets_count > 0)
+    return "the pool has budgets, which other pools spend too";
+  for (uint32_t i = 0; i < pool->limits_count; i++) {
+    if (pool->limits[i].dimension == WEIR_DIMENSION_IN_FLIGHT && !pool->limits[i].is_shadow)
+      return "the pool limits calls in flight, which only the coordinator can count";
+  }
+  return NULL;
+}
+
+static void read_island(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
+                        struct weir_pool_config *pool)
+{
+  const yaml_node_t *node = weir_conf_find(pool_section, "island");
+  struct weir_conf_section section;
+  struct weir_msg_island parts;
+  if (!weir_conf_section_open(&b->reader, node, "pools[].island", &section))
+    return;
+  pool->island.share_pm = (uint32_t)weir_conf_number(&section, "share");
+  pool->island.places = (uint32_t)weir_conf_number(&section, "places");
+  pool->island.for_us = weir_conf_number(&section, "for");
+  if (pool->island.share_pm == 0)
+    return;
+  const char *obstacle = island_obstacle(pool);
+  if (obstacle != NULL)
+    weir_conf_issue_add(b->reader.issues, false, node, "island cannot be kept: %s; remove it",
+                        obstacle);
+  else if (!weir_island_parts(pool, pool->rules.profile, &parts))
+    weir_conf_issue_add(b->reader.issues, true, node,
+                        "a place of the island is less than one call, so share is lost; raise it, "
+                        "or lower places");
+}
+
 static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
 {
   struct weir_conf_section section;
@@ -344,6 +381,7 @@ static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
   read_times(b, &section, pool);
   read_classes(b, &section, pool);
   read_breaker(b, &section, pool);
+  read_island(b, &section, pool);
 }
 
 static void read_pools(struct weir_conf_builder *b, const struct weir_conf_section *top)

@@ -101,6 +101,18 @@ static void breaker_show(const struct weir_pool_config *pool, FILE *file)
   fprintf(file, "; retries %s\n", retries);
 }
 
+static void island_show(const struct weir_pool_config *pool, FILE *file)
+{
+  const struct weir_island_config *island = &pool->island;
+  char share[32], how_long[32];
+  if (island->share_pm == 0)
+    return;
+  percent_format(island->share_pm, share, sizeof share);
+  duration_format(island->for_us, how_long, sizeof how_long);
+  fprintf(file, "pool %s: island of %s for %u instances, %s each\n", pool->name, share,
+          (unsigned)island->places, how_long);
+}
+
 static void pool_show(const struct weir_conf *conf, const struct weir_pool_config *pool, FILE *file)
 {
   fprintf(file, "pool %s: %s%s", pool->name, weir_profile_name(pool->rules.profile),
@@ -110,6 +122,7 @@ static void pool_show(const struct weir_conf *conf, const struct weir_pool_confi
   limits_show(conf, pool->limits, pool->limits_count, file);
   breaker_show(pool, file);
   ramp_show(pool, file);
+  island_show(pool, file);
 }
 
 static void route_show(const struct weir_conf *conf, const struct weir_route_config *route,

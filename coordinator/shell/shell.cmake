@@ -3,7 +3,7 @@ weir_shell_library(weir_conf
   SOURCES shell/conf.c shell/conf_budgets.c shell/conf_keys.c shell/conf_limits.c
           shell/conf_pools.c shell/conf_routes.c shell/conf_show.c shell/peers.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell/include ${CMAKE_CURRENT_SOURCE_DIR}/state/include
-  USES weir_conf_yaml weir_core weir_proto)
+  USES weir_coord weir_conf_yaml weir_core weir_proto)
 
 # The dashboard's files, built in.
 foreach(pair html=index.html css=page.css js=page.js)

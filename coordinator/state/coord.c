@@ -168,7 +168,7 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   c->started_at = now;
   c->ticket_next = 1;
   c->changed = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
-  c->tell_at = WEIR_NEVER;
+  c->tell_at = c->islands_at = WEIR_NEVER;
   weir_calendar_init(&c->calendar);
   c->sessions = p.sessions;
   c->asks = p.asks;
@@ -192,8 +192,10 @@ enum weir_err weir_coord_init(void *storage, const struct weir_coord_bounds *bou
   instant.calendar = &c->calendar;
   if (weir_pools_configure(c, config, &instant) != WEIR_OK)
     return WEIR_EFULL;
-  if (start->has_past)
+  if (start->has_past) {
     go_on(c, start, &instant);
+    weir_islands_assume_all(c, now); /* no record tells of them */
+  }
   c->is_running = true;
   *ret_coord = c;
   return WEIR_OK;
@@ -259,6 +261,7 @@ static void on_message(struct weir_coord *c, struct weir_turn *turn, const struc
   case WEIR_MSG_PONG:
   case WEIR_MSG_ROW:
   case WEIR_MSG_STATE:
+  case WEIR_MSG_ISLAND:
   case WEIR_MSG_MAX:
   default:
     /* A coordinator's own words, from a peer that is none. */
@@ -276,8 +279,10 @@ static void on_message(struct weir_coord *c, struct weir_turn *turn, const struc
     weir_queue_cancel(c, turn, s, &msg->cancel);
   else if (msg->type == WEIR_MSG_PING)
     weir_session_ping(c, turn, s);
-  else
+  else {
+    weir_islands_leave(c, s, turn->now); /* BYE */
     weir_session_end(c, turn, s);
+  }
 }
 
 /* Nodes come first in their structs, so a due node is its owner. */
@@ -318,6 +323,7 @@ enum weir_err weir_coord_step(struct weir_coord *c, const struct weir_coord_even
 
   update->count = 0;
   weir_calendar_advance(&c->calendar, event->now);
+  weir_pools_carve_less(c, &turn.instant);
   switch (event->type) {
   case WEIR_COORD_MESSAGE:
     on_message(c, &turn, event->msg);
@@ -357,6 +363,7 @@ weir_tstamp weir_coord_wake(const struct weir_coord *c)
   weir_tstamp wake = weir_calendar_wake(&c->calendar);
 
   wake = c->tell_at < wake ? c->tell_at : wake;
+  wake = c->islands_at < wake ? c->islands_at : wake;
   for (size_t i = 0; i < sizeof(queues) / sizeof(*queues); i++) {
     if (weir_pq_wake(queues[i]) < wake)
       wake = weir_pq_wake(queues[i]);

@@ -318,6 +318,38 @@ static bool is_short(const struct weir_ledger *l, const struct weir_ledger_limit
               weir_wide_mul(limit->effective, WEIR_LEDGER_REPORT_MAX_US));
 }
 
+static uint64_t bucket_of(uint64_t amount)
+{
+  return amount / BURST_PART > 0 ? amount / BURST_PART : 1;
+}
+
+struct weir_island_gates weir_ledger_island_gates(const struct weir_rules_config *rules,
+                                                  const struct weir_limit_config *limit,
+                                                  uint64_t served)
+{
+  const weir_duration sub = rules->sub_us > 0 ? rules->sub_us : WEIR_SUB_DEFAULT_US;
+  struct weir_island_gates gates = {0};
+  uint64_t whole, part;
+
+  gates.is_smooth = limit->dimension != WEIR_DIMENSION_IN_FLIGHT && !limit->is_day &&
+                    (limit->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || limit->burst > 0);
+  if (!gates.is_smooth)
+    return gates;
+  whole = limit->burst > 0 ? limit->burst : bucket_of(limit->amount);
+  part = limit->burst > 0 ? weir_wide_scale(limit->burst, served, limit->amount, limit->burst)
+                          : bucket_of(served);
+  part = part > 0 ? part : 1;
+  gates.burst = whole > part ? whole - part : 0;
+  if (limit->dimension != WEIR_DIMENSION_REQUESTS || limit->window_us <= sub)
+    return gates;
+  gates.sub_us = ((limit->window_us + limit->amount - 1) / limit->amount + sub - 1) / sub * sub;
+  whole = weir_wide_scale(limit->amount, gates.sub_us, limit->window_us, WEIR_LIMIT_MAX);
+  part = weir_wide_scale(served, gates.sub_us, limit->window_us, WEIR_LIMIT_MAX);
+  part = part > 0 ? part : 1;
+  gates.sub = whole > part ? whole - part : 0;
+  return gates;
+}
+
 /* That must hear of a writing before the call's end. */
 bool weir_ledger_is_reported(const struct weir_ledger *l)
 {

@@ -254,6 +254,12 @@ static void day_keep(struct weir_record *record, const struct weir_ledger *l,
   record->count = DAY_COUNT;
 }
 
+/* What was learned holds of the amount beside the same part of islands. */
+static uint64_t learned_item_of(const struct weir_limit_config *config)
+{
+  return item_of(config) + config->islands;
+}
+
 /* Rules that upstream's words were understood by. */
 static uint64_t rules_of(const struct weir_ledger *l)
 {
@@ -274,7 +280,7 @@ static void learned_keep(struct weir_record *record, const struct weir_ledger *l
     const struct weir_ledger_limit *limit = &l->limits[i];
     uint64_t *each = &n[LEARNED + i * LEARNED_EACH];
 
-    each[ITEM] = item_of(&limit->config);
+    each[ITEM] = learned_item_of(&limit->config);
     each[AMOUNT] = limit->config.amount;
     each[EFFECTIVE] = limit->cut_amount;
     each[CEILING] = limit->ceiling;
@@ -439,7 +445,7 @@ static void learned_limit(struct weir_ledger_limit *limit, const uint64_t *each,
                           const struct weir_record *record, const struct weir_past *past,
                           weir_tstamp now)
 {
-  if (each[ITEM] != item_of(&limit->config) || each[AMOUNT] != limit->config.amount ||
+  if (each[ITEM] != learned_item_of(&limit->config) || each[AMOUNT] != limit->config.amount ||
       each[CEILING] > each[AMOUNT] || each[EFFECTIVE] > each[CEILING] || each[EFFECTIVE] == 0)
     return;
   limit->ceiling = each[CEILING];

@@ -188,10 +188,13 @@ static bool is_growing(const struct weir_ledger_limit *limit)
 }
 
 /* A smaller truth; what it is measured by starts anew. */
-static void ceiling_lower(struct weir_ledger *l, struct weir_ledger_limit *limit, uint64_t amount,
+static void ceiling_lower(struct weir_ledger *l, struct weir_ledger_limit *limit, uint64_t stated,
                           const struct weir_instant *now)
 {
-  if (amount == 0 || amount >= limit->ceiling)
+  const uint64_t islands = limit->config.islands;
+  const uint64_t amount = stated > islands ? stated - islands : 1;
+
+  if (stated == 0 || amount >= limit->ceiling)
     return;
   limit->ceiling = amount;
   if (limit->cut_amount >= amount) {
@@ -345,7 +348,8 @@ static bool is_explained(const struct weir_ledger *l, const struct weir_msg_sett
 
     if (is_meant(limit, settle->outcome) &&
         (limit->ring.used > limit->effective || limit->closed_until > now ||
-         (settle->stated_limit > 0 && settle->stated_limit < limit->ceiling)))
+         (settle->stated_limit > 0 &&
+          settle->stated_limit < limit->ceiling + limit->config.islands)))
       return true;
   }
   return false;

@@ -121,7 +121,7 @@ static void tell_left(struct weir_ledger *ledger, const struct weir_instant *now
 
 void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct weir_held *lease)
 {
-  const struct weir_session *s = &c->sessions[lease->session];
+  struct weir_session *s = &c->sessions[lease->session];
   const weir_tstamp end = lease->entry.start + lease->ttl_us;
   const struct weir_ratio *ratio;
   struct weir_msg_grant *grant;
@@ -152,6 +152,7 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   grant->ratio_pm = weir_ratio_pm(ratio);
   grant->ratio_error_pm = weir_ratio_error_pm(ratio);
   tell_left(&c->pools[lease->pool].ledger, &turn->instant, grant);
+  weir_islands_offer(turn, s, &c->pools[lease->pool]);
 }
 
 /* What came back may be what others wait for. */
@@ -290,6 +291,10 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
   struct weir_pool *pool;
   uint32_t call;
 
+  if (settle->island[0] != '\0') {
+    weir_islands_settled(c, s, settle);
+    return;
+  }
   if (!weir_table_find(&c->calls, weir_call_key((uint32_t)(s - c->sessions), settle->seq), &call) ||
       !(call & WEIR_CALL_LEASE)) {
     c->counters[WEIR_COUNTER_SETTLED_LATE]++;

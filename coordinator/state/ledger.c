@@ -279,7 +279,7 @@ static uint32_t limit_place(struct weir_ledger *l, uint32_t from,
 /* What was learned of another amount is not true of this one. */
 static void limit_change(struct weir_ledger_limit *limit, const struct weir_limit_config *config)
 {
-  if (limit->config.amount != config->amount) {
+  if (limit->config.amount != config->amount || limit->config.islands != config->islands) {
     limit->ceiling = limit->effective = limit->cut_amount = config->amount;
     limit->cut_from = 0;
     limit->ramp.base = 0;

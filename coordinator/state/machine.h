@@ -12,6 +12,7 @@
  *   callers.c  what calls of a tenant use of what is estimated for them
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
+ *   islands.c  what instances may do while nobody answers them
  *   tell.c     who hears of breakers: STATE to every session
  *   keep.c     what outlives this life: records, and who waits for them
  *   show.c     what people see: SHOW
@@ -70,6 +71,8 @@ struct weir_session {
   struct weir_list asks;
   uint32_t leases_count;
   uint32_t free_next;
+  bool takes_islands;
+  weir_tstamp islands_at;  /* when the next of its places is to be told of again */
   uint64_t told, welcomed; /* of |changes|: heard of so far, and when the session began */
   /* Which of the last WEIR_SEQ_WINDOW sequence numbers were seen: as in IPsec's anti-replay. */
   uint64_t seq_top;
@@ -162,6 +165,21 @@ struct weir_queue {
   struct weir_cost queued; /* sum over its tenants */
 };
 
+/* A place among those that may use a pool without the coordinator. */
+struct weir_island {
+  uint8_t instance[WEIR_INSTANCE_SIZE]; /* that holds it, or held it last */
+  bool is_taken;                        /* by an instance that is known */
+  weir_tstamp told_at, until; /* its holder's calls arrive by |until|, if it hears no more */
+  weir_tstamp free_at;        /* when it was free, before it was taken last; 0: ever since */
+};
+
+/* What a limit does without for islands. */
+struct weir_carve {
+  struct weir_limit_config limit;
+  uint64_t amount;
+  weir_tstamp until; /* so much is kept, even if less is configured */
+};
+
 /* What every call asks for stands first, before what is large or rarely needed. */
 struct weir_pool {
   struct weir_pq_node timer; /* when its queue is to be looked at again */
@@ -195,6 +213,14 @@ struct weir_pool {
   bool is_left;             /* it closed, and who could went elsewhere */
   struct weir_latency wait; /* from ask to grant */
   uint64_t rejected_foreign;
+  struct weir_island islands[WEIR_ISLAND_PLACES_MAX];
+  struct weir_carve carve[WEIR_LIMITS_MAX]; /* of each limit */
+  uint32_t carve_count;
+  weir_tstamp carve_again_at; /* when less may be kept; WEIR_NEVER: it is as configured */
+  weir_tstamp islands_until;  /* the latest arrival that was ever allowed to any place */
+  weir_tstamp islands_from;   /* nobody is told before: others still go by former numbers */
+  bool has_owners;            /* tenants with limits of their own, which islands do not know */
+  uint64_t island_calls;
   struct weir_ledger ledger; /* last: most limits that it has room for are not used */
 };
 
@@ -266,7 +292,9 @@ struct weir_coord {
   weir_duration heartbeat_us, session_ttl_us;
   uint32_t session_asks_max;
   uint32_t names_born;
-  uint64_t lease_number; /* of the next lease, over all ledgers */
+  uint64_t lease_number;       /* of the next lease, over all ledgers */
+  weir_tstamp islands_at;      /* when a pool may keep less for islands */
+  weir_tstamp islands_lost_at; /* islands of models that are no longer configured end by then */
   uint64_t ticket_next;
   struct weir_rng rng;
   uint64_t counters[WEIR_COUNTER_MAX];
@@ -618,6 +646,39 @@ void weir_keep_restore(struct weir_coord *c, const struct weir_past *past,
 /* weir_keep_answer takes in what became of a generation. */
 void weir_keep_answer(struct weir_coord *c, struct weir_turn *turn, uint64_t generation,
                       bool is_durable);
+
+/* islands.c */
+/* weir_island_carve returns what |limit| of a pool of |config| does without. */
+uint64_t weir_island_carve(const struct weir_pool_config *config,
+                           const struct weir_limit_config *limit);
+/* weir_islands_limits writes the limits of |config| less what is kept back for islands: now, and as
+ * long as islands of a former configuration may be out. */
+void weir_islands_limits(struct weir_coord *c, struct weir_pool *pool,
+                         const struct weir_pool_config *config, weir_tstamp now,
+                         struct weir_limit_config *ret_limits);
+/* weir_islands_change lets nobody be told of other numbers than those of |pool| before all who were
+ * told of these have stopped, and what was granted by them is over. Precondition: |config| does not
+ * replace the pool's yet. */
+void weir_islands_change(struct weir_pool *pool, const struct weir_pool_config *config,
+                         weir_tstamp now);
+/* weir_islands_offer gives |s|, which uses |pool|, a place if there is one, and tells it of its
+ * place again when it is time. */
+void weir_islands_offer(struct weir_turn *turn, struct weir_session *s, struct weir_pool *pool);
+/* weir_islands_renew tells |s| again of all of its places for which it is time. */
+void weir_islands_renew(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s);
+/* weir_islands_leave frees the places of |s|, which makes no new calls any more. */
+void weir_islands_leave(struct weir_coord *c, struct weir_session *s, weir_tstamp now);
+/* weir_islands_out returns how many places are held. */
+uint32_t weir_islands_out(const struct weir_pool *pool, weir_tstamp now);
+/* weir_islands_assume takes all places of |pool| as held by somebody unknown until |until|. */
+void weir_islands_assume(struct weir_pool *pool, weir_tstamp until);
+/* weir_islands_assume_all does so for whatever a former life may have told by |last|. */
+void weir_islands_assume_all(struct weir_coord *c, weir_tstamp last);
+/* weir_islands_settled counts a call that was made without a lease. */
+void weir_islands_settled(struct weir_coord *c, struct weir_session *s,
+                          const struct weir_msg_settle *settle);
+/* weir_pools_carve_less gives pools back what they kept for islands that are over. */
+void weir_pools_carve_less(struct weir_coord *c, const struct weir_instant *now);
 
 /* show.c */
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);

@@ -41,20 +41,20 @@ void weir_pools_look(struct weir_coord *c, weir_tstamp now)
     weir_line_look(c, i, now);
 }
 
-static bool is_held(const struct weir_pool *pool)
+static bool is_held(const struct weir_pool *pool, weir_tstamp now)
 {
-  return pool->leases_count > 0 || weir_pool_has_waiting(pool);
+  return pool->leases_count > 0 || weir_pool_has_waiting(pool) || now < pool->islands_until;
 }
 
 /* A removed pool keeps its books for the day that it comes back, until its place is needed. */
-static struct weir_pool *pool_place(struct weir_coord *c)
+static struct weir_pool *pool_place(struct weir_coord *c, weir_tstamp now)
 {
   struct weir_pool *place = NULL;
 
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
     if (c->pools[i].state == WEIR_POOL_FREE)
       return &c->pools[i];
-    if (!place && c->pools[i].state == WEIR_POOL_REMOVED && !is_held(&c->pools[i]))
+    if (!place && c->pools[i].state == WEIR_POOL_REMOVED && !is_held(&c->pools[i], now))
       place = &c->pools[i];
   }
   assert(place); /* weir_pools_configure counted */
@@ -68,10 +68,12 @@ weir_tstamp weir_started_until(weir_tstamp granted)
   return weir_time_add(granted, WEIR_COORD_HORIZON_US);
 }
 
-static struct weir_ledger_config ledger_of(const struct weir_pool_config *config)
+/* With |limits|: those of |config|, less what islands may use. */
+static struct weir_ledger_config ledger_of(const struct weir_pool_config *config,
+                                           const struct weir_limit_config *limits)
 {
   return (struct weir_ledger_config){.limits_count = config->limits_count,
-                                     .limits = config->limits,
+                                     .limits = limits,
                                      .rules = &config->rules,
                                      .hold_us = config->ttl_us + config->jitter_us};
 }
@@ -79,10 +81,12 @@ static struct weir_ledger_config ledger_of(const struct weir_pool_config *config
 static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_config *config,
                                   const struct weir_instant *now)
 {
-  const struct weir_ledger_config ledger = ledger_of(config);
-  struct weir_pool *pool = pool_place(c);
+  struct weir_limit_config limits[WEIR_LIMITS_MAX];
+  const struct weir_ledger_config ledger = ledger_of(config, limits);
+  struct weir_pool *pool = pool_place(c, now->at);
 
   memset(pool, 0, sizeof(*pool));
+  weir_islands_limits(c, pool, config, now->at, limits);
   for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++)
     pool->places[k].budget = WEIR_NONE;
   weir_bias_init(&pool->bias);
@@ -123,11 +127,14 @@ static void pools_open(struct weir_coord *c, const struct weir_coord_config *con
                        const struct weir_instant *now)
 {
   for (uint32_t i = 0; i < config->pools_count; i++) {
-    const struct weir_ledger_config ledger = ledger_of(&config->pools[i]);
+    struct weir_limit_config limits[WEIR_LIMITS_MAX];
+    const struct weir_ledger_config ledger = ledger_of(&config->pools[i], limits);
     const uint32_t known = weir_pool_named(c, config->pools[i].name);
 
     if (known == WEIR_NONE)
       continue;
+    weir_islands_change(&c->pools[known], &config->pools[i], now->at);
+    weir_islands_limits(c, &c->pools[known], &config->pools[i], now->at, limits);
     weir_ledger_configure(&c->pools[known].ledger, &ledger, now);
     pool_open(c, &c->pools[known], config, i, now->at);
   }
@@ -158,10 +165,14 @@ static void models_move(struct weir_coord *c, const struct weir_coord_config *co
     struct weir_pool *pool = &c->pools[weir_pool_named(c, config->pools[to->pool].name)];
     const uint32_t name = weir_coord_name_find(c, to->model);
     const struct weir_pool *former = name == WEIR_NONE ? NULL : &c->pools[c->names[name].pool];
-    const weir_tstamp until = weir_started_until(former ? now : c->configured_at);
+    const weir_tstamp islands = former ? former->islands_until : c->islands_lost_at;
+    weir_tstamp until = weir_started_until(former ? now : c->configured_at);
 
-    if (former != pool)
+    until = islands > until ? islands : until;
+    if (former != pool) {
       weir_ledger_assume_spent(&pool->ledger, until);
+      weir_islands_assume(pool, islands);
+    }
     for (uint32_t k = 0; k < pool->config.budgets_count; k++) {
       if (!former || !was_spent(former, pool->config.budgets[k]))
         weir_ledger_assume_spent(&c->budgets[pool->config.budgets[k]].ledger, until);
@@ -214,6 +225,9 @@ static void names_index(struct weir_coord *c)
     enum weir_err err;
 
     if (!c->names[i].is_wanted) {
+      if (c->names[i].name[0] != '\0' &&
+          c->pools[c->names[i].pool].islands_until > c->islands_lost_at)
+        c->islands_lost_at = c->pools[c->names[i].pool].islands_until;
       memset(&c->names[i], 0, sizeof(c->names[i]));
       continue;
     }
@@ -247,12 +261,13 @@ static bool is_wanted(const struct weir_coord_config *config, const struct weir_
 }
 
 /* Pools that are removed while something of them is out keep their place until it is settled. */
-static bool fits(const struct weir_coord *c, const struct weir_coord_config *config)
+static bool fits(const struct weir_coord *c, const struct weir_coord_config *config,
+                 weir_tstamp now)
 {
   uint32_t kept = 0;
 
   for (uint32_t i = 0; i < c->bounds.pools_max; i++)
-    kept += is_held(&c->pools[i]) && !is_wanted(config, &c->pools[i]);
+    kept += is_held(&c->pools[i], now) && !is_wanted(config, &c->pools[i]);
   return config->names_count <= c->bounds.names_max &&
          config->routes_count <= c->bounds.routes_max &&
          config->pools_count <= c->bounds.pools_max &&
@@ -289,10 +304,44 @@ static void lines_leave(struct weir_coord *c, weir_tstamp now)
     weir_tenant_unpark(c, i, now);
 }
 
+/* Which pools have tenants that must stay within limits of their own. */
+static void owners_find(struct weir_coord *c, const struct weir_coord_config *config)
+{
+  for (uint32_t i = 0; i < config->pools_count; i++) {
+    struct weir_pool *pool = &c->pools[weir_pool_named(c, config->pools[i].name)];
+
+    pool->has_owners = false;
+    for (uint32_t k = 0; k < config->tenants_count; k++) {
+      const struct weir_tenant_config *tenant = &config->tenants[k];
+
+      pool->has_owners = pool->has_owners || (tenant->budget != WEIR_BUDGET_NONE &&
+                                              (tenant->pool == WEIR_POOL_ANY || tenant->pool == i));
+    }
+  }
+}
+
+void weir_pools_carve_less(struct weir_coord *c, const struct weir_instant *now)
+{
+  if (now->at < c->islands_at)
+    return;
+  c->islands_at = WEIR_NEVER;
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[i];
+    struct weir_limit_config limits[WEIR_LIMITS_MAX];
+    const struct weir_ledger_config ledger = ledger_of(&pool->config, limits);
+
+    if (pool->state != WEIR_POOL_OPEN || pool->carve_again_at == WEIR_NEVER)
+      continue;
+    weir_islands_limits(c, pool, &pool->config, now->at, limits);
+    weir_ledger_configure(&pool->ledger, &ledger, now);
+    weir_timer_set(&c->pool_timers, &pool->timer, now->at);
+  }
+}
+
 enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord_config *config,
                                    const struct weir_instant *now)
 {
-  if (!fits(c, config) || !weir_budgets_fit(c, config) ||
+  if (!fits(c, config, now->at) || !weir_budgets_fit(c, config) ||
       config->tenants_count > c->bounds.tenants_max)
     return WEIR_EFULL;
   c->heartbeat_us = config->heartbeat_us;
@@ -303,6 +352,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   pools_remove(c, config, now->at);
   pools_open(c, config, now);
   models_move(c, config, now->at);
+  owners_find(c, config);
   names_replace(c, config);
   names_index(c);
   names_resolve(c);

@@ -205,13 +205,17 @@ void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const stru
   heard(s, msg, turn->now);
   s->ttl_us = c->session_ttl_us; /* a reload changes it for those who hear of it */
   weir_timer_set(&c->session_timers, &s->timer, weir_time_add(turn->now, s->ttl_us));
+  s->takes_islands = hello->takes_islands;
+  s->islands_at = 0;
   welcome(c, turn, s);
   weir_tell_welcome(c, turn, s);
+  weir_islands_renew(c, turn, s);
 }
 
 void weir_session_ping(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s)
 {
   weir_session_send(turn, s, WEIR_MSG_PONG)->pong.epoch = c->epoch;
+  weir_islands_renew(c, turn, s);
 }
 
 void weir_session_release(struct weir_coord *c, struct weir_session *s)

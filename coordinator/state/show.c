@@ -36,6 +36,7 @@ static void show_ledger(struct weir_ledger *ledger, const struct weir_instant *n
     shown->leased = at_most(weir_ledger_leased(ledger, i), shown->used);
     shown->stated = limit->ceiling < limit->config.amount ? limit->ceiling : 0;
     shown->closed_us = at_most(weir_time_sub(limit->closed_until, now->at), WEIR_DURATION_MAX);
+    shown->islands = limit->config.islands;
     shown->half_us = at_most(weir_ledger_half_us(ledger, i, now), WEIR_DURATION_MAX);
   }
   row->profile = ledger->profile;
@@ -155,6 +156,8 @@ static void show_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_
   row->open_us = weir_breaker_open_us(&pool->breaker, turn->now);
   row->probes = weir_breaker_probes(&pool->breaker);
   row->retries = pool->retries_count;
+  row->islands = weir_islands_out(pool, turn->now);
+  row->island_calls = pool->island_calls;
   memcpy(row->counters, pool->outcomes, sizeof(pool->outcomes));
   row->latency_p50_us = weir_latency_quantile_us(&pool->latency, 500);
   row->latency_p95_us = weir_latency_quantile_us(&pool->latency, 950);

@@ -119,6 +119,7 @@ static void limits(struct json *j, const struct weir_msg_row *row)
     reasons(j, limit);
     seconds(j, "closed_s", limit->closed_us);
     seconds(j, "half_s", limit->half_us);
+    number(j, "islands", limit->islands);
     leave(j, "}");
   }
   leave(j, "]");
@@ -210,6 +211,8 @@ static void pool_object(struct json *j, const struct weir_stats *stats,
   seconds(j, "latency_p50_s", row->latency_p50_us);
   seconds(j, "latency_p95_s", row->latency_p95_us);
   seconds(j, "latency_p99_s", row->latency_p99_us);
+  number(j, "islands", row->islands);
+  number(j, "island_calls", row->island_calls);
   figures(j, stats, row);
   leave(j, "}");
 }

@@ -83,6 +83,8 @@ GET(get_ratio, row->figures[WEIR_FIGURE_RATIO_PM])
 GET(get_error, row->figures[WEIR_FIGURE_RATIO_ERROR_PM])
 GET(get_overshoot, row->figures[WEIR_FIGURE_OVERSHOOT])
 GET(get_head_start, row->figures[WEIR_FIGURE_HEAD_START_US])
+GET(get_islands, row->islands)
+GET(get_island_calls, row->island_calls)
 #undef GET
 
 static const struct pool_family pool_families[] = {
@@ -108,6 +110,12 @@ static const struct pool_family pool_families[] = {
     {{"weir_overshoot_total", "counter", "Grants that took a limit above what is kept; a defect."},
      COUNT,
      get_overshoot},
+    {{"weir_islands", "gauge", "Instances that hold a part for when the coordinator is away."},
+     COUNT,
+     get_islands},
+    {{"weir_island_calls_total", "counter", "Calls that were made so, as instances told later."},
+     COUNT,
+     get_island_calls},
 };
 
 static void pools(struct weir_stats_out *out, const struct weir_stats *stats)

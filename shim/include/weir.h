@@ -381,6 +381,9 @@ struct weir_lease {
                                              lease was granted: of the one of which least is left;
                                              a limit of 0: none, or not told */
   uint64_t tokens_limit, tokens_left;     /* the same of input tokens, or all tokens */
+  uint32_t is_island; /* 1: granted without the coordinator, which does not answer, out of what it
+                         keeps back for that (island in its configuration) */
+  uint32_t reserved;  /* 0 */
 };
 
 /* weir_acquire asks for a lease and waits until it may be used, until it is denied, or until
@@ -390,14 +393,11 @@ struct weir_lease {
  * Fails with (ret_lease->err says the same, and ret_lease is filled then too):
  *   WEIR_EDENIED       ret_lease->denied says why
  *   WEIR_ETIMEOUT      its turn did not come within max_wait_ms
- *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms
- *   WEIR_ECANCELLED    weir_drain
- *   WEIR_ECLOSED       weir_close
- * and, writing nothing, with:
- *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty, or it or the tenant
- *                      is too long or not printable
- *   WEIR_ERANGE        a number is above its bound
- *   WEIR_EFULL         4,096 acquires wait, or their leases are not settled
+ *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms, and what this instance
+ * may use without it (is_island) was not enough WEIR_ECANCELLED    weir_drain WEIR_ECLOSED
+ * weir_close and, writing nothing, with: WEIR_EINVAL        a pointer is NULL, a size is wrong, the
+ * model is empty, or it or the tenant is too long or not printable WEIR_ERANGE        a number is
+ * above its bound WEIR_EFULL         4,096 acquires wait, or their leases are not settled
  *   WEIR_ECONFIG       libzmq does not understand the coordinator's address
  *   WEIR_ESYSTEM       fewer than 32 file descriptors or no threads are left
  *   WEIR_ENOMEM

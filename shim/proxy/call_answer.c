@@ -75,8 +75,9 @@ static uint32_t own_headers(const struct weir_proxy_call *c, struct weir_http_he
   uint32_t count = 0;
 
   if (c->has_lease) {
-    snprintf(text[0], 96, "requests=1, input_tokens=%llu, output_tokens=%llu",
-             (unsigned long long)c->input_tokens, (unsigned long long)c->output_tokens);
+    snprintf(text[0], 96, "requests=1, input_tokens=%llu, output_tokens=%llu%s",
+             (unsigned long long)c->input_tokens, (unsigned long long)c->output_tokens,
+             c->lease.is_island ? ", island" : "");
     headers[count++] = (struct weir_http_header){"x-weir-lease", text[0]};
     headers[count++] = (struct weir_http_header){"x-weir-pool", c->lease.pool};
     headers[count++] = (struct weir_http_header){"x-weir-model", c->lease.model};

@@ -51,7 +51,7 @@ static const struct weir_proxy_setting settings[] = {
      PLACE(prices)},
     {"WEIR_PROXY_WITHOUT_COORDINATOR",
      {"without_coordinator", WEIR_CONF_WORD, "wait", "wait|closed|open",
-      "wait: until the deadline; closed: 503 at once; open: pass without limit"},
+      "wait: for an island or the deadline; closed: 503 at once; open: pass without limit"},
      PLACE(outage)},
     {"WEIR_PROXY_UNKNOWN_MODELS",
      {"unknown_models", WEIR_CONF_WORD, "refuse", "refuse|pass",

@@ -78,7 +78,7 @@ static void tell_outage(struct weir_proxy *p)
   fprintf(stderr, "weir-proxy: the coordinator does not answer%s\n",
           p->config->outage == WEIR_OUTAGE_OPEN     ? ": calls pass WITHOUT LIMIT"
           : p->config->outage == WEIR_OUTAGE_CLOSED ? ": calls are refused"
-                                                    : ": calls wait");
+                                                    : ": calls wait, or go on as islands");
   if (p->config->outage == WEIR_OUTAGE_WAIT)
     return;
   for (uint32_t i = 0; i < WEIR_PROXY_WAITS_MAX; i++)
@@ -173,7 +173,7 @@ static void on_lease(struct weir_proxy *p, const struct weir_lease *lease)
     probed(p, lease);
     return;
   }
-  if (lease->err == WEIR_OK || lease->err == WEIR_EDENIED)
+  if ((lease->err == WEIR_OK && !lease->is_island) || lease->err == WEIR_EDENIED)
     reachable_set(p, true);
   else if (lease->err == WEIR_EUNREACHABLE)
     reachable_set(p, false);

@@ -64,6 +64,7 @@ struct weir_client *weir_client_init(void *storage, const struct weir_client_con
   memset(c, 0, sizeof(*c));
   c->config = *config;
   c->state = WEIR_CLIENT_DOWN;
+  c->island_at = WEIR_NEVER;
   weir_rng_init(&c->rng, config->seed);
   c->marks = p.marks;
   memset(c->marks, 0, WEIR_CLIENT_MARKS * sizeof(*c->marks));
@@ -181,6 +182,8 @@ static void on_received(struct weir_client *c, const struct weir_client_event *e
     weir_call_denied(c, &msg->deny, event->now, update);
   else if (msg->type == WEIR_MSG_STATE)
     weir_wallet_state(c, &msg->state);
+  else if (msg->type == WEIR_MSG_ISLAND)
+    weir_island_told(c, msg, event->now);
 }
 
 static void on_close(struct weir_client *c)
@@ -224,6 +227,7 @@ static enum weir_err dispatch(struct weir_client *c, const struct weir_client_ev
 enum weir_err weir_client_step(struct weir_client *c, const struct weir_client_event *event,
                                struct weir_client_update *update)
 {
+  const bool was_open = c->state == WEIR_CLIENT_OPEN;
   enum weir_err err;
 
   assert(update->messages_max <= WEIR_CLIENT_MESSAGES_MAX);
@@ -234,6 +238,9 @@ enum weir_err weir_client_step(struct weir_client *c, const struct weir_client_e
     connect_at(c, event->now);
   if (c->state != WEIR_CLIENT_OPEN)
     weir_wallet_withdraw(c);
+  if (was_open && c->state != WEIR_CLIENT_OPEN)
+    c->island_at = event->now;
+  weir_island_serve(c, event->now);
   if (!c->is_closing)
     weir_call_due(c, event->now, update);
   weir_send_fill(c, event->now, update);
@@ -255,6 +262,9 @@ weir_tstamp weir_client_wake(const struct weir_client *c)
   wake = weir_pq_wake(&c->timers);
   if (c->state == WEIR_CLIENT_CONNECTING && c->hello_at < wake)
     wake = c->hello_at;
+  if ((c->state == WEIR_CLIENT_CONNECTING || c->state == WEIR_CLIENT_DOWN) && !c->is_closing &&
+      c->island_at < wake)
+    wake = c->island_at;
   if (c->state == WEIR_CLIENT_OPEN && c->ping_at < wake)
     wake = c->ping_at;
   if (c->state == WEIR_CLIENT_OPEN && c->silent_at < wake)
@@ -277,6 +287,8 @@ void weir_client_show(const struct weir_client *c, struct weir_client_status *re
   for (uint32_t i = 0; i < c->wallets_count; i++)
     ret_status->standing += c->wallets[i].held.count;
   ret_status->claims = c->claims;
+  ret_status->islands = c->islands_count;
+  ret_status->island_calls = c->island_calls;
 }
 
 /* Walks a list and returns how many of it were sent in this session. */
@@ -364,6 +376,7 @@ void weir_client_check(const struct weir_client *c)
   }
   check_settlements(c);
   weir_wallet_check(c);
+  weir_island_check(c);
 }
 
 /* FNV-1a over words. */
@@ -397,6 +410,8 @@ uint64_t weir_client_digest(const struct weir_client *c)
                             c->settlements_dropped,
                             c->standing_count,
                             c->claims,
+                            c->island_at,
+                            c->island_calls,
                             c->broken_count};
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
 

@@ -115,6 +115,8 @@ static void release(struct weir_client *c, struct weir_call *call)
     weir_table_remove(&c->by_cookie, call->cookie);
   if (call->ask.seq)
     weir_table_remove(&c->by_seq, call->ask.seq);
+  if (call->island)
+    weir_island_ended(c, call);
   call->state = WEIR_CALL_FREE;
   call->next = c->calls_free;
   c->calls_free = weir_call_index(c, call);
@@ -192,6 +194,7 @@ enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_eve
     call_own(c, call, event);
     list_append(c, &c->waiting[call->ask.class], call);
     timer_set(c, call, call->deadline);
+    weir_island_ask(c, call, event->now);
   }
   if (wallet)
     weir_wallet_plan(c, wallet, event->now);
@@ -303,7 +306,7 @@ static void give_back(struct weir_client *c, uint64_t seq)
 static void end(struct weir_client *c, struct weir_call *call)
 {
   if (call->state != WEIR_CALL_ASKED) {
-    if (call->state == WEIR_CALL_HELD)
+    if (call->state == WEIR_CALL_HELD && !call->island)
       give_back(c, call->ask.seq);
     release(c, call);
     return;
@@ -337,12 +340,48 @@ void weir_call_return(struct weir_client *c, struct weir_call *call)
 static void ask_again(struct weir_client *c, struct weir_call *call)
 {
   leave(c, call);
+  if (call->island)
+    weir_island_ended(c, call);
   weir_table_remove(&c->by_seq, call->ask.seq);
   call->state = WEIR_CALL_WAITING;
   call->ask.seq = 0;
   call->is_queued = false;
   list_prepend(c, &c->waiting[call->ask.class], call);
   timer_set(c, call, call->deadline);
+}
+
+/* The caller's part of an ask that is taken back: the same call in another record. */
+static struct weir_call *call_split(struct weir_client *c, struct weir_call *asked)
+{
+  struct weir_call *call;
+
+  if (c->calls_count - c->standing_count >= c->config.calls_max)
+    return NULL;
+  call = call_new(c);
+  call->cookie = asked->cookie;
+  call->context = asked->context;
+  call->asked_at = asked->asked_at;
+  call->deadline = asked->deadline;
+  call->is_immediate = asked->is_immediate;
+  call->is_queued = asked->is_queued;
+  call->ask = asked->ask;
+  end(c, asked);
+  table_put(&c->by_cookie, call->cookie, weir_call_index(c, call));
+  return call;
+}
+
+struct weir_call *weir_call_isolate(struct weir_client *c, struct weir_call *call)
+{
+  if (call->state == WEIR_CALL_ASKED)
+    call = call_split(c, call);
+  else
+    leave(c, call);
+  if (!call)
+    return NULL;
+  call->state = WEIR_CALL_HELD;
+  call->ask.seq = ++c->seq_last;
+  table_put(&c->by_seq, call->ask.seq, weir_call_index(c, call));
+  return call;
 }
 
 enum weir_err weir_call_cancel(struct weir_client *c, const struct weir_client_event *event,
@@ -371,6 +410,12 @@ enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_e
   settle.msg.seq = call->ask.seq;
   if (settle.msg.is_sent && weir_outcome_is_quota(settle.msg.outcome))
     weir_wallet_rejected(c, call, event->now);
+  if (call->island) {
+    if (!settle.msg.is_final && settle.msg.is_sent)
+      return WEIR_OK; /* nobody asked for it */
+    weir_island_settled(c, call, &settle, event->now);
+    memcpy(settle.msg.island, call->grant.pool, sizeof(settle.msg.island));
+  }
   if (settle.msg.is_final || !settle.msg.is_sent) {
     keep_settlement(c, &settle.msg, settle.sent_at);
     release(c, call);
@@ -418,6 +463,7 @@ void weir_call_granted(struct weir_client *c, const struct weir_msg *msg, weir_t
   call->state = call->ask.is_standing ? WEIR_CALL_STANDING : WEIR_CALL_HELD;
   if (call->ask.is_standing)
     list_append(c, &c->wallets[call->wallet].held, call);
+  weir_island_learn(c, call);
   weir_wallet_granted(c, call, now);
   if (call->state != WEIR_CALL_HELD)
     return;
@@ -484,7 +530,8 @@ void weir_call_release(struct weir_client *c)
 {
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
     if (c->calls[i].state == WEIR_CALL_HELD) {
-      give_back(c, c->calls[i].ask.seq);
+      if (!c->calls[i].island)
+        give_back(c, c->calls[i].ask.seq);
       release(c, &c->calls[i]);
     } else if (c->calls[i].state == WEIR_CALL_STANDING) {
       weir_call_return(c, &c->calls[i]);
@@ -510,7 +557,8 @@ static void due(struct weir_client *c, struct weir_call *call, weir_tstamp now,
   }
   if (call->state == WEIR_CALL_HELD && now >= call->start_at) {
     if (now >= call->expires_at && now < call->deadline) {
-      give_back(c, call->ask.seq);
+      if (!call->island)
+        give_back(c, call->ask.seq);
       ask_again(c, call);
       return;
     }
@@ -518,6 +566,7 @@ static void due(struct weir_client *c, struct weir_call *call, weir_tstamp now,
       result = report(update, call, WEIR_CLIENT_GRANTED, now);
       result->expires_at = call->expires_at;
       result->grant = call->grant;
+      result->is_island = call->island > 0;
       call->state = WEIR_CALL_LEASED;
       timer_set(c, call, weir_time_add(call->expires_at, WEIR_CLIENT_LEASE_GRACE_US));
       return;

@@ -3,6 +3,7 @@
  *   client.c       storage, dispatch from event to handler, the session
  *   client_call.c  the life of a call: lists, timers, results, settlements
  *   client_send.c  what is put on the wire, in which order
+ *   island.c       what may be called while nobody answers
  *   wallet.c       leases ahead of need: how many, how large, when they go back
  *
  * Handlers only change state. What has to be said follows from the state and is collected at the
@@ -15,6 +16,7 @@
 #include <weir/pq.h>
 #include <weir/rng.h>
 #include <weir/table.h>
+#include <weir/wide.h>
 
 #define WEIR_CLIENT_NONE UINT32_MAX
 
@@ -58,6 +60,7 @@ struct weir_call {
   uint32_t wallet;         /* whose it is while it is standing, and asked or held */
   weir_tstamp start_at, expires_at;
   struct weir_msg_grant grant;
+  uint32_t island; /* it is out of islands[island - 1], without a lease; 0: it is not */
   bool has_interim;
   struct weir_client_settle interim; /* the last settlement that was not final */
 };
@@ -101,6 +104,28 @@ struct weir_wallet {
   uint32_t asked, wanted;         /* standing asks without an answer, and those to be sent */
 };
 
+/* What may be used of one dimension of a pool without the coordinator. */
+struct weir_island_bucket {
+  struct weir_msg_island_part part;
+  weir_duration depth_us; /* an empty one is full after this */
+  weir_tstamp full_at;
+};
+
+struct weir_island {
+  char pool[WEIR_POOL_NAME_SIZE];
+  weir_tstamp ends_at, closed_until;
+  weir_tstamp waits_at; /* the first call that waits for it may start then; over: none does */
+  weir_duration ttl_us;
+  uint32_t calls; /* out of it and not settled */
+  uint32_t parts_count;
+  struct weir_island_bucket buckets[WEIR_LIMITS_MAX];
+};
+
+struct weir_island_name {
+  char name[WEIR_NAME_SIZE];
+  struct weir_msg_grant grant;
+};
+
 struct weir_client {
   struct weir_client_config config;
   enum weir_client_state state;
@@ -135,6 +160,13 @@ struct weir_client {
    * place of the first: a pool that is forgotten only has its standing asks denied. */
   char broken[WEIR_CLIENT_BROKEN_MAX][WEIR_POOL_NAME_SIZE];
   uint32_t broken_count, broken_next;
+
+  /* islands: places in both from their count on were never used */
+  struct weir_island islands[WEIR_CLIENT_ISLANDS];
+  struct weir_island_name island_names[WEIR_CLIENT_ISLAND_NAMES];
+  uint32_t islands_count, island_names_count, island_names_next;
+  weir_tstamp island_at; /* when a waiting call may use one */
+  uint64_t island_calls;
 
   /* final settlements: a ring by ever growing positions, head <= cursor <= tail. Others stay with
    * their calls, so that they push none out. */
@@ -246,6 +278,35 @@ bool weir_wallet_take_up(struct weir_client *c, weir_tstamp now);
 
 /* weir_wallet_check asserts the invariants of all wallets. */
 void weir_wallet_check(const struct weir_client *c);
+
+/* weir_wallet_is_broken tells whether the breaker of |pool| is known not to be closed. */
+bool weir_wallet_is_broken(const struct weir_client *c, const char *pool);
+
+/* weir_call_isolate makes |call|, which waits or is asked, one that is held without a lease, with a
+ * number of its own, and returns it; what was asked is taken back. NULL when there is no room. */
+struct weir_call *weir_call_isolate(struct weir_client *c, struct weir_call *call);
+
+/* weir_island_told takes in an ISLAND. */
+void weir_island_told(struct weir_client *c, const struct weir_msg *msg, weir_tstamp now);
+
+/* weir_island_learn remembers what |call| was granted, for calls of the same name. */
+void weir_island_learn(struct weir_client *c, const struct weir_call *call);
+
+/* weir_island_serve lets through what waits, if there is no session, as far as parts allow. */
+void weir_island_serve(struct weir_client *c, weir_tstamp now);
+
+/* weir_island_ask does so for a new |call| alone. */
+void weir_island_ask(struct weir_client *c, struct weir_call *call, weir_tstamp now);
+
+/* weir_island_settled learns from what became of |call|, which is out of an island. */
+void weir_island_settled(struct weir_client *c, const struct weir_call *call,
+                         const struct weir_client_settle *settle, weir_tstamp now);
+
+/* weir_island_ended hears that |call| is no longer out of its island. */
+void weir_island_ended(struct weir_client *c, struct weir_call *call);
+
+/* weir_island_check asserts the invariants of all islands. */
+void weir_island_check(const struct weir_client *c);
 
 /* weir_send_fill writes what has to be said into |update|, as far as there is room. */
 void weir_send_fill(struct weir_client *c, weir_tstamp now, struct weir_client_update *update);

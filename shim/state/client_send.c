@@ -51,6 +51,7 @@ static void say_hello(struct weir_client *c, struct weir_client_update *update, 
   msg->hello.incarnation = c->incarnation;
   msg->hello.version_min = WEIR_PROTOCOL_VERSION_MIN;
   msg->hello.version_max = WEIR_PROTOCOL_VERSION;
+  msg->hello.takes_islands = true;
   if (c->hello_mark == 0)
     c->hello_mark = msg->mark;
   c->hello_at = weir_time_add(now, WEIR_CLIENT_HELLO_MIN_US + weir_rng_below(&c->rng, spread));

@@ -191,7 +191,7 @@ static uint32_t broken_find(const struct weir_client *c, const char *pool)
   return i;
 }
 
-static bool is_broken(const struct weir_client *c, const char *pool)
+bool weir_wallet_is_broken(const struct weir_client *c, const char *pool)
 {
   return broken_find(c, pool) < c->broken_count;
 }
@@ -256,7 +256,7 @@ static uint32_t target(const struct weir_client *c, const struct weir_wallet *w,
   uint64_t count = c->config.wallet_max;
 
   if (c->state != WEIR_CLIENT_OPEN || now < w->quiet_until || w->gaps < VALUES_MIN ||
-      w->gap_us > hold || is_broken(c, w->pool))
+      w->gap_us > hold || weir_wallet_is_broken(c, w->pool))
     return 0;
   /* Rounded down: the last one would often go back unused. */
   if (w->gap_us > 0 && hold / w->gap_us < count)
@@ -315,7 +315,7 @@ static void keep(struct weir_client *c, struct weir_call *call, const struct wei
 {
   const weir_tstamp idle = idle_at(w);
 
-  if (now >= call->deadline || now >= idle || is_broken(c, call->grant.pool))
+  if (now >= call->deadline || now >= idle || weir_wallet_is_broken(c, call->grant.pool))
     weir_call_return(c, call);
   else
     weir_call_keep(c, call, call->deadline < idle ? call->deadline : idle);
@@ -392,7 +392,7 @@ static uint32_t check_held(const struct weir_client *c, uint32_t wallet)
 
     assert(call->state == WEIR_CALL_STANDING && call->ask.is_standing && call->wallet == wallet);
     assert(call->prev == prev && call->deadline < call->expires_at);
-    assert(!is_broken(c, call->grant.pool));
+    assert(!weir_wallet_is_broken(c, call->grant.pool));
     prev = i;
     count++;
   }

@@ -22,6 +22,11 @@ weir_test(shell.libweir_call_real LABEL shell
           ENV WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>
               WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>)
 add_dependencies(test_shell_libweir_call_real weir-upstream weir-coordinator)
+weir_test(shell.island LABEL shell
+          SOURCES shell/test_island.c shell/daemon.c
+          USES weir weir_proto weir_core PkgConfig::ZMQ Threads::Threads
+          ENV WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>)
+add_dependencies(test_shell_island weir-coordinator)
 weir_test(shell.libweir_edges LABEL shell
           SOURCES shell/test_libweir_edges.c shell/fake_coordinator.c shell/fake_provider.c
                   $<TARGET_OBJECTS:weir_shim>

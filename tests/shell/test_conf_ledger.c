@@ -63,6 +63,44 @@ static void takes_the_rules_that_a_pool_states(void **state)
   }
 }
 
+static void reads_the_island_of_a_pool(void **state)
+{
+  (void)state;
+  struct weir_conf *conf =
+      parse(KIND_POOL("gemini", "{rpm: 1000}", ", island: {share: 12.5%, places: 5, for: 3m}"));
+  const struct weir_island_config *island = &conf->pools[0].island;
+  assert_int_equal(issues.count, 0);
+  assert_int_equal(island->share_pm, 125);
+  assert_int_equal(island->places, 5);
+  assert_int_equal(island->for_us, 3 * WEIR_US_PER_MIN);
+  weir_conf_free(conf);
+  conf = parse(KIND_POOL("gemini", "{rpm: 1000}", ""));
+  assert_int_equal(conf->pools[0].island.share_pm, 0);
+  weir_conf_free(conf);
+}
+
+static void warns_of_an_island_without_a_call(void **state)
+{
+  (void)state;
+  struct weir_conf *conf =
+      parse(KIND_POOL("gemini", "{rpm: 30}", ", island: {share: 10%, places: 4}"));
+  assert_non_null(conf);
+  assert_int_equal(issues.count, 1);
+  assert_non_null(strstr(issues.items[0].text, "less than one call"));
+  weir_conf_free(conf);
+}
+
+static void refuses_an_island_where_calls_in_flight_are_limited(void **state)
+{
+  (void)state;
+  static const char text[] =
+      KIND_POOL("gemini", "{rpm: 1000, in_flight: 9}", ", island: {share: 10%}");
+  char lines[WEIR_CONF_LINE_SIZE * 2];
+  issues_of(text, strlen(text), lines, sizeof lines);
+  assert_int_equal(issues.errors, 1);
+  assert_non_null(strstr(issues.items[0].text, "calls in flight"));
+}
+
 static void charges_as_the_pool_says(void **state)
 {
   (void)state;
@@ -629,6 +667,9 @@ int main(void)
       cmocka_unit_test(takes_the_rules_that_a_pool_states),
       cmocka_unit_test(reads_the_breaker_and_the_share_of_new_attempts),
       cmocka_unit_test(reads_how_fast_use_may_grow_or_knows_it_by_the_kind),
+      cmocka_unit_test(reads_the_island_of_a_pool),
+      cmocka_unit_test(warns_of_an_island_without_a_call),
+      cmocka_unit_test(refuses_an_island_where_calls_in_flight_are_limited),
       cmocka_unit_test(charges_as_the_pool_says),
       cmocka_unit_test(counts_days_as_the_provider_does),
       cmocka_unit_test(keeps_each_time_zone_in_use_once),

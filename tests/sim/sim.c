@@ -56,8 +56,8 @@ static void judge(const struct weir_sim_report *r)
 
 /* What the seeds of one profile came to. */
 struct tally {
-  unsigned seeds, metered, days, backlogs;
-  uint64_t used_pm, openings, retries;
+  unsigned seeds, metered, days, backlogs, islands;
+  uint64_t used_pm, openings, retries, island_calls;
 };
 
 static void count(struct tally *tally, const struct weir_sim_report *r)
@@ -67,6 +67,8 @@ static void count(struct tally *tally, const struct weir_sim_report *r)
   tally->days += r->is_day_judged;
   tally->openings += r->openings;
   tally->retries += r->retries;
+  tally->islands += r->island_calls > 0;
+  tally->island_calls += r->island_calls;
   if (r->has_backlog) {
     tally->backlogs++;
     tally->used_pm += r->used_pm;
@@ -79,11 +81,12 @@ static void print(const struct tally *tallies)
     const struct tally *t = &tallies[i];
 
     print_message("sim: %-9s %u seeds, %u judged by meters, %u by the day; mean use of the last "
-                  "windows %.1f %% in %u with a backlog%s; %llu openings, %llu new attempts\n",
+                  "windows %.1f %% in %u with a backlog%s; %llu openings, %llu new attempts; %llu "
+                  "calls as islands in %u\n",
                   weir_profile_name((enum weir_profile)i), t->seeds, t->metered, t->days,
                   t->backlogs ? (double)t->used_pm / 10 / t->backlogs : 0.0, t->backlogs,
                   i == WEIR_PROFILE_WINDOW ? ", judged" : "", (unsigned long long)t->openings,
-                  (unsigned long long)t->retries);
+                  (unsigned long long)t->retries, (unsigned long long)t->island_calls, t->islands);
   }
 }
 

@@ -177,7 +177,7 @@ static void world_init(struct world *w, uint64_t seed, weir_duration span)
   w->now = w->began = 1000 * SECOND + world_draw(w, SECOND);
   w->calm_at = w->now + span;
   w->end = w->calm_at + span / 2;
-  for (int i = 0; i < WEIR_FAULT_MAX; i++)
+  for (int i = 0; i < WEIR_FAULT_PARTITION; i++)
     w->report->enabled[i] = world_draw(w, 2);
   /* The meters judge only where amounts stay and the pool keeps its books; the use of the quota is
    * judged where nothing was learned from rejections. */

@@ -29,7 +29,8 @@
   X(SPIKE, "spike")               /* for seconds all calls are large */                            \
   X(DUPLICATE, "duplicate")       /* a message is delivered twice */                               \
   X(OUTAGE, "outage")             /* for a while nothing works at the provider */                  \
-  X(STORE, "store")               /* the store is slow, fails, or says nothing */
+  X(STORE, "store")               /* the store is slow, fails, or says nothing */                  \
+  X(PARTITION, "partition")       /* an instance is cut off for long, and has its island */
 
 #define X(name, text) WEIR_FAULT_##name,
 enum weir_fault { WEIR_FAULT_LIST(X) WEIR_FAULT_MAX };
@@ -44,8 +45,10 @@ struct weir_sim_report {
   bool is_metered;           /* every method that the profile promises was asked about each call */
   bool is_day_judged;        /* there was a limit by the day, and it was checked */
   bool has_backlog;          /* the calm end had a backlog of calls small beside the limit */
-  bool is_stored;            /* the coordinator had a store */
-  uint64_t generations;      /* that it wrote */
+  bool has_islands;
+  uint64_t island_calls;        /* granted without the coordinator */
+  bool is_stored;               /* the coordinator had a store */
+  uint64_t generations;         /* that it wrote */
   uint64_t resumes, resumes_us; /* lives that granted anew, and how long that took them */
   uint64_t openings, retries;   /* of breakers, and granted, in the last life of the coordinator */
   uint64_t used_pm;    /* thousandths of the fuller limit, the mean over the last windows */

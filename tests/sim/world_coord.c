@@ -229,6 +229,32 @@ void coord_rules_draw(struct world *w)
                                     : 3 * SECOND + world_draw(w, 6 * SECOND);
 }
 
+/* Islands in half of the worlds whose pool can have them; drawn apart, so that the others stay as
+ * they are. What a coordinator told before its configuration changed is not known to its next life.
+ */
+static void islands_draw(struct world *w)
+{
+  uint64_t *enabled = w->report->enabled;
+  struct weir_rng rng;
+  uint64_t times;
+
+  weir_rng_init(&rng, ~w->report->seed);
+  if (weir_rng_below(&rng, 2) || w->pool.budgets_count > 0 || w->flight_max > 0 ||
+      w->windows[OF_TENANT].is_on)
+    return;
+  w->report->has_islands = true;
+  enabled[WEIR_FAULT_PARTITION] = 1;
+  if (enabled[WEIR_FAULT_COORD_CRASH])
+    enabled[WEIR_FAULT_LIMIT_CHANGE] = enabled[WEIR_FAULT_POOL_MOVE] = 0;
+  w->pool.island.share_pm = 50 + (uint32_t)weir_rng_below(&rng, 450);
+  w->pool.island.places = 1 + (uint32_t)weir_rng_below(&rng, weir_rng_below(&rng, 4) ? 3 : 12);
+  w->pool.island.for_us = 5 * SECOND + weir_rng_below(&rng, MINUTE);
+  /* Parts that are large enough for calls. */
+  times = 3 + weir_rng_below(&rng, 6);
+  for (int i = 0; i < 2; i++)
+    w->pool.limits[i].amount *= (uint64_t)(i + 1) * times;
+}
+
 void coord_configure(struct world *w)
 {
   coord_rules_draw(w);
@@ -249,6 +275,7 @@ void coord_configure(struct world *w)
                                          .asks_max = 8 + (uint32_t)world_draw(w, 32)};
   sharers_draw(w);
   more_limits_draw(w);
+  islands_draw(w);
   coord_name(w, 0, true);
   coord_pools_make(w);
 }

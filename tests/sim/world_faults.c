@@ -48,7 +48,9 @@ static void coord_crash(struct world *w)
       shim_link(w, i, false);
   }
   /* Starts promised up to the horizon ahead are over when it speaks again. */
-  world_expect(w, w->now + WEIR_COORD_HORIZON_US + world_draw(w, 3 * SECOND), &it);
+  world_expect(
+      w, w->now + WEIR_COORD_HORIZON_US + world_draw(w, (w->report->has_islands ? 30 : 3) * SECOND),
+      &it);
 }
 
 /* Whatever the pool is called, and whichever has the model, it stays one quota of the provider. */
@@ -137,6 +139,12 @@ void faults_draw(struct world *w)
 
     shim_link(w, shim, false);
     world_expect(w, w->now + world_draw(w, 10 * SECOND), &up);
+  }
+  if (s->is_up && !s->is_paused && world_strikes(w, WEIR_FAULT_PARTITION, 15)) {
+    struct happening up = {.type = HAPPENING_LINK_UP, .shim = shim, .life = s->life};
+
+    shim_link(w, shim, false);
+    world_expect(w, w->now + 5 * SECOND + world_draw(w, 2 * MINUTE), &up);
   }
   if (world_strikes(w, WEIR_FAULT_SHIM_CRASH, 30)) {
     world_trace(w, "shim %u dies", shim);

@@ -24,6 +24,9 @@ static uint32_t promised(struct world *w, const struct weir_limit_config *limit,
                              .burst = assumed > call_max ? assumed : call_max};
   uint32_t count = 0;
 
+  /* A call that is larger than the assumed bucket must fit the provider's beside islands. */
+  if (w->report->has_islands && of.burst < call_max + assumed * w->pool.island.share_pm / 1000 + 1)
+    of.burst = call_max + assumed * w->pool.island.share_pm / 1000 + 1;
   of.method = WEIR_UP_LOG;
   ret_limits[count++] = of;
   for (int i = 0; i < 2; i++) {
@@ -354,8 +357,8 @@ void judge_report(struct world *w)
       w->pool.limits[1].amount >= UINT64_C(8) * RESERVE_MAX &&
       (!project->is_on || project->tokens_max >= UINT64_C(8) * RESERVE_MAX) &&
       (!project->is_on || w->budgets[0].rules.profile == WEIR_PROFILE_WINDOW) &&
-      !w->windows[OF_TENANT].is_on && w->day_max == 0 && w->flight_max == 0 &&
-      !w->report->enabled[WEIR_FAULT_REJECT];
+      !w->report->has_islands && !w->windows[OF_TENANT].is_on && w->day_max == 0 &&
+      w->flight_max == 0 && !w->report->enabled[WEIR_FAULT_REJECT];
   w->report->used_pm = used_pm(w);
   w->report->is_stored = w->store.is_on;
   w->report->profile = w->pool.rules.profile;

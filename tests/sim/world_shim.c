@@ -107,6 +107,7 @@ static void on_result(struct world *w, uint32_t shim, const struct weir_client_r
     struct happening it = {.type = HAPPENING_WRITE, .shim = shim, .life = s->life};
 
     w->report->granted++;
+    w->report->island_calls += result->is_island;
     call->expires_at = result->expires_at;
     call->is_reported = result->grant.is_reported;
     it.cookie = call->cookie;
@@ -143,7 +144,7 @@ void shim_feed(struct world *w, uint32_t shim, struct weir_client_event *event)
   if (err != WEIR_OK && !(event->type == WEIR_CLIENT_SETTLE && err == WEIR_ENOENT))
     world_violation(w, "shim %u: event %d: error %d", shim, (int)event->type, (int)err);
   update_copy(&update, &w->client_update); /* results feed the machine again */
-  s->client_wake = update.wake == WEIR_NEVER ? WEIR_NEVER : update.wake - s->clock;
+  s->client_wake = update.wake == WEIR_NEVER ? WEIR_NEVER : weir_time_sub(update.wake, s->clock);
   for (uint32_t i = 0; i < update.messages_count; i++) {
     if (s->is_up && !world_strikes(w, WEIR_FAULT_LOSS, 300)) {
       send_to_coord(w, shim, &update.messages[i]);

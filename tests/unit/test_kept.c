@@ -100,6 +100,43 @@ static void a_smaller_reserve_counts_as_soon_as_it_may_be_in_the_store(void **st
   assert_false(is_covered(b, cost_of(40, 10, 0)));
 }
 
+/* The amounts are those that are granted out of: what was learned of one is not of the other. */
+static void another_part_of_islands_keeps_charges_and_nothing_that_was_learned(void **state)
+{
+  const uint64_t parts[] = {60, 0}, ceilings[] = {400, 600};
+
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    struct books *b = books_kept(600, 1000000);
+
+    b->limits[0].islands = 60;
+    books_configure(b);
+    books_take(b, cost_of(100, 10, 0));
+    b->ledger.limits[0].ceiling = 400;
+    b->ledger.limits[0].effective = b->ledger.limits[0].cut_amount = 400;
+    b->ledger.is_calm = false;
+    keep_durable(b);
+    b->limits[0].islands = parts[i];
+    die(b, 1);
+    assert_int_equal(b->ledger.limits[0].ceiling, ceilings[i]);
+    assert_int_equal(b->ledger.limits[0].closed_until, 0);
+    assert_in_range(b->ledger.limits[0].ring.used, 100, 206);
+  }
+}
+
+static void a_reload_of_islands_forgets_what_was_learned_of_the_same_amount(void **state)
+{
+  struct books *b = books_pool(600, 1000000);
+
+  (void)state;
+  b->ledger.limits[0].ceiling = b->ledger.limits[0].effective = 400;
+  books_configure(b);
+  assert_int_equal(b->ledger.limits[0].ceiling, 400);
+  b->limits[0].islands = 60;
+  books_configure(b);
+  assert_int_equal(b->ledger.limits[0].ceiling, 600);
+}
+
 /* A grant that waits finds enough, whatever others take meanwhile. */
 static void others_cannot_use_up_what_a_grant_waits_for(void **state)
 {
@@ -207,6 +244,8 @@ int main(void)
       cmocka_unit_test(grants_use_the_reserve_and_a_record_renews_it),
       cmocka_unit_test(what_is_granted_while_a_record_is_written_is_taken_from_it_too),
       cmocka_unit_test(a_smaller_reserve_counts_as_soon_as_it_may_be_in_the_store),
+      cmocka_unit_test(another_part_of_islands_keeps_charges_and_nothing_that_was_learned),
+      cmocka_unit_test(a_reload_of_islands_forgets_what_was_learned_of_the_same_amount),
       cmocka_unit_test(others_cannot_use_up_what_a_grant_waits_for),
       cmocka_unit_test(debt_uses_the_reserve),
       cmocka_unit_test(the_head_room_of_what_is_out_stays_free),

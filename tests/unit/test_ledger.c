@@ -136,6 +136,17 @@ static void a_cut_limit_shrinks_by_expiry_and_is_never_negative(void **state)
   assert_int_equal(books_earliest(b, cost_of(1, 50, 0), NULL), 3 * MINUTE);
 }
 
+static void a_call_larger_than_a_cut_limit_takes_the_whole_of_it(void **state)
+{
+  struct books *b = books_pool(10, 1000);
+
+  (void)state;
+  b->ledger.limits[1].effective = b->ledger.limits[1].cut_amount = 50;
+  books_take(b, cost_of(1, 90, 0));
+  assert_int_equal(b->ledger.overshoot, 0);
+  assert_true(books_earliest(b, cost_of(1, 1, 0), NULL) > SECOND + MINUTE);
+}
+
 static void a_limit_added_to_a_running_pool_starts_as_spent(void **state)
 {
   struct books *b = books_pool(10, 1000);
@@ -288,6 +299,7 @@ int main(void)
       cmocka_unit_test(what_exceeds_a_whole_limit_can_never_fit),
       cmocka_unit_test(a_start_is_never_before_an_earlier_one),
       cmocka_unit_test(a_cut_limit_shrinks_by_expiry_and_is_never_negative),
+      cmocka_unit_test(a_call_larger_than_a_cut_limit_takes_the_whole_of_it),
       cmocka_unit_test(a_limit_added_to_a_running_pool_starts_as_spent),
       cmocka_unit_test(limits_that_change_places_keep_their_history),
       cmocka_unit_test(one_limit_changed_in_a_full_pool_leaves_the_others_their_history),

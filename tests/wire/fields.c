@@ -42,6 +42,7 @@ const struct fields_entry fields[] = {
     U(4, WEIR_MSG_HELLO, hello.version_min, 1, 255),
     U(5, WEIR_MSG_HELLO, hello.version_max, 1, 255),
     S(6, WEIR_MSG_HELLO, hello.name, 0),
+    B(7, WEIR_MSG_HELLO, hello.takes_islands),
 
     U(2, WEIR_MSG_WELCOME, welcome.epoch, 0, ALL64),
     U(3, WEIR_MSG_WELCOME, welcome.version, 1, 255),
@@ -115,6 +116,7 @@ const struct fields_entry fields[] = {
     U(17, WEIR_MSG_SETTLE, settle.tokens_limit, 0, AMT),
     U(18, WEIR_MSG_SETTLE, settle.tokens_left, 0, AMT),
     U(19, WEIR_MSG_SETTLE, settle.estimated_tokens, 0, TOK),
+    S(20, WEIR_MSG_SETTLE, settle.island, 0),
 
     U(2, WEIR_MSG_CANCEL, cancel.seq, 1, ALL64),
 
@@ -130,7 +132,7 @@ const struct fields_entry fields[] = {
     U(6, WEIR_MSG_ROW, row.uptime_us, 0, ALL64),
     U(7, WEIR_MSG_ROW, row.sessions, 0, ALL32),
     U(8, WEIR_MSG_ROW, row.pools, 0, ALL32),
-    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 23},
+    {WEIR_MSG_ROW, 9, "row.counters", FIELDS_ARRAY, AT(row.counters), 0, 24},
     S(10, WEIR_MSG_ROW, row.pool, 0),
     {WEIR_MSG_ROW, 11, "row.limits", FIELDS_LIMITS, AT(row.limits), 0, 8},
     {WEIR_MSG_ROW, 12, "row.queued", FIELDS_ARRAY, AT(row.queued), 0, 2},
@@ -150,6 +152,8 @@ const struct fields_entry fields[] = {
     S(26, WEIR_MSG_ROW, row.by, 0),
     S(27, WEIR_MSG_ROW, row.tenant, 0),
     S(28, WEIR_MSG_ROW, row.instance, 0),
+    U(29, WEIR_MSG_ROW, row.islands, 0, ALL32),
+    U(30, WEIR_MSG_ROW, row.island_calls, 0, ALL64),
 
     S(2, WEIR_MSG_STATE, state.pool, 0),
     U(3, WEIR_MSG_STATE, state.breaker, 0, 4),
@@ -159,13 +163,20 @@ const struct fields_entry fields[] = {
 
     S(2, WEIR_MSG_STEER, steer.pool, 1),
     U(3, WEIR_MSG_STEER, steer.steer, 1, 4),
+
+    S(2, WEIR_MSG_ISLAND, island.pool, 1),
+    U(3, WEIR_MSG_ISLAND, island.for_us, 0, T400D),
+    U(4, WEIR_MSG_ISLAND, island.ttl_us, 0, T400D),
+    U(5, WEIR_MSG_ISLAND, island.idle_us, 0, T400D),
+    {WEIR_MSG_ISLAND, 6, "island.parts", FIELDS_PARTS, AT(island.parts), 0, 8},
 };
 
 const size_t fields_count = sizeof(fields) / sizeof(fields[0]);
 
 /* The numbers of a limit, in the order of their keys. */
-static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6, T400D, AMT, AMT,   AMT,
-                                                      1, AMT,   AMT, T400D, T400D};
+static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6,   T400D, AMT,   AMT,   AMT, 1,
+                                                      AMT, AMT,   T400D, T400D, AMT};
+static const uint64_t part_max[FIELDS_PART_KEYS] = {4, AMT, T400D, AMT};
 
 static uint64_t number_load(const void *at, size_t size)
 {
@@ -197,9 +208,10 @@ static size_t unit_of(const struct fields_entry *f)
 
 static uint64_t limit_load(const struct weir_msg_row_limit *limit, uint32_t key)
 {
-  const uint64_t numbers[FIELDS_LIMIT_KEYS] = {
-      limit->dimension, limit->window_us, limit->amount, limit->used,      limit->effective,
-      limit->is_shadow, limit->leased,    limit->stated, limit->closed_us, limit->half_us};
+  const uint64_t numbers[FIELDS_LIMIT_KEYS] = {limit->dimension, limit->window_us, limit->amount,
+                                               limit->used,      limit->effective, limit->is_shadow,
+                                               limit->leased,    limit->stated,    limit->closed_us,
+                                               limit->half_us,   limit->islands};
 
   return numbers[key];
 }
@@ -234,8 +246,36 @@ static void limit_store(struct weir_msg_row_limit *limit, uint32_t key, uint64_t
   case 8:
     limit->closed_us = value;
     break;
-  default:
+  case 9:
     limit->half_us = value;
+    break;
+  default:
+    limit->islands = value;
+  }
+}
+
+static uint64_t part_load(const struct weir_msg_island_part *part, uint32_t key)
+{
+  const uint64_t numbers[FIELDS_PART_KEYS] = {part->dimension, part->amount, part->window_us,
+                                              part->burst};
+
+  return numbers[key];
+}
+
+static void part_store(struct weir_msg_island_part *part, uint32_t key, uint64_t value)
+{
+  switch (key) {
+  case 0:
+    part->dimension = (enum weir_dimension)value;
+    break;
+  case 1:
+    part->amount = value;
+    break;
+  case 2:
+    part->window_us = value;
+    break;
+  default:
+    part->burst = value;
   }
 }
 
@@ -302,6 +342,13 @@ static void fill(const struct fields_entry *f, struct weir_msg *msg, struct weir
     for (uint32_t i = 0; i < msg->row.limits_count; i++) {
       for (uint32_t key = 0; key < FIELDS_LIMIT_KEYS; key++)
         limit_store(&msg->row.limits[i], key, draw(rng, key == 0, limit_max[key]));
+    }
+    break;
+  case FIELDS_PARTS:
+    msg->island.parts_count = (uint32_t)draw(rng, 0, f->max);
+    for (uint32_t i = 0; i < msg->island.parts_count; i++) {
+      for (uint32_t key = 0; key < FIELDS_PART_KEYS; key++)
+        part_store(&msg->island.parts[i], key, draw(rng, 1, part_max[key]));
     }
     break;
   }
@@ -424,6 +471,17 @@ static const char *value_parse(const struct fields_entry *f, const char *at, str
     } while (*at++ == ',');
     at--;
     break;
+  case FIELDS_PARTS:
+    do {
+      uint32_t key = 0;
+
+      do
+        part_store(&msg->island.parts[msg->island.parts_count], key++, number_parse(&at));
+      while (key < FIELDS_PART_KEYS && *at++ == '/');
+      msg->island.parts_count++;
+    } while (*at++ == ',');
+    at--;
+    break;
   }
   return at;
 }
@@ -508,6 +566,16 @@ void fields_pack_one(msgpack_packer *pk, const struct fields_entry *f, const str
           msgpack_pack_true(pk);
         else
           msgpack_pack_false(pk);
+      }
+    }
+    break;
+  case FIELDS_PARTS:
+    msgpack_pack_array(pk, msg->island.parts_count);
+    for (uint32_t i = 0; i < msg->island.parts_count; i++) {
+      msgpack_pack_map(pk, FIELDS_PART_KEYS);
+      for (uint32_t key = 0; key < FIELDS_PART_KEYS; key++) {
+        msgpack_pack_uint32(pk, key);
+        msgpack_pack_uint64(pk, part_load(&msg->island.parts[i], key));
       }
     }
     break;

@@ -9,7 +9,8 @@
 #include <weir/rng.h>
 
 #define FIELDS_LIMIT_SHADOW 5  /* the key of the only one that is a bool */
-#define FIELDS_LIMIT_KEYS   10 /* of an element of ROW's limits; the last one is a bool */
+#define FIELDS_LIMIT_KEYS   11 /* of an element of ROW's limits */
+#define FIELDS_PART_KEYS    4  /* of an element of ISLAND's parts */
 
 enum fields_kind {
   FIELDS_UINT = 1,
@@ -17,7 +18,8 @@ enum fields_kind {
   FIELDS_TEXT,
   FIELDS_BYTES,
   FIELDS_ARRAY,
-  FIELDS_LIMITS
+  FIELDS_LIMITS,
+  FIELDS_PARTS
 };
 
 struct fields_entry {

@@ -49,8 +49,8 @@ static const char *bound_name(uint64_t bound, char *buffer, size_t size)
 /* The row of |f| as the document has to have it. */
 static void row_of(const struct fields_entry *f, char *row, size_t size)
 {
-  static const char *const types[] = {"", "uint", "bool", "text", "bin", "array", "array"};
-  static const char *const zeros[] = {"", "0", "false", "\"\"", "", "[]", "[]"};
+  static const char *const types[] = {"", "uint", "bool", "text", "bin", "array", "array", "array"};
+  static const char *const zeros[] = {"", "0", "false", "\"\"", "", "[]", "[]", "[]"};
   const char *dot = strchr(f->name, '.');
   char range[96], least[32], most[32];
 
@@ -90,7 +90,10 @@ static void states_every_field_of_every_message(void **state)
 {
   (void)state;
   for (int type = 0; type < WEIR_MSG_MAX; type++) {
-    size_t expected = type == WEIR_MSG_ROW ? FIELDS_LIMIT_KEYS : 0; /* the fields of a limit */
+    /* The fields of a limit, or of a part. */
+    size_t expected = type == WEIR_MSG_ROW      ? FIELDS_LIMIT_KEYS
+                      : type == WEIR_MSG_ISLAND ? FIELDS_PART_KEYS
+                                                : 0;
     char heading[64], row[256], *section;
 
     snprintf(heading, sizeof(heading), "\n### %s (%d)", weir_msg_name((enum weir_msg_type)type),

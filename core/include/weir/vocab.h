@@ -106,7 +106,8 @@
   X(OPENINGS, 20, "openings")           /* breakers that opened, again after a probe included */   \
   X(PROBES, 21, "probes")               /* grants while a breaker was half open */                 \
   X(REROUTED, 22, "rerouted")           /* grants of another choice than a route's first */        \
-  X(THROTTLED, 23, "throttled")         /* frames dropped because their peer sent too many */
+  X(THROTTLED, 23, "throttled")         /* frames dropped because their peer sent too many */      \
+  X(ISLAND_CALLS, 24, "island_calls")   /* calls made without the coordinator, told of later */
 
 #define X(name, value, text) WEIR_DIMENSION_##name = (value),
 enum weir_dimension { WEIR_DIMENSION_LIST(X) WEIR_DIMENSION_MAX };

@@ -48,7 +48,8 @@
   X(SHOW, 13, "SHOW", S)                                                                           \
   X(ROW, 14, "ROW", C)                                                                             \
   X(STATE, 15, "STATE", C)                                                                         \
-  X(STEER, 16, "STEER", S)
+  X(STEER, 16, "STEER", S)                                                                         \
+  X(ISLAND, 17, "ISLAND", C)
 
 #define X(name, value, text, direction) WEIR_MSG_##name = (value),
 enum weir_msg_type { WEIR_MSG_LIST(X) WEIR_MSG_MAX };
@@ -109,6 +110,7 @@ struct weir_msg_hello {
   uint64_t incarnation;                 /* grows with every new session of this instance */
   uint32_t version_min, version_max;
   char name[WEIR_NAME_SIZE]; /* for people: "checkout-7f9c:4711" */
+  bool takes_islands;        /* ISLAND is understood, and may be sent */
 };
 
 struct weir_msg_welcome {
@@ -194,6 +196,8 @@ struct weir_msg_settle {
   /* What headers said of the minute's limits; a limit of 0: nothing was said. */
   uint64_t requests_limit, requests_left, tokens_limit, tokens_left;
   uint64_t estimated_tokens; /* input as it was estimated, before any correction; 0: not told */
+  char island[WEIR_POOL_NAME_SIZE]; /* there is no lease: the call was made without the coordinator,
+                                       out of the instance's part of this pool; "": with a lease */
 };
 
 struct weir_msg_cancel {
@@ -218,6 +222,7 @@ struct weir_msg_row_limit {
   uint64_t stated;    /* what upstream named, when that is less than |amount|; 0: nothing */
   uint64_t closed_us; /* nothing fits for so long: used up by what is not in the books */
   uint64_t half_us;   /* until half of |used| has come back, as the books show; 0: not told */
+  uint64_t islands;   /* beside |amount|: what instances without the coordinator may use */
 };
 
 /* Counters of a row: by enum weir_counter, or by enum weir_outcome. */
@@ -250,6 +255,8 @@ struct weir_msg_row {
   char by[WEIR_POOL_NAME_SIZE];           /* pool or budget whose limit the next one waits for */
   char tenant[WEIR_TENANT_SIZE];          /* tenants: its name, perhaps ""; |pool| is its pool */
   char instance[WEIR_INSTANCE_TEXT_SIZE]; /* sessions: hexadecimal */
+  uint32_t islands;      /* instances that have a part of it to use without the coordinator */
+  uint64_t island_calls; /* that instances made so, as they told since start */
 };
 
 /* What shims are told of a pool when it changes. */
@@ -264,6 +271,24 @@ struct weir_msg_state {
 struct weir_msg_steer {
   char pool[WEIR_POOL_NAME_SIZE];
   enum weir_steer steer;
+};
+
+/* What an instance may use of one dimension by itself: every interval of t microseconds holds at
+ * most burst + t * amount / window. */
+struct weir_msg_island_part {
+  enum weir_dimension dimension; /* REQUESTS .. TOTAL_TOKENS */
+  uint64_t amount, window_us, burst;
+};
+
+/* What an instance may do in a pool while it has no session. A later one replaces an earlier one.
+ */
+struct weir_msg_island {
+  char pool[WEIR_POOL_NAME_SIZE];
+  uint64_t for_us;  /* since the sending of |mark|; 0: nothing any more */
+  uint64_t ttl_us;  /* a call must be written within this after it was let through */
+  uint64_t idle_us; /* nobody used this part for so long before this message, but its holder */
+  uint32_t parts_count;
+  struct weir_msg_island_part parts[WEIR_LIMITS_MAX];
 };
 
 /* A message. |session| is the token of WELCOME (0 in HELLO, and in SHOW without a session).
@@ -288,6 +313,7 @@ struct weir_msg {
     struct weir_msg_row row;
     struct weir_msg_state state;
     struct weir_msg_steer steer;
+    struct weir_msg_island island;
   };
 };
 

@@ -36,6 +36,9 @@
 #define WEIR_PROBES_MAX     16
 #define WEIR_RETRIES_MAX_PM 1000
 
+#define WEIR_ISLAND_PLACES_MAX   64
+#define WEIR_ISLAND_SHARE_MAX_PM 500
+
 struct weir_limit_config {
   enum weir_dimension dimension;
   weir_duration window_us; /* WEIR_WINDOW_MIN_US .. WEIR_WINDOW_MAX_US; a day: WEIR_DAY_WINDOW_US;
@@ -47,6 +50,8 @@ struct weir_limit_config {
   bool is_day;      /* a calendar day of |zone| */
   bool is_shadow;   /* counted and shown, not enforced */
   bool is_prepaid;  /* the provider charges the estimate: settling gives nothing back */
+  uint64_t islands; /* beside |amount|: the provider's limit is both. 0 in a configuration, the
+                       machine fills it in */
 };
 
 /* How strictly a ledger keeps its limits. */
@@ -74,6 +79,14 @@ struct weir_breaker_config {
   weir_duration ramp_us;              /* from the first calls to all of the quota */
 };
 
+/* What instances may use while they do not reach the coordinator. Not in pools with shared budgets
+ * or calls in flight. */
+struct weir_island_config {
+  uint32_t share_pm;    /* thousandths of every limit, kept back for all of them; 0: nothing */
+  uint32_t places;      /* instances that get an equal part of it, the first that use the pool */
+  weir_duration for_us; /* how long after they were told last */
+};
+
 struct weir_pool_config {
   char name[WEIR_POOL_NAME_SIZE];
   uint32_t limits_count;
@@ -83,6 +96,7 @@ struct weir_pool_config {
   weir_duration jitter_us; /* spread of the delay between a shim's write and the provider's count */
   uint32_t batch_floor_pm; /* thousandths of the quota that batch gets even beside online work */
   struct weir_breaker_config breaker;
+  struct weir_island_config island;
   uint32_t retries_pm; /* new attempts that each first one earns, thousandths; 0: there are none */
   uint64_t price_input, price_output; /* millionths of a currency for 10^6 tokens; for SPEND */
   uint32_t budgets_count;

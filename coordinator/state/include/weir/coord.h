@@ -86,6 +86,11 @@ struct weir_coord_start {
   uint32_t records_count;
 };
 
+/* weir_island_parts fills in the parts of what one instance may do without the coordinator in a
+ * pool of |config| while it keeps |profile|; false, with no parts, when that is nothing. */
+bool weir_island_parts(const struct weir_pool_config *config, enum weir_profile profile,
+                       struct weir_msg_island *ret_island);
+
 /* weir_coord_size returns the bytes of storage for |bounds|. */
 size_t weir_coord_size(const struct weir_coord_bounds *bounds);
 

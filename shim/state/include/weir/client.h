@@ -37,6 +37,12 @@
  * wait, while the breaker of the pool is not closed, or where grants are reported. New attempts ask
  * as if there were no wallets, because the coordinator counts them.
  *
+ * Islands: of some pools the coordinator tells this instance a part that it may use without it, for
+ * a time. While there is no session, calls are held and leased out of that part as far as it goes,
+ * those first that were asked before; what the coordinator may still grant them is given back. A
+ * call's pool and model are those that its name was granted last. In a new session the coordinator
+ * hears of each such call by a SETTLE that names the pool.
+ *
  * Owner: the caller owns storage, events and updates; the machine keeps no pointer into them.
  * One thread at a time. Cost of a step: O(log n) plus what it sends and reports; no allocation.
  */
@@ -64,6 +70,11 @@
 
 /* Wallets of one instance; another model or tenant takes the place of that used longest ago. */
 #define WEIR_CLIENT_WALLETS 16
+
+/* Pools that an instance may use without the coordinator, and names of which it remembers what they
+ * were granted as. */
+#define WEIR_CLIENT_ISLANDS      16
+#define WEIR_CLIENT_ISLAND_NAMES 32
 
 /* No wallet holds more leases than this. */
 #define WEIR_CLIENT_WALLET_MAX 64
@@ -137,6 +148,7 @@ struct weir_client_result {
   uint64_t cookie, context; /* as in ASK */
   weir_duration wait_us;    /* since ASK */
   bool is_queued;           /* the coordinator let it wait */
+  bool is_island;           /* granted without the coordinator, out of this instance's part */
   weir_tstamp expires_at;
   enum weir_refusal refusal;
   struct weir_msg_grant grant;
@@ -169,6 +181,8 @@ struct weir_client_status {
   uint32_t calls, settlements;  /* kept now; of the settlements, the final ones */
   uint32_t standing;            /* leases held ahead of need now */
   uint64_t claims;              /* calls that got such a lease */
+  uint32_t islands;             /* pools that it was told it may use without the coordinator */
+  uint64_t island_calls;        /* calls that did */
 };
 
 /* weir_client_size returns the bytes of storage for |config|. */

@@ -1,0 +1,410 @@
+/* islands.c - what instances may do while nobody answers them. A pool keeps a share of its limits
+ * back for that, always, and cuts it into as many places as it is configured for. The instance that
+ * holds a place may use its part by itself until some time after it was told of it; a place whose
+ * holder was not heard of for so long goes to another one. docs/LEDGER.md has the proof that parts
+ * and grants together stay within every limit. */
+#include "machine.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* An instance is told again, and so may go on for longer, when this part of its time is over. */
+#define RENEW_PART 4
+
+/* ---- what is kept back ---- */
+
+static bool has_islands(const struct weir_pool_config *config)
+{
+  return config->island.places > 0 && config->island.share_pm > 0 && config->budgets_count == 0;
+}
+
+/* What one place gets of |limit| in a window. */
+static uint64_t part_of(const struct weir_pool_config *config,
+                        const struct weir_limit_config *limit)
+{
+  if (!has_islands(config) || limit->is_shadow || limit->dimension == WEIR_DIMENSION_IN_FLIGHT)
+    return 0;
+  return weir_wide_scale(limit->amount, config->island.share_pm, 1000, limit->amount) /
+         config->island.places;
+}
+
+uint64_t weir_island_carve(const struct weir_pool_config *config,
+                           const struct weir_limit_config *limit)
+{
+  return part_of(config, limit) * config->island.places;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+  return a < b ? a : b;
+}
+
+static bool is_same(const struct weir_limit_config *a, const struct weir_limit_config *b)
+{
+  return a->dimension == b->dimension && a->window_us == b->window_us;
+}
+
+/* What |pool| has to keep of |limit| because of a former configuration, or NULL. */
+static const struct weir_carve *carve_before(const struct weir_pool *pool,
+                                             const struct weir_limit_config *limit, weir_tstamp now)
+{
+  for (uint32_t i = 0; i < pool->carve_count; i++) {
+    if (is_same(&pool->carve[i].limit, limit) && now < pool->carve[i].until)
+      return &pool->carve[i];
+  }
+  return NULL;
+}
+
+static void burst_lower(struct weir_limit_config *limit, uint64_t amount)
+{
+  if (limit->burst == 0)
+    return; /* a part of the amount, and so lower already */
+  limit->burst = weir_wide_scale(limit->burst, limit->amount, amount, limit->burst);
+  if (limit->burst == 0)
+    limit->burst = 1;
+}
+
+void weir_islands_limits(struct weir_coord *c, struct weir_pool *pool,
+                         const struct weir_pool_config *config, weir_tstamp now,
+                         struct weir_limit_config *ret_limits)
+{
+  struct weir_carve carve[WEIR_LIMITS_MAX];
+
+  pool->carve_again_at = WEIR_NEVER;
+  for (uint32_t i = 0; i < config->limits_count; i++) {
+    const struct weir_limit_config *limit = &config->limits[i];
+    const struct weir_carve *before = carve_before(pool, limit, now);
+
+    carve[i] = (struct weir_carve){*limit, weir_island_carve(config, limit), 0};
+    if (before && before->amount > carve[i].amount) {
+      carve[i] = *before;
+      if (before->until < pool->carve_again_at)
+        pool->carve_again_at = before->until;
+    }
+    ret_limits[i] = *limit;
+    ret_limits[i].islands = least(carve[i].amount, limit->amount - 1);
+    ret_limits[i].amount -= ret_limits[i].islands;
+    burst_lower(&ret_limits[i], limit->amount);
+  }
+  memcpy(pool->carve, carve, config->limits_count * sizeof(carve[0]));
+  pool->carve_count = config->limits_count;
+  if (pool->carve_again_at < c->islands_at)
+    c->islands_at = pool->carve_again_at;
+}
+
+/* ---- what a place may do ---- */
+
+/* The latest that a call arrives after it was let through. */
+static weir_duration hold_us(const struct weir_pool_config *config)
+{
+  return config->ttl_us + config->jitter_us + WEIR_LEDGER_WIDEN_MAX_US;
+}
+
+static uint64_t rounded_up(uint64_t amount, weir_duration span, weir_duration window)
+{
+  return weir_wide_clamp((weir_wide_mul(amount, span) + window - 1) / window, WEIR_LIMIT_MAX);
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+  return a > b ? a - b : 0;
+}
+
+/* The largest burst beside |amount| in a window: no gate of |limit| that |profile| keeps is passed
+ * by what |part| is out of. 0: none. */
+static uint64_t burst_of(const struct weir_pool_config *config, enum weir_profile profile,
+                         const struct weir_limit_config *limit, uint64_t part, uint64_t amount,
+                         weir_duration window)
+{
+  const struct weir_island_gates gates =
+      weir_ledger_island_gates(&config->rules, limit, limit->amount - part * config->island.places);
+  const uint64_t late = rounded_up(amount, hold_us(config), window);
+  uint64_t burst = less(part + 1, amount);
+
+  if (!gates.is_smooth || profile < WEIR_PROFILE_BUCKET)
+    return burst;
+  burst = least(burst, less(gates.burst / config->island.places, late));
+  if (profile >= WEIR_PROFILE_PACED && gates.sub_us > 0)
+    burst = least(
+        burst, less(gates.sub / config->island.places,
+                    weir_wide_clamp(weir_wide_mul(amount, hold_us(config) + gates.sub_us) / window,
+                                    WEIR_LIMIT_MAX)));
+  if (profile >= WEIR_PROFILE_UNIVERSAL)
+    burst = least(burst, less(less(part, amount) / 2, late));
+  return burst;
+}
+
+/* Instances know no prices: what they may spend is told as tokens, all at the higher price. */
+static bool spend_to_tokens(const struct weir_pool_config *config,
+                            struct weir_msg_island_part *told)
+{
+  const uint64_t price =
+      config->price_input > config->price_output ? config->price_input : config->price_output;
+
+  if (told->dimension != WEIR_DIMENSION_SPEND)
+    return true;
+  if (price == 0)
+    return false;
+  told->dimension = WEIR_DIMENSION_TOTAL_TOKENS;
+  told->amount = weir_wide_scale(told->amount, 1000000, price, WEIR_LIMIT_MAX);
+  told->burst = weir_wide_scale(told->burst, 1000000, price, WEIR_LIMIT_MAX);
+  return told->amount > 0 && told->burst > 0;
+}
+
+/* Half of a part is there at once, half comes back with time, or less where gates want it. */
+static bool part_tell(const struct weir_pool_config *config, enum weir_profile profile,
+                      const struct weir_limit_config *limit, struct weir_msg_island_part *told)
+{
+  const uint64_t part = part_of(config, limit);
+  uint64_t amount = part - part / 2;
+
+  told->dimension = limit->dimension;
+  told->window_us = limit->window_us + hold_us(config) + 1;
+  for (; amount > 0; amount /= 2) {
+    told->burst = burst_of(config, profile, limit, part, amount, told->window_us);
+    told->amount = amount;
+    if (told->burst > 0)
+      return spend_to_tokens(config, told);
+  }
+  return false;
+}
+
+bool weir_island_parts(const struct weir_pool_config *config, enum weir_profile profile,
+                       struct weir_msg_island *ret_island)
+{
+  ret_island->parts_count = 0;
+  for (uint32_t i = 0; has_islands(config) && i < config->limits_count; i++) {
+    const struct weir_limit_config *limit = &config->limits[i];
+
+    if (limit->is_shadow)
+      continue;
+    if (limit->dimension == WEIR_DIMENSION_IN_FLIGHT ||
+        !part_tell(config, profile, limit, &ret_island->parts[ret_island->parts_count])) {
+      ret_island->parts_count = 0;
+      return false;
+    }
+    ret_island->parts_count++;
+  }
+  return ret_island->parts_count > 0;
+}
+
+/* ---- who has a place ---- */
+
+static bool is_of(const struct weir_island *place, const struct weir_session *s)
+{
+  return memcmp(place->instance, s->instance, WEIR_INSTANCE_SIZE) == 0;
+}
+
+static bool is_held(const struct weir_island *place, weir_tstamp now)
+{
+  return place->is_taken && now < place->until;
+}
+
+/* The place that |s| holds, or one that is free, or NULL. */
+static struct weir_island *place_of(struct weir_pool *pool, const struct weir_session *s,
+                                    weir_tstamp now)
+{
+  struct weir_island *free = NULL;
+
+  for (uint32_t i = 0; i < pool->config.island.places; i++) {
+    struct weir_island *place = &pool->islands[i];
+
+    if (is_held(place, now) && is_of(place, s))
+      return place;
+    if (!free && now >= place->until)
+      free = place;
+  }
+  return free;
+}
+
+static void place_take(struct weir_island *place, const struct weir_session *s)
+{
+  memcpy(place->instance, s->instance, WEIR_INSTANCE_SIZE);
+  place->is_taken = true;
+  place->free_at = place->until;
+}
+
+/* Tells |s| of |place|, from which instant on it counts anew how long it may be used. */
+static void place_tell(struct weir_turn *turn, struct weir_session *s, struct weir_pool *pool,
+                       struct weir_island *place)
+{
+  struct weir_msg_island *island = &weir_session_send(turn, s, WEIR_MSG_ISLAND)->island;
+
+  memset(island, 0, sizeof(*island));
+  memcpy(island->pool, pool->config.name, sizeof(island->pool));
+  weir_island_parts(&pool->config, pool->ledger.profile, island);
+  island->for_us = pool->config.island.for_us;
+  island->ttl_us = pool->config.ttl_us;
+  island->idle_us = place->free_at == 0 ? WEIR_DURATION_MAX : turn->now - place->free_at;
+  if (island->idle_us > WEIR_DURATION_MAX)
+    island->idle_us = WEIR_DURATION_MAX;
+  place->told_at = turn->now;
+  place->until = weir_time_add(weir_time_add(turn->now, island->for_us), hold_us(&pool->config));
+  if (place->until > pool->islands_until)
+    pool->islands_until = place->until;
+}
+
+/* Whether grants are within what is left of each limit without islands: after a reload that keeps
+ * more back, a day may hold more. */
+static bool is_within(struct weir_pool *pool, const struct weir_instant *now)
+{
+  for (uint32_t i = 0; i < pool->ledger.limits_count; i++) {
+    const struct weir_limit_config *limit = &pool->ledger.limits[i].config;
+
+    if (!limit->is_shadow && weir_ledger_used(&pool->ledger, i, now) > limit->amount)
+      return false;
+  }
+  return true;
+}
+
+static void renew_at(struct weir_session *s, weir_tstamp now, const struct weir_pool *pool)
+{
+  const weir_tstamp at = weir_time_add(now, pool->config.island.for_us / RENEW_PART);
+
+  if (at < s->islands_at)
+    s->islands_at = at;
+}
+
+void weir_islands_offer(struct weir_turn *turn, struct weir_session *s, struct weir_pool *pool)
+{
+  struct weir_island *place;
+  struct weir_msg_island parts;
+
+  if (!s->takes_islands || s->state != WEIR_SESSION_OPEN || pool->state != WEIR_POOL_OPEN ||
+      pool->has_owners || turn->now < pool->islands_from || weir_turn_is_full(turn) ||
+      !weir_island_parts(&pool->config, pool->ledger.profile, &parts))
+    return;
+  place = place_of(pool, s, turn->now);
+  if (!place)
+    return;
+  if (!is_held(place, turn->now) && !is_within(pool, &turn->instant))
+    return;
+  if (!is_held(place, turn->now))
+    place_take(place, s);
+  else if (turn->now - place->told_at < pool->config.island.for_us / RENEW_PART)
+    return;
+  place_tell(turn, s, pool, place);
+  renew_at(s, turn->now, pool);
+}
+
+void weir_islands_renew(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s)
+{
+  if (turn->now < s->islands_at)
+    return;
+  s->islands_at = WEIR_NEVER;
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[i];
+
+    for (uint32_t k = 0; pool->state == WEIR_POOL_OPEN && k < pool->config.island.places; k++) {
+      if (!is_held(&pool->islands[k], turn->now) || !is_of(&pool->islands[k], s))
+        continue;
+      renew_at(s, turn->now, pool); /* if there is no room to tell now */
+      weir_islands_offer(turn, s, pool);
+    }
+  }
+}
+
+void weir_islands_leave(struct weir_coord *c, struct weir_session *s, weir_tstamp now)
+{
+  for (uint32_t i = 0; s->takes_islands && i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[i];
+    const weir_tstamp over = weir_time_add(now, hold_us(&pool->config));
+
+    for (uint32_t k = 0; pool->state == WEIR_POOL_OPEN && k < pool->config.island.places; k++) {
+      if (is_held(&pool->islands[k], now) && is_of(&pool->islands[k], s) &&
+          over < pool->islands[k].until)
+        pool->islands[k].until = over;
+    }
+  }
+}
+
+uint32_t weir_islands_out(const struct weir_pool *pool, weir_tstamp now)
+{
+  uint32_t count = 0;
+
+  for (uint32_t k = 0; k < WEIR_ISLAND_PLACES_MAX; k++)
+    count += is_held(&pool->islands[k], now);
+  return count;
+}
+
+/* ---- over restarts and reloads ---- */
+
+/* What was granted out of more than is served from now on is in no window of up to an hour then;
+ * longer ones are looked at before a place is given (is_within). */
+static weir_tstamp grants_over_at(const struct weir_pool_config *config, weir_tstamp now)
+{
+  weir_duration longest = 0;
+
+  for (uint32_t i = 0; i < config->limits_count; i++) {
+    const weir_duration window = config->limits[i].window_us;
+
+    if (window <= WEIR_LEDGER_ASSUME_MAX && window > longest)
+      longest = window;
+  }
+  return weir_time_add(weir_started_until(now),
+                       WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + longest);
+}
+
+void weir_islands_change(struct weir_pool *pool, const struct weir_pool_config *config,
+                         weir_tstamp now)
+{
+  const struct weir_pool_config *former = &pool->config;
+  bool is_other = memcmp(&former->island, &config->island, sizeof(config->island)) != 0 ||
+                  former->limits_count != config->limits_count ||
+                  former->ttl_us != config->ttl_us || former->jitter_us != config->jitter_us;
+
+  for (uint32_t i = 0; !is_other && i < config->limits_count; i++)
+    is_other = !is_same(&former->limits[i], &config->limits[i]) ||
+               former->limits[i].amount != config->limits[i].amount ||
+               former->limits[i].burst != config->limits[i].burst;
+  if (!is_other)
+    return;
+  pool->islands_from = grants_over_at(config, now);
+  if (pool->islands_until > pool->islands_from)
+    pool->islands_from = pool->islands_until;
+  /* By then all who did not hear of it have stopped, and what they did is in no window any more. */
+  for (uint32_t i = 0; i < pool->carve_count; i++) {
+    struct weir_carve *carve = &pool->carve[i];
+    const weir_tstamp until = weir_time_add(pool->islands_until, carve->limit.window_us);
+
+    carve->until = pool->islands_until > 0 && until > carve->until ? until : carve->until;
+  }
+}
+
+void weir_islands_assume(struct weir_pool *pool, weir_tstamp until)
+{
+  if (!has_islands(&pool->config))
+    return;
+  for (uint32_t k = 0; k < WEIR_ISLAND_PLACES_MAX; k++) {
+    if (pool->islands[k].until < until)
+      pool->islands[k].until = until;
+  }
+  if (until > pool->islands_until)
+    pool->islands_until = until;
+}
+
+void weir_islands_assume_all(struct weir_coord *c, weir_tstamp last)
+{
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[i];
+
+    if (pool->state == WEIR_POOL_OPEN)
+      weir_islands_assume(pool, weir_time_add(weir_time_add(last, pool->config.island.for_us),
+                                              hold_us(&pool->config)));
+  }
+}
+
+void weir_islands_settled(struct weir_coord *c, struct weir_session *s,
+                          const struct weir_msg_settle *settle)
+{
+  const uint32_t pool = weir_pool_named(c, settle->island);
+
+  if (!weir_session_seq_is_new(s, settle->seq))
+    return; /* told again */
+  weir_session_seq_note(s, settle->seq);
+  if (!settle->is_sent)
+    return;
+  c->counters[WEIR_COUNTER_ISLAND_CALLS]++;
+  if (pool != WEIR_NONE)
+    c->pools[pool].island_calls++;
+}

@@ -1,0 +1,324 @@
+/* island.c - what may be called while nobody answers: the instance's part of each pool that the
+ * coordinator told it of, kept as one bucket for each of its numbers.
+ *
+ * A bucket is an instant, |full_at|: empty buckets are filled again then. What is used moves it on,
+ * and it is never set back, so that nothing is used twice over a session between two outages.
+ */
+#include "client_machine.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A rejection closes the part for as long as it states, or for this long, at most for the other. */
+#define REJECTED_MIN_US (5 * WEIR_US_PER_S)
+#define REJECTED_MAX_US (2 * WEIR_US_PER_MIN)
+
+/* ---- what is known ---- */
+
+static struct weir_island *island_find(struct weir_client *c, const char *pool)
+{
+  for (uint32_t i = 0; i < c->islands_count; i++) {
+    if (strcmp(c->islands[i].pool, pool) == 0)
+      return &c->islands[i];
+  }
+  return NULL;
+}
+
+/* Whether nothing is lost when |island| is forgotten: its time is over, and its buckets are full.
+ */
+static bool is_spent(const struct weir_island *island, weir_tstamp now)
+{
+  for (uint32_t i = 0; i < island->parts_count; i++) {
+    if (island->buckets[i].full_at > now)
+      return false;
+  }
+  return now >= island->ends_at && island->calls == 0;
+}
+
+static struct weir_island *island_place(struct weir_client *c, const char *pool, weir_tstamp now)
+{
+  struct weir_island *island = island_find(c, pool);
+
+  if (!island && c->islands_count < WEIR_CLIENT_ISLANDS)
+    island = &c->islands[c->islands_count++];
+  for (uint32_t i = 0; !island && i < c->islands_count; i++) {
+    if (is_spent(&c->islands[i], now))
+      island = &c->islands[i];
+  }
+  if (island && strcmp(island->pool, pool) != 0) {
+    memset(island, 0, sizeof(*island));
+    memcpy(island->pool, pool, sizeof(island->pool));
+  }
+  return island;
+}
+
+/* How long the bucket of |part| takes to produce |amount|: not less. */
+static weir_duration time_of(const struct weir_msg_island_part *part, uint64_t amount)
+{
+  return weir_wide_clamp((weir_wide_mul(amount, part->window_us) + part->amount - 1) / part->amount,
+                         WEIR_DURATION_MAX);
+}
+
+/* How long it takes to fill up: not more. */
+static weir_duration depth_of(const struct weir_msg_island_part *part)
+{
+  return weir_wide_scale(part->burst, part->window_us, part->amount, WEIR_DURATION_MAX);
+}
+
+/* How long bucket |i| of |island| still has to fill up, when |part| takes its place. What was used
+ * stays used: of another rate it is as many units, rounded up, and of what is not known as this
+ * part, all. */
+static weir_duration refill_of(const struct weir_island *island, uint32_t i,
+                               const struct weir_msg_island_part *part, weir_tstamp now)
+{
+  const struct weir_island_bucket *bucket = &island->buckets[i];
+  const struct weir_msg_island_part *known = &bucket->part;
+  const weir_duration left = weir_time_sub(bucket->full_at, now);
+  weir_wide units;
+
+  if (island->parts_count == 0)
+    return 0; /* nothing was ever used */
+  if (i >= island->parts_count || known->dimension != part->dimension ||
+      known->window_us != part->window_us)
+    return depth_of(part);
+  if (known->amount == part->amount)
+    return left;
+  units = (weir_wide_mul(left, known->amount) + known->window_us - 1) / known->window_us;
+  return time_of(part, weir_wide_clamp(units, WEIR_AMOUNT_MAX));
+}
+
+static weir_tstamp later(weir_tstamp a, weir_tstamp b)
+{
+  return a > b ? a : b;
+}
+
+void weir_island_told(struct weir_client *c, const struct weir_msg *msg, weir_tstamp now)
+{
+  const struct weir_msg_island *told = &msg->island;
+  struct weir_island *island = island_place(c, told->pool, now), after;
+  weir_tstamp sent_at;
+
+  if (!island || !weir_send_time(c, msg->mark, &sent_at))
+    return;
+  after = *island;
+  after.parts_count = told->parts_count;
+  for (uint32_t i = 0; i < told->parts_count; i++) {
+    const struct weir_msg_island_part *part = &told->parts[i];
+    struct weir_island_bucket *bucket = &after.buckets[i];
+
+    bucket->part = *part;
+    bucket->depth_us = depth_of(part);
+    /* Its place was empty when it became free last, for all that is known, and fills since. */
+    bucket->full_at = later(weir_time_sub(weir_time_add(now, bucket->depth_us), told->idle_us),
+                            weir_time_add(now, refill_of(island, i, part, now)));
+  }
+  after.ttl_us = told->ttl_us;
+  after.ends_at = weir_time_add(sent_at, told->for_us);
+  *island = after;
+}
+
+/* ---- names: what calls of a name were granted last ---- */
+
+static struct weir_island_name *name_find(struct weir_client *c, const char *name)
+{
+  for (uint32_t i = 0; i < c->island_names_count; i++) {
+    if (strcmp(c->island_names[i].name, name) == 0)
+      return &c->island_names[i];
+  }
+  return NULL;
+}
+
+void weir_island_learn(struct weir_client *c, const struct weir_call *call)
+{
+  struct weir_island_name *name = name_find(c, call->ask.model);
+
+  if (!name && c->island_names_count < WEIR_CLIENT_ISLAND_NAMES)
+    name = &c->island_names[c->island_names_count++];
+  else if (!name)
+    name = &c->island_names[c->island_names_next++ % WEIR_CLIENT_ISLAND_NAMES];
+  memcpy(name->name, call->ask.model, sizeof(name->name));
+  name->grant = call->grant;
+}
+
+/* ---- calls ---- */
+
+static uint64_t weight(const struct weir_msg_ask *ask, enum weir_dimension dimension)
+{
+  if (dimension == WEIR_DIMENSION_REQUESTS)
+    return ask->requests;
+  if (dimension == WEIR_DIMENSION_INPUT_TOKENS)
+    return ask->input_tokens;
+  if (dimension == WEIR_DIMENSION_OUTPUT_TOKENS)
+    return ask->output_tokens;
+  return ask->input_tokens + ask->output_tokens;
+}
+
+/* When every bucket of |island| holds what |ask| weighs; WEIR_NEVER: not before its end. */
+static weir_tstamp fits_at(const struct weir_island *island, const struct weir_msg_ask *ask,
+                           weir_tstamp now)
+{
+  weir_tstamp at = later(now, island->closed_until);
+
+  for (uint32_t i = 0; i < island->parts_count; i++) {
+    const struct weir_island_bucket *bucket = &island->buckets[i];
+    const uint64_t cost = weight(ask, bucket->part.dimension);
+
+    if (cost > bucket->part.burst || time_of(&bucket->part, cost) > bucket->depth_us)
+      return WEIR_NEVER;
+    at = later(at, weir_time_sub(weir_time_add(bucket->full_at, time_of(&bucket->part, cost)),
+                                 bucket->depth_us));
+  }
+  return island->parts_count > 0 && at < island->ends_at ? at : WEIR_NEVER;
+}
+
+static void take(struct weir_island *island, const struct weir_msg_ask *ask, weir_tstamp now)
+{
+  for (uint32_t i = 0; i < island->parts_count; i++) {
+    struct weir_island_bucket *bucket = &island->buckets[i];
+
+    bucket->full_at = weir_time_add(later(bucket->full_at, now),
+                                    time_of(&bucket->part, weight(ask, bucket->part.dimension)));
+  }
+  island->calls++;
+}
+
+static bool is_choice_for(const struct weir_msg_grant *grant, const struct weir_msg_ask *ask)
+{
+  if (grant->choice > 0 && (ask->avoid >> (grant->choice - 1) & 1))
+    return false;
+  return ask->prefer[0] == '\0' || strcmp(ask->prefer, grant->model) == 0;
+}
+
+/* The part that |call| could use, and what it was granted last. */
+static struct weir_island *island_of(struct weir_client *c, const struct weir_call *call,
+                                     const struct weir_island_name **ret_name)
+{
+  const struct weir_island_name *name = name_find(c, call->ask.model);
+
+  if (!name || !is_choice_for(&name->grant, &call->ask) ||
+      weir_wallet_is_broken(c, name->grant.pool))
+    return NULL;
+  *ret_name = name;
+  return island_find(c, name->grant.pool);
+}
+
+/* Lets |call| through if it fits now. Nothing overtakes a call that waits for the same part, but
+ * one that will never fit is no obstacle. */
+static void serve(struct weir_client *c, struct weir_call *call, weir_tstamp now)
+{
+  const struct weir_island_name *name = NULL;
+  struct weir_island *island = island_of(c, call, &name);
+  weir_tstamp at;
+
+  if (!island || island->waits_at > now)
+    return;
+  at = fits_at(island, &call->ask, now);
+  if (at == WEIR_NEVER)
+    return;
+  if (at > now) {
+    island->waits_at = at;
+    c->island_at = at < c->island_at ? at : c->island_at;
+    return;
+  }
+  call = weir_call_isolate(c, call);
+  if (!call)
+    return; /* no room; the coordinator is back before there is */
+  take(island, &call->ask, now);
+  call->island = (uint32_t)(island - c->islands) + 1;
+  call->grant = name->grant;
+  call->grant.seq = call->ask.seq;
+  call->grant.start_in_us = 0;
+  call->grant.ttl_us = island->ttl_us;
+  call->grant.is_reported = call->grant.is_probe = false;
+  call->start_at = now;
+  call->expires_at = weir_time_add(now, island->ttl_us);
+  weir_call_keep(c, call, now);
+  c->island_calls++;
+}
+
+static void serve_list(struct weir_client *c, const struct weir_call_list *list, weir_tstamp now)
+{
+  uint32_t next;
+
+  for (uint32_t i = list->first; i != WEIR_CLIENT_NONE; i = next) {
+    next = c->calls[i].next;
+    if (!c->calls[i].ask.is_standing)
+      serve(c, &c->calls[i], now);
+  }
+}
+
+static bool is_cut_off(const struct weir_client *c)
+{
+  return (c->state == WEIR_CLIENT_DOWN || c->state == WEIR_CLIENT_CONNECTING) && !c->is_closing;
+}
+
+void weir_island_serve(struct weir_client *c, weir_tstamp now)
+{
+  if (!is_cut_off(c) || now < c->island_at)
+    return;
+  c->island_at = WEIR_NEVER;
+  for (uint32_t i = 0; i < c->islands_count; i++)
+    c->islands[i].waits_at = 0;
+  serve_list(c, &c->asked, now);
+  serve_list(c, &c->waiting[WEIR_CLASS_ONLINE], now);
+  serve_list(c, &c->waiting[WEIR_CLASS_BATCH], now);
+}
+
+void weir_island_ask(struct weir_client *c, struct weir_call *call, weir_tstamp now)
+{
+  if (is_cut_off(c) && c->islands_count > 0)
+    serve(c, call, now);
+}
+
+void weir_island_settled(struct weir_client *c, const struct weir_call *call,
+                         const struct weir_client_settle *settle, weir_tstamp now)
+{
+  struct weir_island *island = &c->islands[call->island - 1];
+  struct weir_msg_ask used = call->ask;
+
+  if (settle->msg.is_sent && weir_outcome_is_quota(settle->msg.outcome)) {
+    const weir_duration stated = settle->msg.retry_after_us;
+    const weir_duration wait = stated < REJECTED_MIN_US   ? REJECTED_MIN_US
+                               : stated > REJECTED_MAX_US ? REJECTED_MAX_US
+                                                          : stated;
+
+    island->closed_until = later(island->closed_until, weir_time_add(now, wait));
+  }
+  if (!settle->msg.has_usage)
+    return;
+  /* What was used beyond the estimate is debt. */
+  used.requests = 0;
+  used.input_tokens = settle->msg.input_tokens > call->ask.input_tokens
+                          ? settle->msg.input_tokens - call->ask.input_tokens
+                          : 0;
+  used.output_tokens = settle->msg.output_tokens > call->ask.output_tokens
+                           ? settle->msg.output_tokens - call->ask.output_tokens
+                           : 0;
+  take(island, &used, now);
+  island->calls--;
+}
+
+void weir_island_ended(struct weir_client *c, struct weir_call *call)
+{
+  c->islands[call->island - 1].calls--;
+  call->island = 0;
+}
+
+/* ---- for tests ---- */
+
+void weir_island_check(const struct weir_client *c)
+{
+  uint32_t calls[WEIR_CLIENT_ISLANDS] = {0};
+
+  for (uint32_t i = 0; i < c->calls_fresh; i++) {
+    const struct weir_call *call = &c->calls[i];
+
+    if (call->state == WEIR_CALL_FREE || call->island == 0)
+      continue;
+    assert(call->state == WEIR_CALL_HELD || call->state == WEIR_CALL_LEASED);
+    assert(!call->ask.is_standing && !call->has_interim);
+    calls[call->island - 1]++;
+  }
+  for (uint32_t i = 0; i < WEIR_CLIENT_ISLANDS; i++)
+    assert(c->islands[i].calls == calls[i] && (i < c->islands_count || calls[i] == 0));
+}

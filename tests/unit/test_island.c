@@ -1,0 +1,266 @@
+/* What an instance calls while nobody answers it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "client_fixture.h"
+
+#define FOR (60 * SECOND)
+
+/* Two requests at once and one in 10 s; as told by the last message that was heard. */
+static void tell_idle(struct fixture *f, weir_duration for_us, weir_duration idle_us)
+{
+  struct weir_msg msg = fixture_say(f, WEIR_MSG_ISLAND);
+
+  msg.island = (struct weir_msg_island){
+      .pool = "flash",
+      .for_us = for_us,
+      .ttl_us = TTL,
+      .idle_us = idle_us,
+      .parts_count = 1,
+      .parts = {{WEIR_DIMENSION_REQUESTS, .amount = 1, .window_us = 10 * SECOND, .burst = 2}}};
+  fixture_receive(f, &msg);
+}
+
+static void tell(struct fixture *f)
+{
+  tell_idle(f, FOR, WEIR_DURATION_MAX);
+}
+
+/* In session, knowing what "gemini/flash" is granted as, and told of its island. */
+static struct fixture *told(void)
+{
+  struct fixture *f = fixture_open(32);
+
+  fixture_ask(f, 1, 100 * SECOND);
+  fixture_grant(f, fixture_last(f, WEIR_MSG_ASK)->ask.seq);
+  assert_int_equal(f->results_count, 1);
+  tell(f);
+  return f;
+}
+
+static uint32_t islands_in(const struct fixture *f)
+{
+  uint32_t count = 0;
+
+  for (uint32_t i = 0; i < f->results_count; i++)
+    count += f->results[i].is_island;
+  return count;
+}
+
+static void without_a_session_calls_go_as_far_as_the_part_allows(void **state)
+{
+  struct fixture *f = told();
+  const struct weir_client_result *last = &f->results[1];
+
+  (void)state;
+  fixture_link(f, false);
+  fixture_ask(f, 2, 100 * SECOND);
+  assert_int_equal(islands_in(f), 1);
+  assert_int_equal(last->type, WEIR_CLIENT_GRANTED);
+  assert_string_equal(last->grant.model, "gemini/flash");
+  assert_int_equal(last->expires_at, f->now + TTL);
+  fixture_ask(f, 3, 100 * SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_ask(f, 4, 100 * SECOND); /* the bucket is empty: one comes back in 10 s */
+  fixture_run_to(f, 1000 * SECOND + 10 * SECOND - 1);
+  assert_int_equal(islands_in(f), 2);
+  fixture_run_to(f, 1000 * SECOND + 10 * SECOND);
+  assert_int_equal(islands_in(f), 3);
+  assert_int_equal(fixture_status(f).island_calls, 3);
+  fixture_free(f);
+}
+
+static void with_a_session_nothing_goes_that_way(void **state)
+{
+  struct fixture *f = told();
+
+  (void)state;
+  fixture_ask(f, 2, 100 * SECOND);
+  assert_int_equal(islands_in(f), 0);
+  fixture_free(f);
+}
+
+static void the_time_ends_after_the_sending_of_what_was_heard(void **state)
+{
+  struct fixture *f = told();
+  const weir_tstamp sent_at = f->now;
+
+  (void)state;
+  f->now += 5 * SECOND; /* heard late: that is no more time */
+  tell(f);
+  fixture_link(f, false);
+  f->now = sent_at + FOR - 1;
+  fixture_ask(f, 2, SECOND);
+  assert_int_equal(islands_in(f), 1);
+  f->now = sent_at + FOR;
+  fixture_ask(f, 3, SECOND);
+  assert_int_equal(islands_in(f), 1);
+  fixture_free(f);
+}
+
+static void what_was_used_stays_used_over_a_session(void **state)
+{
+  struct fixture *f = told();
+
+  (void)state;
+  fixture_link(f, false);
+  fixture_ask(f, 2, SECOND);
+  fixture_ask(f, 3, SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 1, 32);
+  tell(f);
+  fixture_link(f, false);
+  fixture_ask(f, 4, SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_free(f);
+}
+
+static void a_place_that_was_just_left_is_empty_and_fills(void **state)
+{
+  struct fixture *f = told();
+
+  (void)state;
+  tell_idle(f, FOR, 15 * SECOND); /* of 20: one is there */
+  fixture_link(f, false);
+  fixture_ask(f, 2, SECOND);
+  fixture_ask(f, 3, SECOND);
+  assert_int_equal(islands_in(f), 1);
+  fixture_free(f);
+}
+
+static void what_was_asked_before_goes_too_and_is_taken_back(void **state)
+{
+  struct fixture *f = told();
+  uint64_t seq;
+
+  (void)state;
+  fixture_ask(f, 2, 100 * SECOND);
+  seq = fixture_last(f, WEIR_MSG_ASK)->ask.seq;
+  fixture_queued(f, seq);
+  fixture_link(f, false);
+  assert_int_equal(islands_in(f), 1);
+  assert_int_equal(f->results[1].cookie, 2);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 1, 32);
+  assert_int_equal(fixture_last(f, WEIR_MSG_CANCEL)->cancel.seq, seq);
+  fixture_free(f);
+}
+
+static void the_coordinator_hears_of_it_once_in_the_next_session(void **state)
+{
+  struct fixture *f = told();
+  const struct weir_msg *settle;
+
+  (void)state;
+  fixture_link(f, false);
+  fixture_ask(f, 2, 100 * SECOND);
+  fixture_settle(f, 2, false); /* nobody asked for it */
+  fixture_settle(f, 2, true);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 1, 32);
+  settle = fixture_last(f, WEIR_MSG_SETTLE);
+  assert_int_equal(fixture_count(f, WEIR_MSG_SETTLE), 1);
+  assert_string_equal(settle->settle.island, "flash");
+  assert_true(settle->settle.is_sent && settle->settle.is_final);
+  assert_true(settle->settle.seq > fixture_last(f, WEIR_MSG_ASK)->ask.seq);
+  fixture_free(f);
+}
+
+static void a_rejection_closes_the_part_for_a_while(void **state)
+{
+  struct fixture *f = told();
+  struct weir_client_settle settle = {
+      .msg = {.is_sent = true, .is_final = true, .outcome = WEIR_OUTCOME_QUOTA_MINUTE_REQUESTS},
+      .sent_at = f->now};
+  struct weir_client_event event = {.type = WEIR_CLIENT_SETTLE, .cookie = 2, .settle = &settle};
+
+  (void)state;
+  fixture_link(f, false);
+  fixture_ask(f, 2, 100 * SECOND);
+  assert_int_equal(fixture_step(f, &event), WEIR_OK);
+  fixture_ask(f, 3, 100 * SECOND);
+  fixture_run_to(f, 1005 * SECOND - 1);
+  assert_int_equal(islands_in(f), 1);
+  fixture_run_to(f, 1005 * SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_free(f);
+}
+
+static void use_beyond_the_estimate_is_debt(void **state)
+{
+  struct fixture *f = told();
+  struct weir_client_settle settle = {
+      .msg = {.is_sent = true, .is_final = true, .has_usage = true, .input_tokens = 300},
+      .sent_at = f->now};
+  struct weir_client_event event = {.type = WEIR_CLIENT_SETTLE, .cookie = 2, .settle = &settle};
+  struct weir_msg msg = fixture_say(f, WEIR_MSG_ISLAND);
+
+  (void)state;
+  msg.island = (struct weir_msg_island){
+      .pool = "flash",
+      .for_us = FOR,
+      .ttl_us = TTL,
+      .idle_us = WEIR_DURATION_MAX,
+      .parts_count = 1,
+      .parts = {{WEIR_DIMENSION_INPUT_TOKENS, .amount = 100, .window_us = SECOND, .burst = 200}}};
+  /* Another kind of part than before starts empty. */
+  fixture_receive(f, &msg);
+  f->now += 2 * SECOND;
+  fixture_link(f, false);
+  fixture_ask(f, 2, 100 * SECOND);
+  assert_int_equal(islands_in(f), 1);
+  assert_int_equal(fixture_step(f, &event), WEIR_OK);
+  fixture_ask(f, 3, 100 * SECOND); /* 200 - 300 - 100: two seconds */
+  fixture_run_to(f, 1004 * SECOND - 1);
+  assert_int_equal(islands_in(f), 1);
+  fixture_run_to(f, 1004 * SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_free(f);
+}
+
+static void while_the_breaker_is_open_nothing_goes(void **state)
+{
+  struct fixture *f = told();
+  struct weir_msg msg = fixture_say(f, WEIR_MSG_STATE);
+
+  (void)state;
+  msg.state = (struct weir_msg_state){.pool = "flash", .breaker = WEIR_BREAKER_OPEN};
+  fixture_receive(f, &msg);
+  fixture_link(f, false);
+  fixture_ask(f, 2, SECOND);
+  assert_int_equal(islands_in(f), 0);
+  fixture_free(f);
+}
+
+static void hello_says_that_islands_are_understood(void **state)
+{
+  struct fixture *f = told();
+
+  (void)state;
+  assert_true(fixture_last(f, WEIR_MSG_HELLO)->hello.takes_islands);
+  fixture_free(f);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(without_a_session_calls_go_as_far_as_the_part_allows),
+      cmocka_unit_test(with_a_session_nothing_goes_that_way),
+      cmocka_unit_test(the_time_ends_after_the_sending_of_what_was_heard),
+      cmocka_unit_test(what_was_used_stays_used_over_a_session),
+      cmocka_unit_test(a_place_that_was_just_left_is_empty_and_fills),
+      cmocka_unit_test(what_was_asked_before_goes_too_and_is_taken_back),
+      cmocka_unit_test(the_coordinator_hears_of_it_once_in_the_next_session),
+      cmocka_unit_test(a_rejection_closes_the_part_for_a_while),
+      cmocka_unit_test(use_beyond_the_estimate_is_debt),
+      cmocka_unit_test(while_the_breaker_is_open_nothing_goes),
+      cmocka_unit_test(hello_says_that_islands_are_understood),
+  };
+
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
