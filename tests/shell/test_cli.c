@@ -371,6 +371,8 @@ static void fake_fill(void)
       .latency_p50_us = 1250 * WEIR_US_PER_MS,
       .latency_p95_us = 4321 * WEIR_US_PER_MS,
       .latency_p99_us = 9 * WEIR_US_PER_S,
+      .islands = 4,
+      .island_calls = 17,
       .limits_count = 4,
       .limits = {{WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, 1000, 350, 700, false},
                  {WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, 1000000, 2000000, 1000000, true},
@@ -447,7 +449,7 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
   assert_holds(run.out, "\"profile\":\"universal\",\"breaker\":\"open\",\"open_s\":4.200,"
                         "\"probes\":2,\"retries\":7,\"outcomes\":{\"ok\":90,");
   assert_holds(run.out, "\"network\":11},\"latency_p50_s\":1.250,\"latency_p95_s\":4.321,"
-                        "\"latency_p99_s\":9.000,\"oldest_s\":{");
+                        "\"latency_p99_s\":9.000,\"islands\":4,\"island_calls\":17,\"oldest_s\":{");
   assert_holds(run.out, "\"overshoot\":0}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
   assert_holds(
       run.out,

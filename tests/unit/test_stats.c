@@ -106,6 +106,22 @@ static void json_tells_why_less_than_the_amount_is_kept(void **state)
   assert_holds("\"why\":[\"stated\",\"closed\"],");
 }
 
+static void islands_are_shown_beside_what_is_granted(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  pool.limits[0].islands = 50;
+  pool.islands = 4;
+  pool.island_calls = 17;
+  json_of(&stats);
+  assert_holds("\"half_s\":0.000,\"islands\":50}");
+  assert_holds("\"islands\":4,\"island_calls\":17,");
+  metrics_of(&stats);
+  assert_holds("weir_islands{pool=\"p\"} 4\n");
+  assert_holds("weir_island_calls_total{pool=\"p\"} 17\n");
+}
+
 static void json_names_the_limit_of_a_budget_that_the_next_one_waits_for(void **state)
 {
   struct weir_stats stats = stats_of();
@@ -213,6 +229,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(json_tells_why_less_than_the_amount_is_kept),
+      cmocka_unit_test(islands_are_shown_beside_what_is_granted),
       cmocka_unit_test(json_names_the_limit_of_a_budget_that_the_next_one_waits_for),
       cmocka_unit_test(json_of_one_pool_has_its_tenants_only),
       cmocka_unit_test(rejections_are_told_by_whose_fault_they_were),

@@ -187,8 +187,8 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
  * dimension and window keeps its history and changes its amount: after a cut it shrinks by expiry.
  * A limit that is new to a running ledger is closed for one window and the longest hold, because
  * what was sent before is in no book of ours; only windows longer than WEIR_LEDGER_ASSUME_MAX start
- * empty. What was learned from upstream is forgotten where the configured amount or profile
- * changed. */
+ * empty. What was learned from upstream is forgotten where the configured amount, its
+ * |islands| or the profile changed. */
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_config *config,
                            const struct weir_instant *now);
 
