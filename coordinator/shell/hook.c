@@ -22,7 +22,7 @@ void weir_hook_sign(const char *secret, const char *body, char *ret_text)
 
   HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)body, strlen(body), digest,
        &size);
-  for (unsigned i = 0; i < size; i++)
+  for (size_t i = 0; i < size; i++)
     snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
 }
 

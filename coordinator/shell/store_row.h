@@ -11,7 +11,7 @@
 #include <weir/err.h>
 #include <weir/record.h>
 
-#define WEIR_STORE_NUMBERS_SIZE (8 * WEIR_RECORD_NUMBERS_MAX)
+#define WEIR_STORE_NUMBERS_SIZE (UINT64_C(8) * WEIR_RECORD_NUMBERS_MAX)
 
 /* A row as SQLite has it: unsigned numbers are the signed ones of the same bits. */
 struct weir_store_row {

@@ -159,6 +159,7 @@ void weir_tenant_spend(struct weir_coord *c, uint32_t tenant, uint64_t before, u
 
 uint32_t weir_tenant_share_pm(const struct weir_coord *c, uint32_t tenant, weir_tstamp now)
 {
+  const uint64_t minute_us = WEIR_US_PER_MIN;
   struct weir_tenant t = c->tenants[tenant];
   uint64_t left_pm, used;
 
@@ -166,7 +167,7 @@ uint32_t weir_tenant_share_pm(const struct weir_coord *c, uint32_t tenant, weir_
   left_pm = 1000 - now % WEIR_US_PER_MIN * 1000 / WEIR_US_PER_MIN;
   used = weir_time_add(t.recent_us,
                        weir_wide_clamp(weir_wide_mul(t.before_us, left_pm) / 1000, UINT64_MAX));
-  return (uint32_t)weir_wide_clamp(weir_wide_mul(used, 1000) / WEIR_US_PER_MIN, 1000000);
+  return (uint32_t)weir_wide_clamp(weir_wide_mul(used, 1000) / minute_us, 1000000);
 }
 
 /* ---- what waits ---- */

@@ -183,23 +183,28 @@ static bool is_tenant_of(const struct explain *e, uint32_t i)
   return strcmp(e->stats.tenants[i].pool, e->pool->pool) == 0;
 }
 
+/* Shares are of what the tightest limit allows, be it that of a day; beside each other they tell
+ * who uses the pool. */
 static void say_tenants(struct explain *e)
 {
   uint32_t said = 0;
+  uint64_t all = 0;
 
+  for (uint32_t i = 0; i < e->stats.tenants_count; i++)
+    all += is_tenant_of(e, i) ? e->stats.tenants[i].figures[WEIR_FIGURE_SHARE_PM] : 0;
   for (uint32_t i = 0; i < e->stats.tenants_count && said < TENANTS_MAX; i++) {
     const struct weir_msg_row *tenant = &e->stats.tenants[i];
-    const uint64_t share = tenant->figures[WEIR_FIGURE_SHARE_PM];
+    const uint64_t share = tenant->figures[WEIR_FIGURE_SHARE_PM] * 100 / (all > 0 ? all : 1);
     const uint64_t class = tenant->figures[WEIR_FIGURE_CLASS];
 
     if (!is_tenant_of(e, i))
       continue;
     said++;
     say(&e->state,
-        "tenant %s (%s): used %" PRIu64 ".%" PRIu64
-        " %% of the quota in the last minute, has %" PRIu32 " leases and %" PRIu32 " asks waiting",
-        tenant_name(tenant), weir_class_name((enum weir_class) class), share / 10, share % 10,
-        tenant->leases, class < WEIR_CLASS_MAX ? tenant->queued[class] : 0);
+        "tenant %s (%s): %" PRIu64 " %% of what was used in the last minute, %" PRIu32
+        " leases and %" PRIu32 " asks waiting",
+        tenant_name(tenant), weir_class_name((enum weir_class) class), share, tenant->leases,
+        class < WEIR_CLASS_MAX ? tenant->queued[class] : 0);
   }
 }
 

@@ -283,9 +283,12 @@ static int keys_open(struct weir_proxy_provider *p, FILE *errors)
   }
   snprintf(p->key_env, sizeof(p->key_env), "%s%s%s", names[0], names[1] ? " or " : "",
            names[1] ? names[1] : "");
-  for (size_t i = 0; i < 2 && places[0] == '\0'; i++)
-    if (names[i] && getenv(names[i]) && getenv(names[i])[0] != '\0')
+  for (size_t i = 0; i < 2 && places[0] == '\0'; i++) {
+    const char *value = names[i] ? getenv(names[i]) : NULL;
+
+    if (value && value[0] != '\0')
       snprintf(places, sizeof(places), "env:%s", names[i]);
+  }
   if (p->places)
     snprintf(p->key_env, sizeof(p->key_env), "%.170s", p->places);
   if (!p->places && places[0] == '\0')

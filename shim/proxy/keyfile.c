@@ -123,7 +123,9 @@ static bool place_read(struct reading *r, const struct weir_keyref *ref, struct 
     if (!error)
       *ret_stamp = stamp_of(&stat);
   } else {
-    bytes = strdup(getenv(name) ? getenv(name) : "");
+    const char *value = getenv(name);
+
+    bytes = strdup(value ? value : "");
     size = bytes ? strlen(bytes) : 0;
     error = bytes ? 0 : ENOMEM;
   }

@@ -234,10 +234,12 @@ function draw() {
   drawTotals(snapshot);
   drawPools(snapshot, at);
   drawBudgets(snapshot);
+  const used = new Map(); // of each pool
+  for (const row of snapshot.tenants) used.set(row.pool, (used.get(row.pool) || 0) + row.share_pm);
   drawTable('tenants', 'The busiest first', [
     ['tenant', (row) => row.tenant || '(none)'], ['pool', (row) => row.pool], ['class', (row) => row.class],
     ['waiting', (row) => number(row.waiting)], ['leases', (row) => number(row.leases)],
-    ['of the quota', (row) => `${(row.share_pm / 10).toFixed(1)} %`]], snapshot.tenants);
+    ['of what was used', (row) => `${percent(row.share_pm, used.get(row.pool)).toFixed(0)} %`]], snapshot.tenants);
   drawTable('sessions', 'Connected now', [
     ['instance', (row) => row.instance], ['waiting', (row) => number(row.waiting)],
     ['leases', (row) => number(row.leases)], ['silent for', (row) => duration(row.silent_s)]], state.instances);
