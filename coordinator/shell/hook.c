@@ -197,6 +197,8 @@ void weir_hook_send(struct weir_hook *hook, const char *body)
 
 struct weir_hook_counts weir_hook_counts(struct weir_hook *hook)
 {
+  if (!hook->is_running)
+    return hook->counts;
   pthread_mutex_lock(&hook->mutex);
   struct weir_hook_counts counts = hook->counts;
   pthread_mutex_unlock(&hook->mutex);

@@ -10,6 +10,7 @@
 
 /* acts_kill.c: SIGKILL and SIGSTOP, and a coordinator that forgets, to see the judge condemn it. */
 bool chaos_act_kill(const struct chaos_options *options);
+bool chaos_act_endure(const struct chaos_options *options);
 bool chaos_act_instances(const struct chaos_options *options);
 bool chaos_act_stop(const struct chaos_options *options);
 bool chaos_act_forget(const struct chaos_options *options);

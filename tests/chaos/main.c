@@ -25,6 +25,7 @@ static const char help[] =
     "\n"
     "acts (all of them without a name):\n"
     "  kill        the coordinator, 300 times, under load\n"
+    "  endure      the coordinator, some times a minute, with a quota by the minute\n"
     "  instances   random instances, 300 times\n"
     "  stop        coordinator and instances stand still for longer than every time-out\n"
     "  network     cuts and losses between network namespaces, by TCP with keys\n"
@@ -48,10 +49,15 @@ static const struct act {
   const char *name;
   bool (*run)(const struct chaos_options *options);
   bool is_shared;
-} acts[] = {{"kill", chaos_act_kill, true},    {"instances", chaos_act_instances, false},
-            {"stop", chaos_act_stop, false},   {"network", chaos_act_network, false},
-            {"clock", chaos_act_clock, false}, {"disk", chaos_act_disk, false},
-            {"peers", chaos_act_peers, false}, {"sessions", chaos_act_sessions, false},
+} acts[] = {{"kill", chaos_act_kill, true},
+            {"endure", chaos_act_endure, false},
+            {"instances", chaos_act_instances, false},
+            {"stop", chaos_act_stop, false},
+            {"network", chaos_act_network, false},
+            {"clock", chaos_act_clock, false},
+            {"disk", chaos_act_disk, false},
+            {"peers", chaos_act_peers, false},
+            {"sessions", chaos_act_sessions, false},
             {"forget", chaos_act_forget, true}};
 
 #define ACTS_COUNT (sizeof(acts) / sizeof(acts[0]))
