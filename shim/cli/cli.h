@@ -91,6 +91,16 @@ int weir_cli_duration(const struct weir_cli_args *args, uint64_t max_ms, uint64_
 const char *weir_cli_endpoint(const char *given);
 
 /* Options of every command that speaks with a coordinator: entries of its table. */
+#define WEIR_CLI_COORDINATOR_OPTION                                                                \
+  {                                                                                                \
+    "coordinator", 'c', "ENDPOINT",                                                                \
+        "where it listens (default: $WEIR_COORDINATOR, or ipc:///run/weir/weir.sock)"              \
+  }
+#define WEIR_CLI_TIMEOUT 1002
+#define WEIR_CLI_TIMEOUT_OPTION                                                                    \
+  {                                                                                                \
+    "timeout", WEIR_CLI_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"        \
+  }
 #define WEIR_CLI_SERVER_KEY 1000
 #define WEIR_CLI_KEY_FILE   1001
 #define WEIR_CLI_KEY_OPTIONS                                                                       \

@@ -14,13 +14,12 @@
 #define MUCH_PM     500 /* of the quota, by one tenant: worth a word */
 #define LITTLE_PM   500 /* of another limit: it is not what is short */
 
-enum { OPTION_JSON = 256, OPTION_TIMEOUT };
+enum { OPTION_JSON = 256 };
 
 static const struct weir_cli_option options[] = {
-    {"coordinator", 'c', "ENDPOINT",
-     "where it listens (default: $WEIR_COORDINATOR, or ipc:///run/weir/weir.sock)"},
+    WEIR_CLI_COORDINATOR_OPTION,
     WEIR_CLI_KEY_OPTIONS,
-    {"timeout", OPTION_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"},
+    WEIR_CLI_TIMEOUT_OPTION,
     {"json", OPTION_JSON, NULL, "one JSON object"},
     {0},
 };
@@ -375,7 +374,7 @@ static int run(int argc, char **argv)
   while (!bad && (id = weir_cli_next(&args)) != WEIR_CLI_END) {
     if (id == 'c')
       endpoint = args.value;
-    else if (id == OPTION_TIMEOUT)
+    else if (id == WEIR_CLI_TIMEOUT)
       bad = weir_cli_duration(&args, UINT64_C(3600000), &timeout_ms);
     else if (weir_cli_key_option(&args, id))
       continue;

@@ -14,15 +14,14 @@
 
 #define SESSIONS_MAX 65536
 
-enum { OPTION_JSON = 256, OPTION_TIMEOUT, OPTION_SESSIONS };
+enum { OPTION_JSON = 256, OPTION_SESSIONS };
 
 static const struct weir_cli_option options[] = {
-    {"coordinator", 'c', "ENDPOINT",
-     "where it listens (default: $WEIR_COORDINATOR, or ipc:///run/weir/weir.sock)"},
+    WEIR_CLI_COORDINATOR_OPTION,
     {"pool", 'p', "NAME", "show only this pool"},
     {"watch", 'w', "SECONDS", "show again every so many seconds, until interrupted"},
     WEIR_CLI_KEY_OPTIONS,
-    {"timeout", OPTION_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"},
+    WEIR_CLI_TIMEOUT_OPTION,
     {"sessions", OPTION_SESSIONS, NULL, "list sessions, too: instance, waiting, leases, silence"},
     {"json", OPTION_JSON, NULL, "one JSON object per look, on one line"},
     {0},
@@ -306,7 +305,7 @@ static int run(int argc, char **argv)
       stats.pool = args.value;
     else if (id == 'w')
       bad = weir_cli_duration(&args, UINT64_C(86400000), &stats.watch_ms);
-    else if (id == OPTION_TIMEOUT)
+    else if (id == WEIR_CLI_TIMEOUT)
       bad = weir_cli_duration(&args, UINT64_C(3600000), &stats.timeout_ms);
     else if (weir_cli_key_option(&args, id))
       continue;

@@ -20,15 +20,14 @@
 #define ROWS_DEFAULT 24
 #define HEAD_ROWS    4 /* lines that are no pool */
 
-enum { OPTION_TIMEOUT = 256, OPTION_JSON };
+enum { OPTION_JSON = 256 };
 
 static const struct weir_cli_option options[] = {
-    {"coordinator", 'c', "ENDPOINT",
-     "where it listens (default: $WEIR_COORDINATOR, or ipc:///run/weir/weir.sock)"},
+    WEIR_CLI_COORDINATOR_OPTION,
     {"interval", 'i', "SECONDS", "between looks (default: 1s)"},
     {"sort", 's', "KEY", "use (default), waiting, leases or name"},
     WEIR_CLI_KEY_OPTIONS,
-    {"timeout", OPTION_TIMEOUT, "DURATION", "how long to wait for an answer (default: 2s)"},
+    WEIR_CLI_TIMEOUT_OPTION,
     {"json", OPTION_JSON, NULL, "one look, as one JSON object like that of 'weir stats'"},
     {0},
 };
@@ -399,7 +398,7 @@ static int run(int argc, char **argv)
       bad = weir_cli_duration(&args, UINT64_C(3600000), &top.interval_ms);
     else if (id == 's')
       bad = order_parse(&args, &top.order);
-    else if (id == OPTION_TIMEOUT)
+    else if (id == WEIR_CLI_TIMEOUT)
       bad = weir_cli_duration(&args, UINT64_C(3600000), &top.timeout_ms);
     else if (id == OPTION_JSON)
       top.is_json = true;

@@ -202,7 +202,7 @@ static bool rounds_run(struct weir *weir, const struct chaos_site *const *sites,
   }
   for (size_t load = 0; load < LOADS; load++)
     ret_p99_ms[load] = chaos_percentile(values[load], (size_t)ROUNDS * LEASES, 0.99);
-  return chaos_promise(failed == 0, "%zu leases failed", failed);
+  return demo_promise(failed == 0, "%zu leases failed", failed);
 }
 
 static double ratio(double value, double of)
@@ -227,7 +227,7 @@ static bool flood_act(const struct chaos_site *site, const struct chaos_site *ot
   chaos_light_close(&viewer);
   weir_close(weir);
   if (!is_kept)
-    return chaos_promise(false, "the leases could not be timed");
+    return demo_promise(false, "the leases could not be timed");
   chaos_note("flood: %" PRIu64 " frames of one key, %" PRIu64
              " dropped and counted; %d leases of another under each load",
              sent, row.row.counters[WEIR_COUNTER_THROTTLED], ROUNDS * LEASES);
@@ -237,9 +237,9 @@ static bool flood_act(const struct chaos_site *site, const struct chaos_site *ot
   chaos_note("ratio: %.2f of quiet, %.2f of the flood elsewhere",
              ratio(p99_ms[FLOODED], p99_ms[QUIET]),
              ratio(p99_ms[FLOODED], p99_ms[FLOOD_ELSEWHERE]));
-  is_kept &= chaos_promise(row.row.counters[WEIR_COUNTER_THROTTLED] > 0, "no frame was dropped");
-  is_kept &= chaos_promise(p99_ms[FLOODED] <= RATIO_MAX * p99_ms[FLOOD_ELSEWHERE],
-                           "the flood costs others more than the machine it takes");
+  is_kept &= demo_promise(row.row.counters[WEIR_COUNTER_THROTTLED] > 0, "no frame was dropped");
+  is_kept &= demo_promise(p99_ms[FLOODED] <= RATIO_MAX * p99_ms[FLOOD_ELSEWHERE],
+                          "the flood costs others more than the machine it takes");
   return is_kept;
 }
 
@@ -249,12 +249,12 @@ static bool peers_run(struct chaos_site *site, const struct chaos_site *other,
   bool is_kept = true;
 
   puts("strangers, a theft and a flood, by TCP with keys");
-  is_kept &= chaos_promise(stranger_is_refused(site, keys), "an unknown key was not refused");
-  is_kept &= chaos_promise(revoked_is_refused(site, keys), "a revoked key was not refused");
-  is_kept &= chaos_promise(stolen_is_refused(site, keys, context), "a stolen session was served");
+  is_kept &= demo_promise(stranger_is_refused(site, keys), "an unknown key was not refused");
+  is_kept &= demo_promise(revoked_is_refused(site, keys), "a revoked key was not refused");
+  is_kept &= demo_promise(stolen_is_refused(site, keys, context), "a stolen session was served");
   is_kept &= flood_act(site, other, keys, context);
   chaos_site_wait(site, 100);
-  is_kept &= chaos_promise(site->key_refused > 0, "no refused key was logged");
+  is_kept &= demo_promise(site->key_refused > 0, "no refused key was logged");
   chaos_note("unknown, revoked and stolen refused; refusals of keys in the log: %" PRIu64,
              site->key_refused);
   return is_kept;
@@ -400,8 +400,8 @@ static bool holders_start(const struct chaos_site *site, struct demo_child *hold
     if (poll(&output, 1, OPEN_MS) > 0)
       demo_child_read(&holders[i], on_held, &held);
   }
-  return chaos_promise(held == HOLDERS, "%zu of %d times %d sessions were opened", held, HOLDERS,
-                       HELD);
+  return demo_promise(held == HOLDERS, "%zu of %d times %d sessions were opened", held, HOLDERS,
+                      HELD);
 }
 
 static bool idle_run(struct chaos_site *site, struct demo_child *holders)
@@ -432,8 +432,8 @@ static bool idle_run(struct chaos_site *site, struct demo_child *holders)
              after.rss_mb, before.rss_mb, (after.rss_mb - before.rss_mb) * 1000 / (HOLDERS * HELD),
              (after.cpu_s - open.cpu_s) * 100000 / (double)IDLE_MS);
   chaos_note("opened in %.1f s", (double)(opened_ms - begun_ms) / 1000);
-  return chaos_promise(row.row.sessions >= HOLDERS * HELD, "%u sessions are left",
-                       (unsigned)row.row.sessions);
+  return demo_promise(row.row.sessions >= HOLDERS * HELD, "%u sessions are left",
+                      (unsigned)row.row.sessions);
 }
 
 static bool idle_act(const struct chaos_options *options)
@@ -508,9 +508,9 @@ static bool restart_run(struct chaos_site *site, struct weir **handles)
 
   for (size_t i = 0; i < SHIMS; i++)
     if (handle_open(site, NULL, NULL, &handles[i]) != WEIR_OK)
-      return chaos_promise(false, "handle %zu could not be opened", i + 1);
+      return demo_promise(false, "handle %zu could not be opened", i + 1);
   if (!ask_all(handles) || !served(handles, demo_now_ms() + OPEN_MS, &lost))
-    return chaos_promise(false, "%zu of the first leases failed", lost);
+    return demo_promise(false, "%zu of the first leases failed", lost);
   kill(site->stand.coordinator.pid, SIGSTOP);
   is_kept = ask_all(handles);
   chaos_site_wait(site, 200);
@@ -524,11 +524,11 @@ static bool restart_run(struct chaos_site *site, struct weir **handles)
              (double)(demo_now_ms() - down_ms) / 1000, (double)(demo_now_ms() - up_ms) / 1000,
              lost);
   if (site->options->is_store)
-    is_kept &= chaos_promise(demo_now_ms() - down_ms <= SERVED_MS, "later than after %.0f s",
-                             SERVED_MS / 1000.0);
+    is_kept &= demo_promise(demo_now_ms() - down_ms <= SERVED_MS, "later than after %.0f s",
+                            SERVED_MS / 1000.0);
   else
     chaos_note("no store: of it 11.5 s are the past that may have been spent, and a window of 1 s");
-  return chaos_promise(lost == 0, "%zu asks were lost", lost) && is_kept;
+  return demo_promise(lost == 0, "%zu asks were lost", lost) && is_kept;
 }
 
 static bool restart_act(const struct chaos_options *options)

@@ -2,6 +2,7 @@
 weir_program(weir-chaos
   SOURCES chaos/main.c chaos/acts_kill.c chaos/acts_world.c chaos/acts_peers.c chaos/site.c
           chaos/fleet.c chaos/keys.c chaos/light.c chaos/judge.c outage/stand.c demo/child.c
+          demo/promise.c
   USES weir_proto weir PkgConfig::CURL PkgConfig::ZMQ Threads::Threads)
 # A disk that fails on request, preloaded into the coordinator.
 add_library(weir-chaos-disk MODULE chaos/disk_shim.c)

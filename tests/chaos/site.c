@@ -41,18 +41,7 @@ bool chaos_is_interrupted(void)
 
 const char *chaos_config(void)
 {
-  return "heartbeat: 100ms\n"
-         "session_ttl: 300ms\n"
-         "providers:\n"
-         "  gemini: {kind: gemini}\n"
-         "pools:\n"
-         "  - name: flash\n"
-         "    provider: gemini\n"
-         "    models: [" OUTAGE_MODEL "]\n"
-         "    limits: [{dimension: requests, window: 5s, amount: 250}]\n"
-         "    profile: window\n"
-         "    lease_ttl: 500ms\n"
-         "    jitter: 100ms\n";
+  return CHAOS_CONFIG("[{dimension: requests, window: 5s, amount: 250}]");
 }
 
 static void on_line(void *context, const char *line, size_t size)
@@ -239,20 +228,6 @@ void chaos_note(const char *format, ...)
   printf("\n");
 }
 
-bool chaos_promise(bool is_kept, const char *format, ...)
-{
-  va_list arguments;
-
-  if (is_kept)
-    return true;
-  printf("FAILED: ");
-  va_start(arguments, format);
-  vprintf(format, arguments);
-  va_end(arguments);
-  printf("\n");
-  return false;
-}
-
 bool chaos_promise_never_over(const struct chaos_site *site)
 {
   const struct chaos_figures *f = &site->figures;
@@ -260,14 +235,14 @@ bool chaos_promise_never_over(const struct chaos_site *site)
   const uint64_t lost = chaos_balance_lost(&site->balance);
   bool is_kept = true;
 
-  is_kept &= chaos_promise(f->arrivals > 0, "nothing arrived at all");
-  is_kept &= chaos_promise(f->over == 0, "the provider rejected %" PRIu64 " requests", f->over);
+  is_kept &= demo_promise(f->arrivals > 0, "nothing arrived at all");
+  is_kept &= demo_promise(f->over == 0, "the provider rejected %" PRIu64 " requests", f->over);
   is_kept &=
-      chaos_promise(f->peak <= site->amount, "%" PRIu64 " requests in one window of %" PRIu64 " ms",
-                    f->peak, site->window_ms);
-  is_kept &= chaos_promise(twice == 0, "%" PRIu64 " requests of which no caller knows", twice);
-  is_kept &= chaos_promise(lost == 0, "%" PRIu64 " requests of callers never came", lost);
-  is_kept &= chaos_promise(site->failed == 0, "%" PRIu64 " calls failed: %s", site->failed,
-                           weir_error_text(site->err));
+      demo_promise(f->peak <= site->amount, "%" PRIu64 " requests in one window of %" PRIu64 " ms",
+                   f->peak, site->window_ms);
+  is_kept &= demo_promise(twice == 0, "%" PRIu64 " requests of which no caller knows", twice);
+  is_kept &= demo_promise(lost == 0, "%" PRIu64 " requests of callers never came", lost);
+  is_kept &= demo_promise(site->failed == 0, "%" PRIu64 " calls failed: %s", site->failed,
+                          weir_error_text(site->err));
   return is_kept;
 }

@@ -12,6 +12,7 @@
 
 #include <weir/rng.h>
 
+#include "../demo/promise.h"
 #include "../outage/stand.h"
 #include "fleet.h"
 #include "judge.h"
@@ -19,6 +20,21 @@
 #define CHAOS_BLOWS_MAX 4096
 
 /* The limit that most acts keep: 50 calls a second. */
+/* A configuration of one pool with |LIMITS|, a literal of YAML. */
+#define CHAOS_CONFIG(LIMITS)                                                                       \
+  "heartbeat: 100ms\n"                                                                             \
+  "session_ttl: 300ms\n"                                                                           \
+  "providers:\n"                                                                                   \
+  "  gemini: {kind: gemini}\n"                                                                     \
+  "pools:\n"                                                                                       \
+  "  - name: flash\n"                                                                              \
+  "    provider: gemini\n"                                                                         \
+  "    models: [" OUTAGE_MODEL "]\n"                                                               \
+  "    limits: " LIMITS "\n"                                                                       \
+  "    profile: window\n"                                                                          \
+  "    lease_ttl: 500ms\n"                                                                         \
+  "    jitter: 100ms\n"
+
 #define CHAOS_WINDOW_MS UINT64_C(5000)
 #define CHAOS_AMOUNT    UINT64_C(250)
 
@@ -97,9 +113,6 @@ void chaos_row(const char *name, const struct chaos_site *site);
 
 /* chaos_note prints a line that belongs to the row before. */
 void chaos_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* chaos_promise prints what was not kept; returns |is_kept|. */
-bool chaos_promise(bool is_kept, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* chaos_promise_never_over is the promise of every act: no rejection, nothing paid twice, no call
  * that failed. */

@@ -1,6 +1,6 @@
 # The demo: its driver, and the instance program that it starts many of.
 weir_program(weir-demo
-  SOURCES demo/main.c demo/report.c demo/screen.c demo/half.c demo/parts.c demo/child.c demo/call.c
+  SOURCES demo/main.c demo/report.c demo/promise.c demo/screen.c demo/half.c demo/parts.c demo/child.c demo/call.c
           demo/figures.c demo/upstream.c demo/workload.c
   USES weir_core PkgConfig::CURL)
 weir_program(weir-demo-instance

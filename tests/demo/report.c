@@ -1,8 +1,8 @@
 #include "report.h"
+#include "promise.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,22 +66,6 @@ void demo_report_doubt(const struct demo_half *half)
            name, half->figures.input_tokens, half->counters.input_tokens);
 }
 
-static bool promise(bool is_kept, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static bool promise(bool is_kept, const char *format, ...)
-{
-  va_list arguments;
-
-  if (is_kept)
-    return true;
-  printf("FAILED: ");
-  va_start(arguments, format);
-  vprintf(format, arguments);
-  va_end(arguments);
-  printf("\n");
-  return false;
-}
-
 static bool reconnects(const struct demo_half *half)
 {
   bool is_kept = true;
@@ -93,9 +77,9 @@ static bool reconnects(const struct demo_half *half)
       continue;
     if (view->reconnected_ms)
       printf("instance %" PRIu64 " was back after %" PRIu64 " ms\n", i + 1, view->reconnected_ms);
-    is_kept &=
-        promise(view->reconnected_ms > 0 && view->reconnected_ms <= DEMO_RECONNECT_MAX_MS,
-                "instance %" PRIu64 " was not back within %d ms", i + 1, DEMO_RECONNECT_MAX_MS);
+    is_kept &= demo_promise(
+        view->reconnected_ms > 0 && view->reconnected_ms <= DEMO_RECONNECT_MAX_MS,
+        "instance %" PRIu64 " was not back within %d ms", i + 1, DEMO_RECONNECT_MAX_MS);
   }
   return is_kept;
 }
@@ -118,29 +102,30 @@ bool demo_report_verdict(const struct demo_half *half)
   demo_report_doubt(half);
   if (lost > 0)
     printf("the killed instance leaves %" PRIu64 " calls undone\n", lost);
-  is_kept &= promise(half->counters.rejected_429 == 0 && f->rejected_429 == 0,
-                     "with weir the provider gave %" PRIu64 " 429s", half->counters.rejected_429);
-  is_kept &= promise(f->failed == 0, "with weir %" PRIu64 " calls failed", f->failed);
   is_kept &=
-      promise(half->calls_lost == lost, "with weir %" PRIu64 " calls are missing, not %" PRIu64,
-              half->calls_lost, lost);
-  is_kept &= promise(
+      demo_promise(half->counters.rejected_429 == 0 && f->rejected_429 == 0,
+                   "with weir the provider gave %" PRIu64 " 429s", half->counters.rejected_429);
+  is_kept &= demo_promise(f->failed == 0, "with weir %" PRIu64 " calls failed", f->failed);
+  is_kept &=
+      demo_promise(half->calls_lost == lost,
+                   "with weir %" PRIu64 " calls are missing, not %" PRIu64, half->calls_lost, lost);
+  is_kept &= demo_promise(
       half->counters.arrivals >= f->calls &&
           half->counters.arrivals <= f->calls + (lost > 0 ? half->plan->parallel : 0),
       "with weir %" PRIu64 " calls made %" PRIu64 " requests", f->calls, half->counters.arrivals);
   if (half->killed_coordinator_ms)
     is_kept &= reconnects(half);
   else
-    is_kept &=
-        promise(f->quota_used >= DEMO_QUOTA_USED_MIN,
-                "with weir %.1f %% of the quota were used while work waited, less than %.0f %%",
-                f->quota_used * 100, DEMO_QUOTA_USED_MIN * 100);
+    is_kept &= demo_promise(
+        f->quota_used >= DEMO_QUOTA_USED_MIN,
+        "with weir %.1f %% of the quota were used while work waited, less than %.0f %%",
+        f->quota_used * 100, DEMO_QUOTA_USED_MIN * 100);
   if (half->plan->kill_instance_ms != DEMO_NEVER)
     is_kept &=
-        promise(half->killed_instance_ms > 0, "the half was over before the instance's kill");
+        demo_promise(half->killed_instance_ms > 0, "the half was over before the instance's kill");
   if (half->plan->kill_coordinator_ms != DEMO_NEVER)
-    is_kept &=
-        promise(half->killed_coordinator_ms > 0, "the half was over before the coordinator's kill");
+    is_kept &= demo_promise(half->killed_coordinator_ms > 0,
+                            "the half was over before the coordinator's kill");
   if (is_kept)
     printf("with weir: no 429, no failed call%s\n",
            half->killed_coordinator_ms ? "" : ", and the quota well used");

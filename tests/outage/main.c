@@ -5,7 +5,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <curl/curl.h>
 
 #include "../demo/clock.h"
+#include "../demo/promise.h"
 
 #include "fleet.h"
 #include "judge.h"
@@ -62,42 +62,26 @@ struct options {
 
 /* ---- promises ---- */
 
-static bool promise(bool is_kept, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static bool promise(bool is_kept, const char *format, ...)
-{
-  va_list arguments;
-
-  if (is_kept)
-    return true;
-  printf("FAILED: ");
-  va_start(arguments, format);
-  vprintf(format, arguments);
-  va_end(arguments);
-  printf("\n");
-  return false;
-}
-
 static bool outage_promises(const struct outage_figures *f)
 {
   bool is_kept = true;
 
-  is_kept &= promise(f->periods > 0, "the breaker never probed");
+  is_kept &= demo_promise(f->periods > 0, "the breaker never probed");
   for (uint32_t i = 0; i < f->periods; i++)
-    is_kept &= promise(f->probes[i] == PROBES,
-                       "half-open period %" PRIu32 " had %" PRIu32 " probes, not %d", i + 1,
-                       f->probes[i], PROBES);
-  is_kept &= promise(f->retry_share <= RETRY_SHARE_MAX,
-                     "%.1f %% of the calls were tried again, more than %.0f %%",
-                     f->retry_share * 100, RETRY_SHARE_MAX * 100);
-  is_kept &=
-      promise(f->second_max_after <= WAVE_MAX * (double)RATE,
-              "%.0f requests in a second after it, %" PRIu64 " before", f->second_max_after, RATE);
-  is_kept &= promise(f->recovery_s >= 0, "it did not come back to the rate before");
-  is_kept &= promise(f->unknown == 0,
-                     "%" PRIu64 " requests of which callers do not know, or the "
-                     "reverse",
-                     f->unknown);
+    is_kept &= demo_promise(f->probes[i] == PROBES,
+                            "half-open period %" PRIu32 " had %" PRIu32 " probes, not %d", i + 1,
+                            f->probes[i], PROBES);
+  is_kept &= demo_promise(f->retry_share <= RETRY_SHARE_MAX,
+                          "%.1f %% of the calls were tried again, more than %.0f %%",
+                          f->retry_share * 100, RETRY_SHARE_MAX * 100);
+  is_kept &= demo_promise(f->second_max_after <= WAVE_MAX * (double)RATE,
+                          "%.0f requests in a second after it, %" PRIu64 " before",
+                          f->second_max_after, RATE);
+  is_kept &= demo_promise(f->recovery_s >= 0, "it did not come back to the rate before");
+  is_kept &= demo_promise(f->unknown == 0,
+                          "%" PRIu64 " requests of which callers do not know, or the "
+                          "reverse",
+                          f->unknown);
   return is_kept;
 }
 
@@ -106,16 +90,16 @@ static bool move_promises(const struct outage_move *m)
 {
   bool is_kept = true;
 
-  is_kept &= promise(m->rejected > 0, "the day was never used up");
-  is_kept &= promise(m->answered == m->calls, "%" PRIu64 " of %" PRIu64 " calls failed",
-                     m->calls - m->answered, m->calls);
-  is_kept &= promise(m->on_fallback > 0, "nothing went to the second model");
-  is_kept &= promise(m->wandered == 0, "%" PRIu64 " requests went to the second model too early",
-                     m->wandered);
-  is_kept &= promise(m->after < OUTAGE_INSTANCES,
-                     "%" PRIu64 " requests went to the first model "
-                     "after it had rejected one",
-                     m->after);
+  is_kept &= demo_promise(m->rejected > 0, "the day was never used up");
+  is_kept &= demo_promise(m->answered == m->calls, "%" PRIu64 " of %" PRIu64 " calls failed",
+                          m->calls - m->answered, m->calls);
+  is_kept &= demo_promise(m->on_fallback > 0, "nothing went to the second model");
+  is_kept &= demo_promise(m->wandered == 0,
+                          "%" PRIu64 " requests went to the second model too early", m->wandered);
+  is_kept &= demo_promise(m->after < OUTAGE_INSTANCES,
+                          "%" PRIu64 " requests went to the first model "
+                          "after it had rejected one",
+                          m->after);
   return is_kept;
 }
 

@@ -1,6 +1,7 @@
 # A fleet of real instances in an outage of its provider: ./dev outage, and in small as a test.
 weir_program(weir-outage
   SOURCES outage/main.c outage/fleet.c outage/plain.c outage/stand.c outage/judge.c demo/child.c
+          demo/promise.c
   USES weir_core weir PkgConfig::CURL Threads::Threads m)
 add_dependencies(weir-outage weir-upstream weir-coordinator)
 
