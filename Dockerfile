@@ -16,18 +16,6 @@ RUN cmake --preset packages && cmake --build build/packages && \
 RUN cmake --preset packages -B build/upstream -D WEIR_TESTS=ON && \
     cmake --build build/upstream --target weir-upstream
 
-FROM debian:bookworm-slim AS weir
-COPY --from=build /packages /packages
-RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-      /packages/libweir0_*.deb /packages/weir_*.deb /packages/weir-coordinator_*.deb \
-      /packages/weir-proxy_*.deb && \
-    install -d -o weir -g weir /run/weir /var/lib/weir && \
-    rm -rf /packages /var/lib/apt/lists
-USER weir
-VOLUME /run/weir /var/lib/weir
-HEALTHCHECK --interval=5s --timeout=3s CMD ["weir", "stats", "--json"]
-CMD ["weir-coordinator", "--config", "/etc/weir/weir.yaml"]
-
 FROM debian:bookworm-slim AS upstream
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
       libuv1 && \
@@ -44,3 +32,15 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-
 COPY docs/compose/service.py /service.py
 USER nobody
 CMD ["/venv/bin/python", "-u", "/service.py"]
+
+FROM debian:bookworm-slim AS weir
+COPY --from=build /packages /packages
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+      /packages/libweir0_*.deb /packages/weir_*.deb /packages/weir-coordinator_*.deb \
+      /packages/weir-proxy_*.deb && \
+    install -d -o weir -g weir /run/weir /var/lib/weir && \
+    rm -rf /packages /var/lib/apt/lists
+USER weir
+VOLUME /run/weir /var/lib/weir
+HEALTHCHECK --interval=5s --timeout=3s CMD ["weir", "stats", "--json"]
+CMD ["weir-coordinator", "--config", "/etc/weir/weir.yaml"]

@@ -60,7 +60,7 @@ if(WEIR_SCDOC)
     list(APPEND weir_pages ${PROJECT_BINARY_DIR}/man/${page})
     # Debian's policy wants them compressed.
     set(installed ${page})
-    if(CMAKE_INSTALL_PREFIX STREQUAL /usr)
+    if(WEIR_PACKAGES)
       set(installed ${page}.gz)
       add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/man/${page}.gz
         COMMAND gzip -9nkf ${PROJECT_BINARY_DIR}/man/${page}

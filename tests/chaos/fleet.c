@@ -17,7 +17,7 @@
 
 #include <weir.h>
 
-#define CALL_WAIT_MS   120000
+#define CALL_WAIT_MS   900000 /* longer than any act: who waits does not give up */
 #define FAILED_WAIT_US UINT64_C(200000)
 #define NUMBER_SIZE    24
 

@@ -181,7 +181,9 @@ completions_are_right() {
 }
 
 purges() {
-  inside "$folder/weir" dpkg --purge weir-proxy weir-coordinator weir libweir0 || return 1
+  inside "$folder/weir" dpkg --purge weir-coordinator || return 1
+  inside "$folder/weir" getent group weir || return 1 # the proxy starts with it
+  inside "$folder/weir" dpkg --purge weir-proxy weir libweir0 || return 1
   local left
   left=$(find "$folder/weir" -mindepth 1 -xdev -name '*weir*' -not -path '*/var/lib/dpkg/*' -not -path '*/run/weir*' \
     -not -path '*/log/*' -not -path '*/proc/*')

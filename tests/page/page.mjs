@@ -1,10 +1,10 @@
-// page.mjs ADMIN_URL WEIR COORDINATOR FOLDER - the dashboard in a real browser, under load: the figures
+// page.mjs ADMIN_URL WEIR COORDINATOR FOLDER PID - the dashboard in a real browser, under load: the figures
 // on the page are those of `weir stats --json`. Makes screenshots in FOLDER.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chromium } from 'playwright-core';
 
-const [url, weir, coordinator, folder] = process.argv.slice(2);
+const [url, weir, coordinator, folder, pid] = process.argv.slice(2);
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
   '--disable-background-networking', '--disable-component-update'];
 
@@ -51,6 +51,17 @@ async function keyboardReaches(page) {
   await page.locator('[data-pool=flash]').waitFor();
 }
 
+// Figures that stand still are not live.
+async function noticesSilence(page) {
+  process.kill(Number(pid), 'SIGSTOP');
+  try {
+    await page.getByText('trying again').waitFor();
+  } finally {
+    process.kill(Number(pid), 'SIGCONT');
+  }
+  await page.getByText('live', { exact: true }).waitFor();
+}
+
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: flags });
 try {
   for (const [name, options] of [
@@ -60,6 +71,7 @@ try {
     const { page, problems } = await open(browser, options);
     await figuresAgree(page);
     if (name === 'desktop') await keyboardReaches(page);
+    if (name === 'phone') await noticesSilence(page);
     await page.locator('#sessions tbody tr').first().waitFor();
     const tooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
     assert.ok(!tooWide, `${name}: the page is wider than its window`);

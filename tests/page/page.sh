@@ -51,6 +51,7 @@ pools:
 YAML
 "$bin/weir-coordinator" --config weir.yaml >coordinator.txt 2>&1 &
 pids+=($!)
+coordinator=$!
 await coordinator.txt event=ready
 port=$(sed -n 's/.*event=admin .*port=\([0-9]*\).*/\1/p' coordinator.txt)
 for i in {1..3000}; do
@@ -59,4 +60,4 @@ done >in.jsonl
 WEIR_COORDINATOR=ipc://$PWD/weir.sock GEMINI_API_KEY=demo "$bin/weir" batch in.jsonl -o out.jsonl \
   --model gemini-2.5-flash --base-url "$upstream" >batch.txt 2>&1 &
 pids+=($!)
-timeout 120 node page.mjs "http://127.0.0.1:$port/" "$bin/weir" "ipc://$PWD/weir.sock" "$PWD"
+timeout 120 node page.mjs "http://127.0.0.1:$port/" "$bin/weir" "ipc://$PWD/weir.sock" "$PWD" "$coordinator"

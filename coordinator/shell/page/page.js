@@ -5,10 +5,10 @@
 const HISTORY_MS = 10 * 60 * 1000;
 const CARDS_MAX = 60; // of a thousand pools, those that matter; the filter finds the others
 const ROWS_MAX = 50;
+const SILENCE_MS = 5000; // an event comes every second
 
 const byId = (id) => document.getElementById(id);
-const state = { last: null, at: 0, rates: {}, history: new Map(), instances: [],
-  token: decodeURIComponent(location.hash.slice(1)) }; // a fragment is never sent
+const state = { last: null, at: 0, rates: {}, history: new Map(), instances: [], token: '' };
 
 // ---- words ------------------------------------------------------------------------------------
 
@@ -82,12 +82,12 @@ function limitRow(limit) {
     element('span', {}, limitName(limit) + (limit.shadow ? ' (shadow)' : '')),
     element('span', { class: 'figure' }, `${amount(limit, limit.used)} / ${amount(limit, kept)}`));
   const row = element('div', { class: 'limit' }, words, bar(limit));
-  const why = {
+  const reasons = {
     stated: `the provider allows less than the configured ${amount(limit, limit.amount)}`,
     foreign: `somebody else spends the rest of ${amount(limit, limit.amount)}`,
     closed: `closed for ${duration(limit.closed_s)}: what was spent is not known`,
-  }[limit.why];
-  if (why) row.append(element('p', { class: 'note is-warm' }, why));
+  };
+  for (const why of limit.why) row.append(element('p', { class: 'note is-warm' }, reasons[why] || why));
   return row;
 }
 
@@ -271,10 +271,14 @@ function tell(is, words) {
   link.textContent = words; // a screen reader says it once
 }
 
+// The stream ends by itself when nothing came for a while: figures that stand still are not live.
 async function listen() {
-  const answer = await ask('events');
+  const stop = new AbortController();
+  let silence = setTimeout(() => stop.abort(), SILENCE_MS);
+  const answer = await ask('events', stop.signal);
   byId('token-room').hidden = answer.status !== 401;
   if (answer.status === 401) {
+    clearTimeout(silence);
     tell('lost', 'a token is needed');
     byId('token').focus();
     return false;
@@ -285,6 +289,8 @@ async function listen() {
   for (;;) {
     const { value, done } = await reader.read();
     if (done) throw new Error('the stream has ended');
+    clearTimeout(silence);
+    silence = setTimeout(() => stop.abort(), SILENCE_MS);
     const parts = (rest + value).split('\n\n');
     rest = parts.pop();
     for (const part of parts) {
@@ -322,5 +328,11 @@ byId('token-room').addEventListener('submit', (event) => {
   state.token = byId('token').value;
   connect();
 });
+
+// A link may bring the token behind '#', which is never sent; then it leaves the address.
+if (location.hash.length > 1) {
+  state.token = location.hash.slice(1);
+  history.replaceState(null, '', location.pathname + location.search);
+}
 connect();
 lookAtInstances();
