@@ -30,10 +30,6 @@ uint32_t bench_percentile(uint32_t *sorted, size_t count, unsigned percent);
 /* bench_sort_u32 sorts |values|. */
 void bench_sort_u32(uint32_t *values, size_t count);
 
-/* bench_cpu_us returns the processor time that |pid| has used, with all its threads, in
- * microseconds. The kernel counts in ticks of 10 ms. */
-double bench_cpu_us(pid_t pid);
-
 /* bench_json adds one figure to the JSON, if there is one: "name": value. */
 void bench_json(struct bench *bench, const char *name, double value);
 

@@ -77,24 +77,6 @@ void bench_json(struct bench *bench, const char *name, double value)
   bench->is_json_begun = true;
 }
 
-double bench_cpu_us(pid_t pid)
-{
-  unsigned long user = 0, kernel = 0;
-  char path[64], line[1024], *fields = NULL;
-  FILE *file;
-
-  snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-  file = fopen(path, "r");
-  if (file && fgets(line, sizeof(line), file))
-    fields = strrchr(line, ')'); /* the name before it may hold anything */
-  if (!fields ||
-      sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-    fprintf(stderr, "weir-bench: %s is not as expected\n", path);
-  if (file)
-    fclose(file);
-  return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
-}
-
 /* The folder of this program: weir-coordinator stands beside it. */
 static bool programs_find(char *ret_folder, size_t size)
 {

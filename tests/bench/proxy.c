@@ -323,7 +323,7 @@ static uint64_t run_ns(const struct proxy_bench *b)
 
 static double cpu_of(const struct subject *s)
 {
-  return s->child.pid > 0 ? bench_cpu_us(s->child.pid) : 0;
+  return s->child.pid > 0 ? demo_cpu_us(s->child.pid) : 0;
 }
 
 static void percentiles(struct proxy_bench *b, size_t count, double *ret_p50, double *ret_p99)

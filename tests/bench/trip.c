@@ -290,13 +290,13 @@ static bool run(struct trip *t, const struct server *server, size_t count, struc
   if (is_good)
     is_good = clients_run(t, server, count, WARM_UP_NS, false);
   if (is_good) {
-    begin_cpu_us = bench_cpu_us(server->child.pid);
+    begin_cpu_us = demo_cpu_us(server->child.pid);
     begin_ns = bench_now_ns();
     is_good = clients_run(t, server, count, run_ns, true);
   }
   if (is_good) {
     ret->trips_s = (double)t->samples_count * 1e9 / (double)(bench_now_ns() - begin_ns);
-    ret->cpu_us = (bench_cpu_us(server->child.pid) - begin_cpu_us) / (double)t->samples_count;
+    ret->cpu_us = (demo_cpu_us(server->child.pid) - begin_cpu_us) / (double)t->samples_count;
     bench_sort_u32(t->samples, t->samples_count);
     ret->p50_us = (double)bench_percentile(t->samples, t->samples_count, 50) / 1000;
     ret->p99_us = (double)bench_percentile(t->samples, t->samples_count, 99) / 1000;

@@ -1,5 +1,6 @@
 #include "judge.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static double ms_between(uint64_t from_us, uint64_t to_us)
@@ -7,18 +8,11 @@ static double ms_between(uint64_t from_us, uint64_t to_us)
   return to_us > from_us ? (double)(to_us - from_us) / 1000 : 0;
 }
 
-/* Shell sort: the values are few, and nothing else is needed of the C library. */
-static void sort(double *values, size_t count)
+static int by_value(const void *a, const void *b)
 {
-  for (size_t gap = count / 2; gap > 0; gap /= 2)
-    for (size_t i = gap; i < count; i++) {
-      const double value = values[i];
-      size_t at = i;
+  const double x = *(const double *)a, y = *(const double *)b;
 
-      for (; at >= gap && values[at - gap] > value; at -= gap)
-        values[at] = values[at - gap];
-      values[at] = value;
-    }
+  return (x > y) - (x < y);
 }
 
 double chaos_percentile(double *values, size_t count, double share)
@@ -27,7 +21,7 @@ double chaos_percentile(double *values, size_t count, double share)
 
   if (count == 0)
     return 0;
-  sort(values, count);
+  qsort(values, count, sizeof(*values), by_value);
   if ((double)rank < share * (double)count)
     rank++;
   return values[rank > 0 ? (rank < count ? rank : count) - 1 : 0];

@@ -70,7 +70,7 @@ void chaos_keys_path(const struct chaos_keys *keys, const char *name, char *ret_
 
 bool chaos_keys_open(struct chaos_keys *keys, const char *programs)
 {
-  char program[544], path[96];
+  char program[544], path[96], secret[CHAOS_KEY_SIZE];
   const char *const arguments[] = {program, "keys", "new", "--coordinator", "--out", path, NULL};
 
   memset(keys, 0, sizeof(*keys));
@@ -81,7 +81,7 @@ bool chaos_keys_open(struct chaos_keys *keys, const char *programs)
   chaos_keys_path(keys, "server", path, sizeof(path));
   snprintf(keys->config, sizeof(keys->config), "key: %s\npeers: %s/peers\n", path, keys->folder);
   return chaos_command(arguments, true, "", keys->server_key, sizeof(keys->server_key)) &&
-         chaos_keys_read(keys, "server", keys->server_key, path);
+         chaos_keys_read(keys, "server", keys->server_key, secret);
 }
 
 void chaos_keys_close(struct chaos_keys *keys)

@@ -36,8 +36,7 @@ static const char help[] =
     "  forget      kills of a coordinator that is made to forget: it has to be over\n"
     "\n"
     "  --share              a few seconds of kill, instances and forget\n"
-    "  --memory WORD        what the coordinator remembers in: store, state; without it the store\n"
-    "                       when it knows that key\n"
+    "  --memory WORD        what the coordinator remembers in: store (default), state\n"
     "  --seed N             of instants (1)\n"
     "  --help               prints this\n"
     "\n"
@@ -72,33 +71,6 @@ static bool programs_find(struct chaos_options *o)
   o->programs[size] = '\0';
   *strrchr(o->programs, '/') = '\0';
   return true;
-}
-
-static void on_ignored_line(void *context, const char *line, size_t size)
-{
-  (void)context, (void)line, (void)size;
-}
-
-/* Whether the coordinator knows the key `store`. */
-static bool store_is_known(const struct chaos_options *o)
-{
-  char program[sizeof(o->programs) + 32], path[] = "/tmp/weir-chaos-XXXXXX";
-  const char *const arguments[] = {program, "--check", "--config", path, NULL};
-  const int fd = mkstemp(path);
-  struct demo_child child;
-  int status = -1;
-
-  snprintf(program, sizeof(program), "%s/weir-coordinator", o->programs);
-  if (fd < 0)
-    return false;
-  dprintf(fd, "store: sqlite:%s.state\n%s", path, chaos_config());
-  close(fd);
-  if (demo_child_start(&child, arguments, true)) {
-    demo_child_read(&child, on_ignored_line, NULL);
-    status = demo_child_end(&child, 0);
-  }
-  unlink(path);
-  return status == 0;
 }
 
 /* ---- options ---- */
@@ -186,7 +158,7 @@ int main(int argc, char **argv)
   chaos_interrupt_catch();
   setvbuf(stdout, NULL, _IOLBF, 0);
   curl_global_init(CURL_GLOBAL_DEFAULT);
-  options.is_store = choice.memory ? strcmp(choice.memory, "store") == 0 : store_is_known(&options);
+  options.is_store = !choice.memory || strcmp(choice.memory, "store") == 0;
   is_kept = run(&options, &choice);
   curl_global_cleanup();
   return is_kept ? 0 : 1;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -146,4 +147,22 @@ bool demo_child_is_gone(struct demo_child *child, int *ret_status)
   child->pid = 0;
   *ret_status = status;
   return true;
+}
+
+double demo_cpu_us(pid_t pid)
+{
+  unsigned long user = 0, kernel = 0;
+  char path[64], line[1024], *fields = NULL;
+  FILE *file;
+
+  snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+  file = fopen(path, "r");
+  if (file && fgets(line, sizeof(line), file))
+    fields = strrchr(line, ')'); /* the name before it may hold anything */
+  if (!fields ||
+      sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+    fprintf(stderr, "%s is not as expected\n", path);
+  if (file)
+    fclose(file);
+  return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }

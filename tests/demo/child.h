@@ -40,4 +40,8 @@ int demo_child_end(struct demo_child *child, int signal);
 /* demo_child_is_gone collects a child that has ended by itself: true with its status, once. */
 bool demo_child_is_gone(struct demo_child *child, int *ret_status);
 
+/* demo_cpu_us returns the processor time that |pid| has used, with all its threads, in
+ * microseconds. The kernel counts in ticks of 10 ms. */
+double demo_cpu_us(pid_t pid);
+
 #endif
