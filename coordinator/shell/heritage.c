@@ -1,8 +1,10 @@
 #include "heritage.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "life.h"
@@ -84,9 +86,20 @@ static enum weir_err store_open(struct weir_heritage *h, const char *path, bool 
   return err;
 }
 
-/* What is due is written once more, with the settlements since. */
+/* Records state instants, so what is due later is written then, not as if it were later. */
+static weir_tstamp wait_until(weir_tstamp due)
+{
+  const struct timespec until = {.tv_sec = (time_t)(due / WEIR_US_PER_S),
+                                 .tv_nsec = (long)(due % WEIR_US_PER_S * 1000)};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+    ;
+  return weir_clock_now();
+}
+
+/* What is due is written once more, with the settlements since. Under a mark of lost records, what
+ * is due later as well: |ret_is_whole| tells that no old record is left. */
 static enum weir_err last_records(struct weir_heritage *h, struct weir_coord *coord,
-                                  char *ret_error)
+                                  bool *ret_is_whole, char *ret_error)
 {
   static struct weir_coord_update update; /* large; nobody is left to send it to */
   struct weir_recorder *r = &h->recorder;
@@ -102,10 +115,15 @@ static enum weir_err last_records(struct weir_heritage *h, struct weir_coord *co
                                    .generation = generation},
         &update);
   for (int i = 0; i < LAST_GENERATIONS_MAX && err == WEIR_OK; i++) {
+    const weir_tstamp due = weir_coord_keep_due(coord);
+    if (due > now && (due == WEIR_NEVER || !h->meta.is_spent))
+      break;
+    if (due > now)
+      now = wait_until(due);
     uint32_t count =
         weir_coord_keep(coord, now, r->records, WEIR_RECORDER_RECORDS_MAX, &generation);
     if (count == 0)
-      return WEIR_OK;
+      continue;
     err = weir_store_commit(h->store, NULL, r->records, count, ret_error);
     if (err == WEIR_OK)
       err = weir_coord_step(coord,
@@ -113,20 +131,22 @@ static enum weir_err last_records(struct weir_heritage *h, struct weir_coord *co
                                 .type = WEIR_COORD_DURABLE, .now = now, .generation = generation},
                             &update);
   }
+  *ret_is_whole = err == WEIR_OK && weir_coord_keep_due(coord) == WEIR_NEVER;
   return err;
 }
 
 static enum weir_err store_close(struct weir_heritage *h, struct weir_coord *coord,
                                  weir_tstamp until, char *ret_error)
 {
+  bool is_whole = false;
   enum weir_err err = WEIR_OK;
   weir_recorder_stop(&h->recorder);
   if (coord != NULL)
-    err = last_records(h, coord, ret_error);
+    err = last_records(h, coord, &is_whole, ret_error);
   if (err == WEIR_OK) {
     h->meta.granted_until = until;
     h->meta.is_clean = true;
-    h->meta.is_spent = h->meta.is_spent && coord == NULL;
+    h->meta.is_spent = h->meta.is_spent && !is_whole;
     err = weir_store_commit(h->store, &h->meta, NULL, 0, ret_error);
   }
   weir_recorder_free(&h->recorder);

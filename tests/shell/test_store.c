@@ -22,6 +22,7 @@
 #include <weir/rng.h>
 #include <weir/store.h>
 
+#include "clock.h"
 #include "faulty_vfs.h"
 #include "heritage.h"
 #include "recorder.h"
@@ -29,6 +30,7 @@
 
 #define RECORDS    40
 #define TIMEOUT_MS 30000
+#define LIMITS     WEIR_LIMITS_MAX
 
 struct place {
   char folder[64], path[96], copy[96];
@@ -751,6 +753,108 @@ static void takes_a_lost_store_for_spent_only_when_told(void **state)
   assert_int_equal(weir_heritage_close(&p, NULL, place->error), WEIR_OK);
 }
 
+/* A machine of |pools| pools with as many limits as a pool may have, that goes on from |start|. */
+static struct weir_coord *make_machine(struct weir_coord_start *start, uint32_t pools,
+                                       void **ret_storage)
+{
+  static struct weir_pool_config configs[WEIR_CONF_POOLS_MAX];
+  const struct weir_coord_bounds bounds = {.pools_max = pools,
+                                           .names_max = 1,
+                                           .sessions_max = 1,
+                                           .asks_max = 1,
+                                           .leases_max = 1,
+                                           .budgets_max = 1,
+                                           .tenants_max = 1};
+  const struct weir_coord_config config = {.pools_count = pools,
+                                           .pools = configs,
+                                           .heartbeat_us = WEIR_US_PER_S,
+                                           .session_ttl_us = WEIR_US_PER_S,
+                                           .asks_max = 1};
+  struct weir_coord *coord = NULL;
+  for (uint32_t i = 0; i < pools; i++) {
+    configs[i] = (struct weir_pool_config){.ttl_us = WEIR_US_PER_S, .limits_count = LIMITS};
+    snprintf(configs[i].name, sizeof configs[i].name, "p%u", (unsigned)i);
+    for (uint32_t k = 0; k < LIMITS; k++)
+      configs[i].limits[k] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_REQUESTS,
+                                                        .window_us = (k + 1) * WEIR_US_PER_MIN,
+                                                        .amount = 1000};
+  }
+  *ret_storage = calloc(1, weir_coord_size(&bounds));
+  assert_non_null(*ret_storage);
+  assert_int_equal(weir_coord_init(*ret_storage, &bounds, &config, start, weir_clock_now(), &coord),
+                   WEIR_OK);
+  return coord;
+}
+
+/* What the next life finds. */
+static void assert_left(struct place *place, const char *name, uint32_t records_min)
+{
+  static struct weir_heritage p;
+  struct weir_coord_start start;
+  begin(place, &p, false, &start);
+  assert_string_equal(p.name, name);
+  assert_true(start.records_count >= records_min);
+  die(&p);
+}
+
+static void keeps_the_mark_of_lost_records_while_one_of_them_is_old(void **state)
+{
+  struct place *place = *state;
+  static struct weir_heritage p;
+  struct weir_coord_start start;
+  void *storage = NULL;
+  uint64_t generation = 0;
+  begin(place, &p, true, &start);
+  struct weir_coord *coord = make_machine(&start, 1, &storage);
+  faulty_set(FAULTY_FULL, 0);
+  uint32_t count = weir_coord_keep(coord, weir_clock_now(), weir_recorder_room(&p.recorder),
+                                   WEIR_RECORDER_RECORDS_MAX, &generation);
+  assert_true(count >= LIMITS);
+  weir_recorder_give(&p.recorder, count, generation);
+  struct pollfd in = {.fd = p.recorder.event_fd, .events = POLLIN};
+  assert_int_equal(poll(&in, 1, TIMEOUT_MS), 1); /* it failed, and nobody has looked yet */
+  assert_int_equal(weir_heritage_close(&p, coord, place->error), WEIR_ESYSTEM);
+  free(storage);
+  faulty_set(FAULTY_NONE, 0);
+  assert_left(place, "spent", 0);
+}
+
+/* A full disk may still take the few bytes that say that all is well. */
+static void writes_what_failed_before_it_takes_the_mark_of_lost_records_away(void **state)
+{
+  struct place *place = *state;
+  static struct weir_heritage p;
+  struct weir_coord_start start;
+  void *storage = NULL;
+  uint64_t generation = 0;
+  begin(place, &p, true, &start);
+  struct weir_coord *coord = make_machine(&start, 1, &storage);
+  faulty_set(FAULTY_FULL, 0);
+  uint32_t count = weir_coord_keep(coord, weir_clock_now(), weir_recorder_room(&p.recorder),
+                                   WEIR_RECORDER_RECORDS_MAX, &generation);
+  weir_recorder_give(&p.recorder, count, generation);
+  struct pollfd in = {.fd = p.recorder.event_fd, .events = POLLIN};
+  assert_int_equal(poll(&in, 1, TIMEOUT_MS), 1);
+  faulty_set(FAULTY_NONE, 0);
+  assert_int_equal(weir_heritage_close(&p, coord, place->error), WEIR_OK);
+  free(storage);
+  assert_left(place, "clean", LIMITS);
+}
+
+static void writes_all_generations_before_it_takes_the_mark_of_lost_records_away(void **state)
+{
+  struct place *place = *state;
+  static struct weir_heritage p;
+  struct weir_coord_start start;
+  void *storage = NULL;
+  const uint32_t pools = WEIR_RECORDER_RECORDS_MAX / LIMITS + 1;
+  begin(place, &p, true, &start);
+  struct weir_coord *coord = make_machine(&start, pools, &storage);
+  assert_int_equal(weir_heritage_close(&p, coord, place->error), WEIR_OK);
+  free(storage);
+  assert_left(place, "clean", pools * LIMITS);
+}
+
 int main(void)
 {
   faulty_register();
@@ -777,6 +881,9 @@ int main(void)
       TEST(begins_each_life_with_what_the_last_one_left),
       TEST(assumes_more_spent_once_it_was_told_to),
       TEST(takes_a_lost_store_for_spent_only_when_told),
+      TEST(keeps_the_mark_of_lost_records_while_one_of_them_is_old),
+      TEST(writes_what_failed_before_it_takes_the_mark_of_lost_records_away),
+      TEST(writes_all_generations_before_it_takes_the_mark_of_lost_records_away),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
