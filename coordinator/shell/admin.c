@@ -1,6 +1,7 @@
 #define _DEFAULT_SOURCE /* explicit_bzero */
 #include "admin.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,15 +14,20 @@
 
 #include <uv.h>
 
+#include "clock.h"
 #include "page.h"
+#include "rows.h"
 
-#include <weir/codec.h>
+#include <weir/conf.h>
 #include <weir/http_server.h>
 #include <weir/stats.h>
 
-#define TOKEN_MIN     16
-#define CLOSE_MS      100
-#define DATAGRAM_SIZE (sizeof(struct weir_tap_head) + WEIR_FRAME_SIZE_MAX)
+#define TOKEN_MIN 16
+#define CLOSE_MS  100
+
+static_assert(WEIR_ADMIN_ROWS_MAX > WEIR_CONF_BUDGETS_MAX &&
+                  WEIR_ADMIN_ROWS_MAX > WEIR_CONF_POOLS_MAX,
+              "all pools and budgets can be shown");
 
 /* What is asked for, in this order. */
 enum phase { IDLE = 0, TOTALS, POOLS, BUDGETS, TENANTS, SESSIONS, DONE };
@@ -31,7 +37,6 @@ enum kind { READY = 1, METRICS, STATS, STATS_SESSIONS };
 struct table {
   struct weir_msg_row *rows;
   uint32_t count, room; /* received, without gaps; room for so many */
-  uint32_t wanted;      /* rows that the view has, as far as is known */
 };
 
 struct weir_admin {
@@ -41,7 +46,7 @@ struct weir_admin {
   uv_timer_t patience, ticks;
   struct weir_http_server *server;
   pthread_t thread;
-  int fd, tap_fd;
+  int tap_fd;
   char token[WEIR_ADMIN_TOKEN_SIZE];
   bool is_stopping;
 
@@ -53,8 +58,7 @@ struct weir_admin {
   bool is_tick_due; /* listeners wait for rows */
 
   enum phase phase;
-  uint32_t asked, answered; /* rows of the datagram under way */
-  uint32_t next;            /* row of the phase */
+  struct weir_rows walk; /* of the phase */
   bool has_sessions, is_whole;
   uint64_t whole_at_ms; /* when the rows were complete last; 0: never */
   struct weir_msg_row totals;
@@ -213,15 +217,22 @@ static void answer_waiters(struct weir_admin *a)
     uv_timer_stop(&a->patience);
 }
 
-static void on_patience(uv_timer_t *timer)
+/* Tells all who wait |why| there is no answer; nothing is under way afterwards. */
+static void give_up(struct weir_admin *a, const char *why)
 {
-  struct weir_admin *a = timer->data;
+  a->phase = IDLE;
+  uv_timer_stop(&a->patience);
   for (uint32_t i = 0; i < WEIR_ADMIN_WAITERS_MAX; i++) {
     struct weir_http_exchange *x = a->waiters[i].x;
     a->waiters[i].x = NULL;
     if (x != NULL)
-      say(x, 503, "the coordinator does not answer: it may be waiting for its state file\n");
+      say(x, 503, why);
   }
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+  give_up(timer->data, "the coordinator does not answer: it may be waiting for its state file\n");
 }
 
 /* ---- rows ---- */
@@ -243,27 +254,11 @@ static enum weir_view view_of(enum phase phase)
                             : WEIR_VIEW_SESSIONS;
 }
 
-/* Asks for the next rows of the phase: the first alone, which tells how many there are. */
+/* Asks for the first row of the phase. */
 static void ask(struct weir_admin *a)
 {
-  uint8_t frame[WEIR_FRAME_SIZE_MAX];
-  size_t size = 0;
-  uint32_t count = 1;
-  if (a->phase != TOTALS && a->next > 0) {
-    count = table_of(a, a->phase)->wanted - a->next;
-    count = count < WEIR_TAP_ROWS_MAX ? count : WEIR_TAP_ROWS_MAX;
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    const struct weir_msg msg = {.type = WEIR_MSG_SHOW,
-                                 .show = {.view = view_of(a->phase), .row = a->next + i}};
-    if (weir_codec_encode(&msg, frame, sizeof frame, &size) != WEIR_OK)
-      return;
-  }
-  a->asked = count;
-  a->answered = 0;
-  a->next += count;
-  if (send(a->fd, frame, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-    a->phase = IDLE; /* never while one datagram is under way; whoever waits is told later */
+  if (!weir_rows_begin(&a->walk, view_of(a->phase), weir_clock_now()))
+    a->phase = IDLE; /* whoever waits is told later */
 }
 
 static bool wants(const struct weir_admin *a, enum kind kind)
@@ -285,7 +280,6 @@ static void begin(struct weir_admin *a)
   if (a->phase != IDLE || a->is_stopping || !(wants_rows(a) || has_waiters(a)))
     return;
   a->phase = TOTALS;
-  a->next = 0;
   a->is_whole = a->has_sessions = false;
   a->pools.count = a->budgets.count = a->tenants.count = a->sessions.count = 0;
   ask(a);
@@ -294,7 +288,6 @@ static void begin(struct weir_admin *a)
 /* A phase is over. */
 static void go_on(struct weir_admin *a)
 {
-  a->next = 0;
   if (a->phase == TOTALS) {
     answer_waiters(a);
     a->phase = wants_rows(a) ? POOLS : DONE;
@@ -325,7 +318,8 @@ static bool table_grow(struct table *table, uint32_t count)
 {
   if (count <= table->room)
     return true;
-  struct weir_msg_row *grown = realloc(table->rows, count * sizeof *grown);
+  struct weir_msg_row *grown =
+      count <= WEIR_ADMIN_ROWS_MAX ? realloc(table->rows, count * sizeof *grown) : NULL;
   if (grown == NULL)
     return false;
   table->rows = grown;
@@ -333,55 +327,50 @@ static bool table_grow(struct table *table, uint32_t count)
   return true;
 }
 
-static void take(struct weir_admin *a, const struct weir_msg_row *row)
+/* False when there is no memory for the rows. */
+static bool take(struct weir_admin *a, const struct weir_msg_row *row)
 {
-  a->answered++;
   if (a->phase == TOTALS) {
     a->totals = *row;
-    return;
+    return true;
   }
   struct table *table = table_of(a, a->phase);
-  if (row->row == 0) {
-    uint32_t rows = row->rows;
-    if (a->phase == SESSIONS && rows > WEIR_ADMIN_SESSIONS_MAX)
-      rows = WEIR_ADMIN_SESSIONS_MAX;
-    table->wanted = table_grow(table, rows) ? rows : 0;
-  }
-  /* A reload between two questions may have taken rows away. */
-  if (row->row < row->rows && table->count < table->wanted)
-    table->rows[table->count++] = *row;
+  if (a->phase == SESSIONS && a->walk.count > WEIR_ADMIN_SESSIONS_MAX)
+    a->walk.count = WEIR_ADMIN_SESSIONS_MAX;
+  if (!table_grow(table, a->walk.count))
+    return false;
+  table->rows[table->count++] = *row;
+  return true;
 }
 
 static void on_datagram(struct weir_admin *a, const uint8_t *bytes, size_t size)
 {
+  struct weir_msg_row row;
   size_t offset = 0;
   if (size < sizeof a->wire)
     return;
   memcpy(&a->wire, bytes, sizeof a->wire);
   bytes += sizeof a->wire;
   size -= sizeof a->wire;
-  while (offset < size) {
-    struct weir_msg msg;
-    if (weir_codec_decode(bytes, size, &offset, &msg) != WEIR_OK)
-      return;
-    if (msg.type == WEIR_MSG_ROW && a->phase != IDLE && msg.row.view == view_of(a->phase))
-      take(a, &msg.row);
+  while (a->phase != IDLE && weir_rows_take(&a->walk, bytes, size, &offset, &row)) {
+    if (!take(a, &row))
+      give_up(a, "no memory for the rows\n");
   }
-  if (a->phase == IDLE || a->answered < a->asked)
+  if (a->phase == IDLE || !weir_rows_is_answered(&a->walk))
     return;
-  if (a->phase != TOTALS && a->next < table_of(a, a->phase)->wanted)
-    ask(a);
-  else
+  if (!weir_rows_has_next(&a->walk))
     go_on(a);
+  else if (!weir_rows_ask(&a->walk, weir_clock_now()))
+    a->phase = IDLE;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int what)
 {
   struct weir_admin *a = poll->data;
-  uint8_t bytes[DATAGRAM_SIZE];
+  uint8_t bytes[WEIR_TAP_DATAGRAM_SIZE];
   (void)status;
   (void)what;
-  ssize_t size = recv(a->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  ssize_t size = recv(a->walk.fd, bytes, sizeof bytes, MSG_DONTWAIT);
   if (size > 0)
     on_datagram(a, bytes, (size_t)size);
 }
@@ -414,6 +403,9 @@ static void on_tick(uv_timer_t *timer)
 {
   struct weir_admin *a = timer->data;
   a->is_tick_due = true;
+  if (a->phase != IDLE &&
+      weir_rows_is_overdue(&a->walk, weir_clock_now(), WEIR_ADMIN_PATIENCE_MS * WEIR_US_PER_MS))
+    a->phase = IDLE; /* an answer was lost; whoever waits gets those of another walk */
   begin(a);
 }
 
@@ -573,7 +565,7 @@ static void *run(void *arg)
 static void destroy(struct weir_admin *a)
 {
   uv_loop_close(&a->loop);
-  close(a->fd);
+  close(a->walk.fd);
   close(a->tap_fd);
   free(a->pools.rows);
   free(a->budgets.rows);
@@ -610,7 +602,7 @@ static struct weir_admin *create(const char *token, char *ret_error)
     free(a);
     return NULL;
   }
-  a->fd = pair[0];
+  a->walk.fd = pair[0];
   a->tap_fd = pair[1];
   snprintf(a->token, sizeof a->token, "%s", token);
   if (uv_loop_init(&a->loop) != 0) {
@@ -621,7 +613,7 @@ static struct weir_admin *create(const char *token, char *ret_error)
   }
   a->stop.data = a->poll.data = a->patience.data = a->ticks.data = a;
   uv_async_init(&a->loop, &a->stop, on_stop);
-  uv_poll_init(&a->loop, &a->poll, a->fd);
+  uv_poll_init(&a->loop, &a->poll, a->walk.fd);
   uv_poll_start(&a->poll, UV_READABLE, on_readable);
   uv_timer_init(&a->loop, &a->patience);
   uv_timer_init(&a->loop, &a->ticks);

@@ -1,10 +1,10 @@
 /* admin.h - the admin port: metrics, statistics and health over HTTP.
  *
  * A thread of its own with a libuv loop. It shares nothing with the coordinator's loop but a pair
- * of sockets: it sends SHOW messages, WEIR_TAP_ROWS_MAX in a datagram at most and one datagram at a
- * time, and gets ROWs. So what a scrape costs a turn of the loop is bounded, and while the loop
- * waits for its state file, /readyz says so. One walk through the rows serves all who wait for it,
- * and whoever comes within WEIR_ADMIN_FRESH_MS after it.
+ * of sockets, and walks through its rows (rows.h). So what a scrape costs a turn of the loop is
+ * bounded, and while the loop waits for its state file, /readyz says so. One walk through the rows
+ * serves all who wait for it, and whoever comes within WEIR_ADMIN_FRESH_MS after it. A walk whose
+ * answers do not come is given up with those who wait for it; whoever comes then begins another.
  *
  * Owner: weir_admin_start gives a handle on the heap; weir_admin_stop frees it.
  */
@@ -23,13 +23,7 @@
 #define WEIR_ADMIN_LISTENERS_MAX 16   /* of /events; more get 503 */
 #define WEIR_ADMIN_WAITERS_MAX   64   /* answers that wait for rows; more get 503 */
 #define WEIR_ADMIN_SESSIONS_MAX  1000 /* listed by /stats.json?sessions */
-
-/* What each datagram from the loop begins with; rows follow, as on the wire. */
-struct weir_tap_head {
-  uint64_t frames_in, bytes_in, frames_out, bytes_out;
-};
-
-#define WEIR_TAP_ROWS_MAX 16
+#define WEIR_ADMIN_ROWS_MAX      8192 /* of a view; no configuration has as many */
 
 struct weir_admin;
 

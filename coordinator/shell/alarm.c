@@ -12,27 +12,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <weir/codec.h>
-
-#include "admin.h"
 #include "clock.h"
 #include "hook.h"
 #include "log.h"
+#include "rows.h"
 
 #define TEXT_SIZE 256
 
 struct weir_alarm {
   pthread_t thread;
   bool has_thread, has_hook;
-  int fd, tap_fd, stop_fd;
+  int tap_fd, stop_fd;
   weir_duration look_us;
   struct weir_hook hook;
   struct weir_log log;
   struct weir_alerts *alerts;
-  /* The look that is under way. */
-  enum weir_view view;
-  uint32_t next, rows; /* to ask for, and that there are */
-  uint32_t asked, answered;
+  struct weir_rows rows; /* of the look that is under way */
   pthread_mutex_t mutex;
   bool is_new; /* under mutex */
   struct weir_alerts_config config;
@@ -145,68 +140,39 @@ static void tell(struct weir_alarm *alarm, const struct weir_alert *alert)
 
 /* ---- a look ---- */
 
-/* Asks for the next rows. False when the coordinator is gone. */
-static bool ask(struct weir_alarm *alarm)
-{
-  uint8_t frame[WEIR_FRAME_SIZE_MAX];
-  size_t size = 0;
-  uint32_t count = alarm->next == 0 ? 1 : alarm->rows - alarm->next;
-  if (count > WEIR_TAP_ROWS_MAX)
-    count = WEIR_TAP_ROWS_MAX;
-  for (uint32_t i = 0; i < count; i++) {
-    const struct weir_msg msg = {.type = WEIR_MSG_SHOW,
-                                 .show = {.view = alarm->view, .row = alarm->next + i}};
-    if (weir_codec_encode(&msg, frame, sizeof frame, &size) != WEIR_OK)
-      return false;
-  }
-  alarm->asked = count;
-  alarm->answered = 0;
-  alarm->next += count;
-  return send(alarm->fd, frame, size, MSG_NOSIGNAL) == (ssize_t)size;
-}
-
 static void take(struct weir_alarm *alarm, const struct weir_msg_row *row)
 {
   struct weir_alert alerts[WEIR_ALERT_ROW_MAX];
-  alarm->answered++;
-  if (row->row == 0)
-    alarm->rows = row->rows;
-  if (row->row >= row->rows)
-    return; /* a reload between two questions may have taken it away */
   uint32_t count = weir_alerts_row(alarm->alerts, row, weir_clock_now(), alerts);
   for (uint32_t i = 0; i < count; i++)
     tell(alarm, &alerts[i]);
 }
 
-/* Whether there is more to ask for. */
-static bool has_next(struct weir_alarm *alarm)
+/* A view is through. */
+static void go_on(struct weir_alarm *alarm)
 {
-  if (alarm->next < alarm->rows)
-    return true;
-  alarm->next = alarm->rows = 0;
-  if (alarm->view == WEIR_VIEW_POOLS) {
-    alarm->view = WEIR_VIEW_BUDGETS;
-    return true;
+  if (alarm->rows.view == WEIR_VIEW_POOLS) {
+    (void)weir_rows_begin(&alarm->rows, WEIR_VIEW_BUDGETS, weir_clock_now());
+    return;
   }
-  alarm->view = 0;
+  alarm->rows.view = 0;
   weir_alerts_sweep(alarm->alerts);
-  return false;
 }
 
 static void on_rows(struct weir_alarm *alarm)
 {
-  uint8_t bytes[sizeof(struct weir_tap_head) + WEIR_FRAME_SIZE_MAX];
-  ssize_t size = recv(alarm->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  uint8_t bytes[WEIR_TAP_DATAGRAM_SIZE];
+  ssize_t size = recv(alarm->rows.fd, bytes, sizeof bytes, MSG_DONTWAIT);
   size_t offset = sizeof(struct weir_tap_head);
-  while (size > 0 && offset < (size_t)size) {
-    struct weir_msg msg;
-    if (weir_codec_decode(bytes, (size_t)size, &offset, &msg) != WEIR_OK)
-      break;
-    if (msg.type == WEIR_MSG_ROW && alarm->view != 0 && msg.row.view == alarm->view)
-      take(alarm, &msg.row);
-  }
-  if (alarm->view != 0 && alarm->answered >= alarm->asked && has_next(alarm))
-    (void)ask(alarm);
+  struct weir_msg_row row;
+  while (size > 0 && weir_rows_take(&alarm->rows, bytes, (size_t)size, &offset, &row))
+    take(alarm, &row);
+  if (!weir_rows_is_answered(&alarm->rows))
+    return;
+  if (!weir_rows_has_next(&alarm->rows))
+    go_on(alarm);
+  else
+    (void)weir_rows_ask(&alarm->rows, weir_clock_now()); /* else the next look begins anew */
 }
 
 static void look(struct weir_alarm *alarm)
@@ -216,18 +182,16 @@ static void look(struct weir_alarm *alarm)
     weir_alerts_configure(alarm->alerts, &alarm->config);
   alarm->is_new = false;
   pthread_mutex_unlock(&alarm->mutex);
-  if (alarm->view != 0)
-    return; /* the coordinator has not answered the last one: it waits for its disk */
-  alarm->view = WEIR_VIEW_POOLS;
-  alarm->next = alarm->rows = 0;
-  (void)ask(alarm);
+  const weir_tstamp now = weir_clock_now();
+  if (alarm->rows.view == 0 || weir_rows_is_overdue(&alarm->rows, now, alarm->look_us))
+    (void)weir_rows_begin(&alarm->rows, WEIR_VIEW_POOLS, now); /* else the next look tries */
 }
 
 static void *run(void *context)
 {
   struct weir_alarm *alarm = context;
   struct pollfd items[] = {{.fd = alarm->stop_fd, .events = POLLIN},
-                           {.fd = alarm->fd, .events = POLLIN}};
+                           {.fd = alarm->rows.fd, .events = POLLIN}};
   weir_tstamp due = weir_clock_now();
   while (items[0].revents == 0) {
     weir_tstamp now = weir_clock_now();
@@ -255,10 +219,10 @@ static enum weir_err open_parts(struct weir_alarm *alarm, const struct weir_alar
   alarm->alerts = weir_alerts_init(storage, config->owners_max, &config->alerts);
   alarm->stop_fd = eventfd(0, EFD_CLOEXEC);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
-    alarm->fd = pair[0];
+    alarm->rows.fd = pair[0];
     alarm->tap_fd = pair[1];
   }
-  if (alarm->stop_fd < 0 || alarm->fd < 0) {
+  if (alarm->stop_fd < 0 || alarm->rows.fd < 0) {
     snprintf(ret_error, WEIR_ALARM_ERROR_SIZE, "no descriptors for alerts: %s", strerror(errno));
     return WEIR_ESYSTEM;
   }
@@ -278,7 +242,7 @@ enum weir_err weir_alarm_start(const struct weir_alarm_config *config,
     snprintf(ret_error, WEIR_ALARM_ERROR_SIZE, "no memory for alerts");
     return err;
   }
-  alarm->fd = alarm->tap_fd = alarm->stop_fd = -1;
+  alarm->rows.fd = alarm->tap_fd = alarm->stop_fd = -1;
   alarm->look_us = config->look_us;
   pthread_mutex_init(&alarm->mutex, NULL);
   weir_log_init(&alarm->log, config->log_fd);
@@ -311,8 +275,6 @@ void weir_alarm_configure(struct weir_alarm *alarm, const struct weir_alerts_con
 
 void weir_alarm_stop(struct weir_alarm *alarm)
 {
-  const int fds[] = {alarm != NULL ? alarm->fd : -1, alarm != NULL ? alarm->tap_fd : -1,
-                     alarm != NULL ? alarm->stop_fd : -1};
   if (alarm == NULL)
     return;
   if (alarm->has_thread) {
@@ -321,6 +283,7 @@ void weir_alarm_stop(struct weir_alarm *alarm)
   }
   if (alarm->has_hook)
     weir_hook_stop(&alarm->hook);
+  const int fds[] = {alarm->rows.fd, alarm->tap_fd, alarm->stop_fd};
   for (int i = 0; i < 3; i++) {
     if (fds[i] >= 0)
       close(fds[i]);

@@ -1,7 +1,7 @@
 /* alarm.h - a thread that looks at the rows now and then, and tells of alerts.
  *
- * Every |look_us| it walks through the rows of pools and budgets, as the admin port does (admin.h):
- * by SHOW messages, WEIR_TAP_ROWS_MAX at a time, over a pair of sockets. What began and what ended
+ * Every |look_us| it walks through the rows of pools and budgets (rows.h), over a pair of sockets;
+ * a look that is not answered for as long is given up, and begun anew. What began and what ended
  * (alerts.h) becomes a line of the log, and a post of the webhook if there is one (hook.h):
  *
  *   {"alert":"near_limit","state":"begun","pool":"flash","text":"flash: 950 of 1,000 requests ...",

@@ -28,12 +28,12 @@
 #include <weir/codec.h>
 #include <weir/coord.h>
 
-#include "admin.h"
 #include "gate.h"
 #include "guard.h"
 #include "keeper.h"
 #include "log.h"
 #include "recorder.h"
+#include "rows.h"
 
 #define WEIR_LOOP_FRAMES_MAX    256    /* of one turn */
 #define WEIR_LOOP_BYTES_MAX     262144 /* of the frames of one turn, about */

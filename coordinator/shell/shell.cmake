@@ -29,7 +29,7 @@ weir_shell_library(weir_store
 weir_shell_library(weir_coordinator_shell
   SOURCES ${page_sources} shell/admin.c shell/alarm.c shell/epoch.c shell/gate.c shell/guard.c
           shell/heritage.c shell/hook.c shell/keeper.c shell/log.c shell/loop.c shell/notify.c
-          shell/recorder.c shell/secret.c shell/sock.c shell/tables.c shell/watch.c shell/zones.c
+          shell/recorder.c shell/rows.c shell/secret.c shell/sock.c shell/tables.c shell/watch.c shell/zones.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/shell
   USES weir_store weir_conf weir_coord weir_stats weir_http_server weir_proto weir_core PkgConfig::UV
        PkgConfig::CURL PkgConfig::CRYPTO PkgConfig::CZMQ PkgConfig::ZMQ Threads::Threads)

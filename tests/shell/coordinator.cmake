@@ -34,6 +34,10 @@ weir_test(shell.hook LABEL shell SOURCES shell/test_hook.c shell/fake_provider.c
 weir_test(shell.alarm LABEL shell SOURCES shell/test_alarm.c shell/fake_provider.c
           USES weir_coordinator_shell weir_proto weir_core)
 
+# Those who ask for rows, before a coordinator that answers as it is told.
+weir_test(shell.rows LABEL shell SOURCES shell/test_rows.c
+          USES weir_coordinator_shell weir_proto weir_core)
+
 # The store, on disks that fail on demand.
 weir_test(unit.store LABEL unit SOURCES shell/test_store.c shell/faulty_vfs.c
           USES weir_coordinator_shell)

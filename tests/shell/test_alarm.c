@@ -6,18 +6,23 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include <weir/codec.h>
 
-#include "admin.h"
 #include "fake_provider.h"
+#include "rows.h"
+
+/* Also how long an answer may take: else the look is begun anew, which does the tests no harm. */
+#define LOOK_US (20 * WEIR_US_PER_MS)
 
 static struct provider receiver;
 static struct weir_alarm *alarm_;
 static int tap_fd;
+static const struct timeval patience = {.tv_sec = 20};
 
 static struct weir_msg pool_row(uint32_t row, uint32_t rows, enum weir_breaker_state breaker)
 {
@@ -73,7 +78,7 @@ static void look(uint32_t rows, enum weir_breaker_state breaker)
 static int setup(void **state)
 {
   struct weir_alarm_config config = {.owners_max = 64,
-                                     .look_us = 1000,
+                                     .look_us = LOOK_US,
                                      .log_fd = STDERR_FILENO,
                                      .log_level = WEIR_LOG_ERROR,
                                      .log_format = WEIR_LOG_LOGFMT};
@@ -84,6 +89,7 @@ static int setup(void **state)
   config.webhook = receiver.url;
   config.secret = "";
   assert_int_equal(weir_alarm_start(&config, &alarm_, &tap_fd, error), WEIR_OK);
+  assert_int_equal(setsockopt(tap_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
   return 0;
 }
 
@@ -119,6 +125,17 @@ static void a_reload_between_two_questions_takes_rows_away_without_harm(void **s
   provider_wait(&receiver, 1);
 }
 
+/* As when the coordinator's end was full. */
+static void an_answer_that_is_lost_costs_one_look(void **state)
+{
+  uint8_t lost[4096];
+
+  (void)state;
+  assert_true(recv(tap_fd, lost, sizeof lost, 0) > 0);
+  look(3, WEIR_BREAKER_OPEN);
+  provider_wait(&receiver, 1);
+}
+
 static void a_coordinator_that_does_not_answer_does_not_keep_it_from_ending(void **state)
 {
   (void)state; /* teardown waits for the thread */
@@ -145,6 +162,7 @@ int main(void)
           a_breaker_that_opens_in_one_of_many_pools_is_posted_once_and_its_end, setup, teardown),
       cmocka_unit_test_setup_teardown(a_reload_between_two_questions_takes_rows_away_without_harm,
                                       setup, teardown),
+      cmocka_unit_test_setup_teardown(an_answer_that_is_lost_costs_one_look, setup, teardown),
       cmocka_unit_test_setup_teardown(
           a_coordinator_that_does_not_answer_does_not_keep_it_from_ending, setup, teardown),
       cmocka_unit_test(a_secret_that_is_not_there_stops_the_start),
