@@ -14,7 +14,6 @@
 
 #include "clock.h"
 #include "hook.h"
-#include "log.h"
 #include "rows.h"
 
 #define TEXT_SIZE 256
@@ -25,7 +24,7 @@ struct weir_alarm {
   int tap_fd, stop_fd;
   weir_duration look_us;
   struct weir_hook hook;
-  struct weir_log log;
+  struct weir_log *log;
   struct weir_alerts *alerts;
   struct weir_rows rows; /* of the look that is under way */
   pthread_mutex_t mutex;
@@ -126,12 +125,12 @@ static void tell(struct weir_alarm *alarm, const struct weir_alert *alert)
 {
   char text[TEXT_SIZE], body[WEIR_HOOK_BODY_SIZE];
   text_format(alert, text);
-  weir_log_begin(&alarm->log, alert->has_begun ? WEIR_LOG_WARN : WEIR_LOG_INFO, "alert");
-  weir_log_text(&alarm->log, "alert", weir_alert_name(alert->kind));
-  weir_log_text(&alarm->log, "state", alert->has_begun ? "begun" : "ended");
-  weir_log_text(&alarm->log, "pool", alert->owner);
-  weir_log_text(&alarm->log, "detail", text);
-  weir_log_end(&alarm->log);
+  weir_log_begin(alarm->log, alert->has_begun ? WEIR_LOG_WARN : WEIR_LOG_INFO, "alert");
+  weir_log_text(alarm->log, "alert", weir_alert_name(alert->kind));
+  weir_log_text(alarm->log, "state", alert->has_begun ? "begun" : "ended");
+  weir_log_text(alarm->log, "pool", alert->owner);
+  weir_log_text(alarm->log, "detail", text);
+  weir_log_end(alarm->log);
   if (!alarm->has_hook)
     return;
   body_format(alert, text, body);
@@ -245,8 +244,7 @@ enum weir_err weir_alarm_start(const struct weir_alarm_config *config,
   alarm->rows.fd = alarm->tap_fd = alarm->stop_fd = -1;
   alarm->look_us = config->look_us;
   pthread_mutex_init(&alarm->mutex, NULL);
-  weir_log_init(&alarm->log, config->log_fd);
-  weir_log_configure(&alarm->log, config->log_level, config->log_format);
+  alarm->log = config->log;
   err = open_parts(alarm, config, ret_error);
   if (err == WEIR_OK) {
     int failed = pthread_create(&alarm->thread, NULL, run, alarm);

@@ -16,6 +16,8 @@
 #include <weir/conf.h>
 #include <weir/err.h>
 
+#include "log.h"
+
 #define WEIR_ALARM_LOOK_US    (10 * WEIR_US_PER_S)
 #define WEIR_ALARM_ERROR_SIZE 1280
 
@@ -24,9 +26,7 @@ struct weir_alarm_config {
   uint32_t owners_max; /* pools and budgets */
   weir_duration look_us;
   const char *webhook, *secret; /* a URL and the path of a file; "": none. Only read at the start */
-  int log_fd;                   /* stays the caller's */
-  enum weir_log_level log_level;
-  enum weir_log_format log_format;
+  struct weir_log *log;         /* stays the caller's, until the alarm is stopped */
 };
 
 struct weir_alarm;

@@ -34,16 +34,42 @@ static int syslog_priority(enum weir_log_level level)
 
 void weir_log_init(struct weir_log *log, int fd)
 {
+  pthread_mutexattr_t attributes;
   *log = (struct weir_log){.fd = fd, .level = WEIR_LOG_INFO, .format = WEIR_LOG_LOGFMT};
   log->is_journal = getenv("JOURNAL_STREAM") != NULL && !isatty(fd);
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+  pthread_mutex_init(&log->mutex, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+}
+
+void weir_log_fini(struct weir_log *log)
+{
+  pthread_mutex_destroy(&log->mutex);
+}
+
+/* A line within a line, or one that was not begun, is a defect. */
+static void take(struct weir_log *log)
+{
+  int err = pthread_mutex_lock(&log->mutex);
+  assert(err == 0);
+  (void)err;
+}
+
+static void give(struct weir_log *log)
+{
+  int err = pthread_mutex_unlock(&log->mutex);
+  assert(err == 0);
+  (void)err;
 }
 
 void weir_log_configure(struct weir_log *log, enum weir_log_level level,
                         enum weir_log_format format)
 {
-  assert(!log->is_open);
+  take(log);
   log->level = level;
   log->format = format;
+  give(log);
 }
 
 /* Appends all of |text| or nothing. */
@@ -119,7 +145,7 @@ static void put_time(struct weir_log *log)
 
 void weir_log_begin(struct weir_log *log, enum weir_log_level level, const char *event)
 {
-  assert(!log->is_open);
+  take(log);
   if (level > log->level)
     return;
   log->is_open = true;
@@ -162,10 +188,8 @@ void weir_log_number(struct weir_log *log, const char *key, uint64_t value)
   field_end(log, mark);
 }
 
-void weir_log_end(struct weir_log *log)
+static void write_line(struct weir_log *log)
 {
-  if (!log->is_open)
-    return;
   log->is_open = false;
   if (log->format == WEIR_LOG_JSON)
     log->line[log->size++] = '}';
@@ -177,6 +201,13 @@ void weir_log_end(struct weir_log *log)
     log->dropped = 0;
   else
     log->dropped++;
+}
+
+void weir_log_end(struct weir_log *log)
+{
+  if (log->is_open)
+    write_line(log);
+  give(log);
 }
 
 void weir_log_say(struct weir_log *log, enum weir_log_level level, const char *event,

@@ -1,4 +1,4 @@
-/* log.h - one line per event to a descriptor, as logfmt or JSON.
+/* log.h - one line per event to a descriptor, as logfmt or JSON: one log for all threads.
  *
  *   weir_log_begin(log, WEIR_LOG_INFO, "ready");
  *   weir_log_text(log, "listen", endpoint);
@@ -8,11 +8,15 @@
  * A line never blocks the caller: when the reader of a pipe is stuck, lines are dropped and
  * counted. Lines hold at most WEIR_LOG_LINE_SIZE bytes; a longer one loses its last fields.
  *
- * Owner: the caller owns the struct; it lives in one thread. What is logged never holds a key.
+ * Threads: any may call any function but init and fini. From begin to end a line is its thread's,
+ * and others that begin one wait so long: between the two is nothing but fields.
+ *
+ * Owner: the caller owns the struct, at a fixed place. What is logged never holds a key.
  */
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +27,7 @@
 
 struct weir_log {
   int fd;
+  pthread_mutex_t mutex; /* held from begin to end, also of lines that are not written */
   enum weir_log_level level;
   enum weir_log_format format;
   bool is_journal; /* prefix lines with the journal's "<6>" */
@@ -35,6 +40,9 @@ struct weir_log {
 
 /* weir_log_init begins a log that writes to |fd|, which stays the caller's. */
 void weir_log_init(struct weir_log *log, int fd);
+
+/* weir_log_fini ends a log, after the last line of any thread. */
+void weir_log_fini(struct weir_log *log);
 
 /* weir_log_configure changes level and format of the lines to come. */
 void weir_log_configure(struct weir_log *log, enum weir_log_level level,

@@ -507,9 +507,7 @@ static bool open_alarm(struct daemon *d, struct weir_loop *loop)
                                            .look_us = WEIR_ALARM_LOOK_US,
                                            .webhook = d->conf->webhook,
                                            .secret = d->conf->webhook_secret,
-                                           .log_fd = STDERR_FILENO,
-                                           .log_level = d->conf->log_level,
-                                           .log_format = d->conf->log_format};
+                                           .log = &d->log};
   char error[WEIR_ALARM_ERROR_SIZE];
   if (weir_alarm_start(&config, &d->alarm, &loop->tap_fds[1], error) == WEIR_OK)
     return true;
@@ -650,6 +648,7 @@ int main(int argc, char **argv)
     weir_log_init(&d.log, STDERR_FILENO);
     weir_log_configure(&d.log, d.conf->log_level, d.conf->log_format);
     code = run(&d);
+    weir_log_fini(&d.log);
   }
   weir_peers_free(d.peers);
   weir_conf_free(d.conf);

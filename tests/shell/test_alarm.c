@@ -1,9 +1,11 @@
 /* The alarm's thread between a coordinator that shows what it is told, and a receiver of posts. */
 #include "alarm.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -23,6 +25,8 @@ static struct provider receiver;
 static struct weir_alarm *alarm_;
 static int tap_fd;
 static const struct timeval patience = {.tv_sec = 20};
+static struct weir_log log_;
+static int log_ends[2];
 
 static struct weir_msg pool_row(uint32_t row, uint32_t rows, enum weir_breaker_state breaker)
 {
@@ -77,17 +81,16 @@ static void look(uint32_t rows, enum weir_breaker_state breaker)
 
 static int setup(void **state)
 {
-  struct weir_alarm_config config = {.owners_max = 64,
-                                     .look_us = LOOK_US,
-                                     .log_fd = STDERR_FILENO,
-                                     .log_level = WEIR_LOG_ERROR,
-                                     .log_format = WEIR_LOG_LOGFMT};
+  struct weir_alarm_config config = {.owners_max = 64, .look_us = LOOK_US, .log = &log_};
   char error[WEIR_ALARM_ERROR_SIZE];
 
   (void)state;
   provider_init(&receiver, PROVIDER_ANSWERS, 200, "");
   config.webhook = receiver.url;
   config.secret = "";
+  unsetenv("JOURNAL_STREAM");
+  assert_int_equal(pipe(log_ends), 0);
+  weir_log_init(&log_, log_ends[1]);
   assert_int_equal(weir_alarm_start(&config, &alarm_, &tap_fd, error), WEIR_OK);
   assert_int_equal(setsockopt(tap_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
   return 0;
@@ -97,8 +100,25 @@ static int teardown(void **state)
 {
   (void)state;
   weir_alarm_stop(alarm_);
+  weir_log_fini(&log_);
+  close(log_ends[0]);
+  close(log_ends[1]);
   provider_fini(&receiver);
   return 0;
+}
+
+/* The next lines of the log. */
+static const char *logged(void)
+{
+  static char text[4 * WEIR_LOG_LINE_SIZE];
+  struct pollfd in = {.fd = log_ends[0], .events = POLLIN};
+  ssize_t size;
+
+  assert_int_equal(poll(&in, 1, 20000), 1);
+  size = read(log_ends[0], text, sizeof text - 1);
+  assert_true(size > 0);
+  text[size] = '\0';
+  return text;
 }
 
 /* More pools than fit one datagram of questions. */
@@ -136,6 +156,16 @@ static void an_answer_that_is_lost_costs_one_look(void **state)
   provider_wait(&receiver, 1);
 }
 
+static void its_lines_follow_a_reload_of_the_daemons_log(void **state)
+{
+  (void)state;
+  look(3, WEIR_BREAKER_OPEN);
+  assert_non_null(strstr(logged(), " level=warn event=alert alert=breaker_open state=begun"));
+  weir_log_configure(&log_, WEIR_LOG_INFO, WEIR_LOG_JSON);
+  look(3, WEIR_BREAKER_CLOSED);
+  assert_non_null(strstr(logged(), "\"event\":\"alert\",\"alert\":\"breaker_open\""));
+}
+
 static void a_coordinator_that_does_not_answer_does_not_keep_it_from_ending(void **state)
 {
   (void)state; /* teardown waits for the thread */
@@ -163,6 +193,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(a_reload_between_two_questions_takes_rows_away_without_harm,
                                       setup, teardown),
       cmocka_unit_test_setup_teardown(an_answer_that_is_lost_costs_one_look, setup, teardown),
+      cmocka_unit_test_setup_teardown(its_lines_follow_a_reload_of_the_daemons_log, setup,
+                                      teardown),
       cmocka_unit_test_setup_teardown(
           a_coordinator_that_does_not_answer_does_not_keep_it_from_ending, setup, teardown),
       cmocka_unit_test(a_secret_that_is_not_there_stops_the_start),

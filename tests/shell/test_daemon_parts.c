@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,7 @@ static const char *sink_read(struct sink *sink)
 
 static void sink_fini(struct sink *sink)
 {
+  weir_log_fini(&sink->log);
   close(sink->ends[0]);
   close(sink->ends[1]);
 }
@@ -283,6 +285,56 @@ static void drops_and_counts_lines_that_nobody_reads(void **state)
   sink_fini(&sink);
 }
 
+#define LINES 20000 /* of a thread */
+
+struct talk {
+  struct weir_log log;
+  pthread_barrier_t begun;
+};
+
+/* Says the same of itself in every line, and every other line is below the level. */
+static void *talk(void *context)
+{
+  struct talk *both = context;
+  struct weir_log *log = &both->log;
+  char self[32];
+  snprintf(self, sizeof self, "%p", (void *)self);
+  pthread_barrier_wait(&both->begun);
+  for (int i = 0; i < 2 * LINES; i++) {
+    weir_log_begin(log, i % 2 == 0 ? WEIR_LOG_INFO : WEIR_LOG_DEBUG, self);
+    weir_log_text(log, "again", self);
+    weir_log_end(log);
+  }
+  return NULL;
+}
+
+static void keeps_the_lines_of_threads_apart(void **state)
+{
+  (void)state;
+  struct talk both;
+  pthread_t threads[2];
+  char line[WEIR_LOG_LINE_SIZE], event[32], again[32];
+  int lines = 0;
+  FILE *file = tmpfile(); /* which, unlike a pipe, takes all of them */
+  assert_non_null(file);
+  unsetenv("JOURNAL_STREAM");
+  weir_log_init(&both.log, fileno(file));
+  pthread_barrier_init(&both.begun, NULL, 2);
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, talk, &both), 0);
+  for (int i = 0; i < 2; i++)
+    pthread_join(threads[i], NULL);
+  pthread_barrier_destroy(&both.begun);
+  weir_log_fini(&both.log);
+  rewind(file);
+  for (; fgets(line, sizeof line, file) != NULL; lines++) {
+    assert_int_equal(sscanf(line, "%*s level=info event=%31s again=%31s", event, again), 2);
+    assert_string_equal(event, again);
+  }
+  assert_int_equal(lines, 2 * LINES);
+  fclose(file);
+}
+
 static void lets_one_line_of_a_kind_through_each_second(void **state)
 {
   (void)state;
@@ -310,6 +362,7 @@ int main(void)
       TEST(leaves_out_lines_below_its_level),
       TEST(cuts_a_long_line_between_fields),
       TEST(drops_and_counts_lines_that_nobody_reads),
+      TEST(keeps_the_lines_of_threads_apart),
       TEST(lets_one_line_of_a_kind_through_each_second),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
