@@ -1,22 +1,21 @@
 #include "alarm.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include <weir/stats_out.h>
 
 #include "clock.h"
 #include "hook.h"
 #include "rows.h"
-
-#define TEXT_SIZE 256
 
 struct weir_alarm {
   pthread_t thread;
@@ -45,8 +44,28 @@ static void amount_format(const struct weir_alert *alert, uint64_t value, char *
     snprintf(ret_text, size, "%llu", (unsigned long long)value);
 }
 
-static void text_format(const struct weir_alert *alert, char *ret_text)
+static const char *near_limit_tail(const struct weir_alert *alert)
 {
+  if (alert->window_us > WEIR_ALERT_LONG_US)
+    return alert->has_begun ? "" : ", no longer nearly all";
+  return alert->has_begun ? ", and online calls wait"
+                          : ", no longer nearly all, or no online call waits";
+}
+
+static void drift_format(const struct weir_alert *alert, char *ret_text)
+{
+  if (alert->ratio_pm == 0)
+    snprintf(ret_text, WEIR_ALARM_TEXT_SIZE, "%s: it is not known what calls use", alert->owner);
+  else
+    snprintf(ret_text, WEIR_ALARM_TEXT_SIZE, "%s: calls use %u.%u %% of what was estimated%s",
+             alert->owner, (unsigned)alert->ratio_pm / 10, (unsigned)alert->ratio_pm % 10,
+             alert->has_begun ? "" : ", which is near enough");
+}
+
+/* What holds now: where an alert begins, and where it ends. */
+void weir_alarm_text(const struct weir_alert *alert, char *ret_text)
+{
+  const bool has_begun = alert->has_begun;
   char used[32], kept[32], limit[64] = "";
   const char *owner = alert->owner;
   amount_format(alert, alert->used, used, sizeof used);
@@ -54,77 +73,94 @@ static void text_format(const struct weir_alert *alert, char *ret_text)
   if (alert->is_limit)
     snprintf(limit, sizeof limit, "%s in %llu s", weir_dimension_name(alert->dimension),
              (unsigned long long)(alert->window_us / WEIR_US_PER_S));
+  ret_text[0] = '\0';
   switch (alert->kind) {
   case WEIR_ALERT_NEAR_LIMIT:
-    snprintf(ret_text, TEXT_SIZE, "%s: %s of %s %s are used%s", owner, used, kept, limit,
-             alert->window_us > WEIR_ALERT_LONG_US ? "" : ", and online calls wait");
+    snprintf(ret_text, WEIR_ALARM_TEXT_SIZE, "%s: %s of %s %s are used%s", owner, used, kept, limit,
+             near_limit_tail(alert));
     return;
   case WEIR_ALERT_DAY_ENDS_EARLY:
-    snprintf(ret_text, TEXT_SIZE,
-             "%s: %s of %s %s are used, and at this pace all of them in %llu minutes", owner, used,
-             kept, limit, (unsigned long long)(alert->in_us / WEIR_US_PER_MIN));
+    if (has_begun)
+      snprintf(ret_text, WEIR_ALARM_TEXT_SIZE,
+               "%s: %s of %s %s are used, and at this pace all of them in %llu minutes", owner,
+               used, kept, limit, (unsigned long long)(alert->in_us / WEIR_US_PER_MIN));
+    else
+      snprintf(ret_text, WEIR_ALARM_TEXT_SIZE,
+               "%s: %s of %s %s are used, and at this pace they last", owner, used, kept, limit);
     return;
   case WEIR_ALERT_BREAKER_OPEN:
-    snprintf(ret_text, TEXT_SIZE, "%s: the provider fails, the breaker is open", owner);
+    snprintf(ret_text, WEIR_ALARM_TEXT_SIZE, "%s: %s", owner,
+             has_begun ? "calls do not go through, the breaker is open" : "calls go through again");
     return;
   case WEIR_ALERT_FOREIGN:
-    snprintf(ret_text, TEXT_SIZE, "%s: somebody else spends this quota; %s %s are kept", owner,
-             kept, limit);
+    snprintf(ret_text, WEIR_ALARM_TEXT_SIZE,
+             has_begun ? "%s: somebody else spends this quota; %s %s are kept"
+                       : "%s: nothing is cut for somebody else any more; %s %s are kept",
+             owner, kept, limit);
     return;
   case WEIR_ALERT_REJECTED:
-    snprintf(ret_text, TEXT_SIZE,
-             "%s: the provider rejected %s calls by a quota, which no foreign use explains", owner,
-             used);
+    snprintf(ret_text, WEIR_ALARM_TEXT_SIZE,
+             has_begun
+                 ? "%s: the provider rejects calls by a quota, which no foreign use explains; "
+                   "%s since the start"
+                 : "%s: no such rejection for ten minutes; %s since the start",
+             owner, used);
     return;
   case WEIR_ALERT_DRIFT:
-    snprintf(ret_text, TEXT_SIZE, "%s: calls use %u.%u %% of what was estimated", owner,
-             (unsigned)alert->ratio_pm / 10, (unsigned)alert->ratio_pm % 10);
+    drift_format(alert, ret_text);
     return;
   case WEIR_ALERT_KIND_MAX:
-    break;
+    return;
   }
-  ret_text[0] = '\0';
 }
 
-__attribute__((format(printf, 3, 4))) static void append(char *body, size_t *size,
-                                                         const char *format, ...)
+/* Members of JSON, each with the comma before it. */
+static void put_text(struct weir_stats_out *out, const char *key, const char *value)
 {
-  va_list list;
-  va_start(list, format);
-  int added = vsnprintf(body + *size, WEIR_HOOK_BODY_SIZE - *size, format, list);
-  va_end(list);
-  if (added > 0)
-    *size += (size_t)added;
-  if (*size >= WEIR_HOOK_BODY_SIZE)
-    *size = WEIR_HOOK_BODY_SIZE - 1;
+  weir_stats_put(out, ",");
+  weir_stats_put_quoted(out, key);
+  weir_stats_put(out, ":");
+  weir_stats_put_quoted(out, value);
 }
 
-/* Names of pools and budgets need no escapes (conf.h). */
-static void body_format(const struct weir_alert *alert, const char *text, char *ret_body)
+static void put_number(struct weir_stats_out *out, const char *key, uint64_t value)
 {
-  const time_t now = time(NULL);
+  weir_stats_put(out, ",");
+  weir_stats_put_quoted(out, key);
+  weir_stats_put(out, ":");
+  weir_stats_put_uint(out, value);
+}
+
+void weir_alarm_body(const struct weir_alert *alert, const char *text, time_t now, char *ret_body)
+{
+  struct weir_stats_out out = {.at = ret_body, .capacity = WEIR_HOOK_BODY_SIZE - 1};
   char when[32];
   struct tm parts;
-  size_t size = 0;
   gmtime_r(&now, &parts);
   strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  append(ret_body, &size,
-         "{\"alert\":\"%s\",\"state\":\"%s\",\"pool\":\"%s\",\"text\":\"%s\",\"time\":\"%s\"",
-         weir_alert_name(alert->kind), alert->has_begun ? "begun" : "ended", alert->owner, text,
-         when);
-  if (alert->is_limit)
-    append(ret_body, &size,
-           ",\"limit\":{\"dimension\":\"%s\",\"window_s\":%llu,\"used\":%llu,\"kept\":%llu}",
-           weir_dimension_name(alert->dimension),
-           (unsigned long long)(alert->window_us / WEIR_US_PER_S), (unsigned long long)alert->used,
-           (unsigned long long)alert->kept);
-  append(ret_body, &size, "}");
+  weir_stats_put(&out, "{\"alert\":");
+  weir_stats_put_quoted(&out, weir_alert_name(alert->kind));
+  put_text(&out, "state", alert->has_begun ? "begun" : "ended");
+  put_text(&out, "pool", alert->owner);
+  put_text(&out, "text", text);
+  put_text(&out, "time", when);
+  if (alert->is_limit) {
+    weir_stats_put(&out, ",\"limit\":{\"dimension\":");
+    weir_stats_put_quoted(&out, weir_dimension_name(alert->dimension));
+    put_number(&out, "window_s", alert->window_us / WEIR_US_PER_S);
+    put_number(&out, "used", alert->used);
+    put_number(&out, "kept", alert->kept);
+    weir_stats_put(&out, "}");
+  }
+  weir_stats_put(&out, "}");
+  assert(out.size <= out.capacity); /* also if each character of text and name is escaped */
+  ret_body[out.size] = '\0';
 }
 
 static void tell(struct weir_alarm *alarm, const struct weir_alert *alert)
 {
-  char text[TEXT_SIZE], body[WEIR_HOOK_BODY_SIZE];
-  text_format(alert, text);
+  char text[WEIR_ALARM_TEXT_SIZE], body[WEIR_HOOK_BODY_SIZE];
+  weir_alarm_text(alert, text);
   weir_log_begin(alarm->log, alert->has_begun ? WEIR_LOG_WARN : WEIR_LOG_INFO, "alert");
   weir_log_text(alarm->log, "alert", weir_alert_name(alert->kind));
   weir_log_text(alarm->log, "state", alert->has_begun ? "begun" : "ended");
@@ -133,7 +169,7 @@ static void tell(struct weir_alarm *alarm, const struct weir_alert *alert)
   weir_log_end(alarm->log);
   if (!alarm->has_hook)
     return;
-  body_format(alert, text, body);
+  weir_alarm_body(alert, text, time(NULL), body);
   weir_hook_send(&alarm->hook, body);
 }
 

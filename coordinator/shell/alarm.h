@@ -12,6 +12,8 @@
 #ifndef WEIR_ALARM_H
 #define WEIR_ALARM_H
 
+#include <time.h>
+
 #include <weir/alerts.h>
 #include <weir/conf.h>
 #include <weir/err.h>
@@ -20,6 +22,7 @@
 
 #define WEIR_ALARM_LOOK_US    (10 * WEIR_US_PER_S)
 #define WEIR_ALARM_ERROR_SIZE 1280
+#define WEIR_ALARM_TEXT_SIZE  256
 
 struct weir_alarm_config {
   struct weir_alerts_config alerts;
@@ -40,6 +43,13 @@ WEIR_MUSTUSE enum weir_err weir_alarm_start(const struct weir_alarm_config *conf
 
 /* weir_alarm_configure has the next look use |alerts|. Never blocks. */
 void weir_alarm_configure(struct weir_alarm *alarm, const struct weir_alerts_config *alerts);
+
+/* weir_alarm_text writes what |alert| tells people into |ret_text| (WEIR_ALARM_TEXT_SIZE bytes). */
+void weir_alarm_text(const struct weir_alert *alert, char *ret_text);
+
+/* weir_alarm_body writes what is posted of |alert| at |now|, with |text| of weir_alarm_text, into
+ * |ret_body| (WEIR_HOOK_BODY_SIZE bytes). */
+void weir_alarm_body(const struct weir_alert *alert, const char *text, time_t now, char *ret_body);
 
 /* weir_alarm_stop ends the thread, waits for it and frees |alarm|; NULL is allowed. */
 void weir_alarm_stop(struct weir_alarm *alarm);

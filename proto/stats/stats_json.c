@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "stats_out.h"
+#include <weir/stats_out.h>
 
 struct json {
   struct weir_stats_out *out;

@@ -1,4 +1,4 @@
-#include "stats_out.h"
+#include <weir/stats_out.h>
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * of those that are one number of a row each, then those with labels of their own. */
 #include <string.h>
 
-#include "stats_out.h"
+#include <weir/stats_out.h>
 
 enum unit {
   COUNT,

@@ -16,6 +16,7 @@
 #include <weir/codec.h>
 
 #include "fake_provider.h"
+#include "hook.h"
 #include "rows.h"
 
 /* Also how long an answer may take: else the look is begun anew, which does the tests no harm. */
@@ -156,6 +157,99 @@ static void an_answer_that_is_lost_costs_one_look(void **state)
   provider_wait(&receiver, 1);
 }
 
+/* The words of each kind, begun and ended. */
+static void what_has_ended_is_not_told_as_if_it_went_on(void **state)
+{
+  static const struct {
+    enum weir_alert_kind kind;
+    uint64_t window_s;
+    const char *begun, *ended;
+  } words[] = {
+      {WEIR_ALERT_NEAR_LIMIT, 60, "p: 950 of 1000 requests in 60 s are used, and online calls wait",
+       "p: 950 of 1000 requests in 60 s are used, no longer nearly all, or no online call waits"},
+      {WEIR_ALERT_NEAR_LIMIT, 86400, "p: 950 of 1000 requests in 86400 s are used",
+       "p: 950 of 1000 requests in 86400 s are used, no longer nearly all"},
+      {WEIR_ALERT_DAY_ENDS_EARLY, 86400,
+       "p: 950 of 1000 requests in 86400 s are used, and at this pace all of them in 3 minutes",
+       "p: 950 of 1000 requests in 86400 s are used, and at this pace they last"},
+      {WEIR_ALERT_BREAKER_OPEN, 0, "p: calls do not go through, the breaker is open",
+       "p: calls go through again"},
+      {WEIR_ALERT_FOREIGN, 60, "p: somebody else spends this quota; 1000 requests in 60 s are kept",
+       "p: nothing is cut for somebody else any more; 1000 requests in 60 s are kept"},
+      {WEIR_ALERT_REJECTED, 0,
+       "p: the provider rejects calls by a quota, which no foreign use explains; 950 since the "
+       "start",
+       "p: no such rejection for ten minutes; 950 since the start"},
+      {WEIR_ALERT_DRIFT, 0, "p: calls use 131.4 % of what was estimated",
+       "p: calls use 131.4 % of what was estimated, which is near enough"},
+  };
+  char text[WEIR_ALARM_TEXT_SIZE];
+
+  (void)state;
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    struct weir_alert alert = {.kind = words[i].kind,
+                               .has_begun = true,
+                               .owner = "p",
+                               .is_limit = words[i].window_s > 0,
+                               .dimension = WEIR_DIMENSION_REQUESTS,
+                               .window_us = words[i].window_s * WEIR_US_PER_S,
+                               .used = 950,
+                               .kept = 1000,
+                               .in_us = 3 * WEIR_US_PER_MIN,
+                               .ratio_pm = 1314};
+
+    weir_alarm_text(&alert, text);
+    assert_string_equal(text, words[i].begun);
+    alert.has_begun = false;
+    weir_alarm_text(&alert, text);
+    assert_string_equal(text, words[i].ended);
+  }
+}
+
+static void names_are_escaped_in_what_is_posted(void **state)
+{
+  const struct weir_alert alert = {.kind = WEIR_ALERT_NEAR_LIMIT,
+                                   .owner = "a\"b\\",
+                                   .is_limit = true,
+                                   .dimension = WEIR_DIMENSION_REQUESTS,
+                                   .window_us = 60 * WEIR_US_PER_S,
+                                   .used = 950,
+                                   .kept = 1000};
+  char body[WEIR_HOOK_BODY_SIZE];
+
+  (void)state;
+  weir_alarm_body(&alert, "\"said\"", 86400, body);
+  assert_string_equal(body,
+                      "{\"alert\":\"near_limit\",\"state\":\"ended\",\"pool\":\"a\\\"b\\\\\","
+                      "\"text\":\"\\\"said\\\"\",\"time\":\"1970-01-02T00:00:00Z\",\"limit\":{"
+                      "\"dimension\":\"requests\",\"window_s\":60,\"used\":950,\"kept\":1000}}");
+}
+
+static void the_longest_alert_fits(void **state)
+{
+  struct weir_alert alert = {.is_limit = true,
+                             .dimension = WEIR_DIMENSION_REQUESTS,
+                             .window_us = UINT64_MAX,
+                             .used = UINT64_MAX,
+                             .kept = UINT64_MAX,
+                             .in_us = UINT64_MAX,
+                             .ratio_pm = UINT32_MAX};
+  char text[WEIR_ALARM_TEXT_SIZE], body[WEIR_HOOK_BODY_SIZE];
+
+  (void)state;
+  memset(alert.owner, '"', sizeof alert.owner - 1);
+  for (int kind = WEIR_ALERT_NEAR_LIMIT; kind < 2 * WEIR_ALERT_KIND_MAX; kind++) {
+    alert.kind = (enum weir_alert_kind)(kind % WEIR_ALERT_KIND_MAX);
+    alert.has_begun = kind < WEIR_ALERT_KIND_MAX;
+    weir_alarm_text(&alert, text);
+    assert_true(strlen(text) < sizeof text - 1);
+    memset(text, '"', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    weir_alarm_body(&alert, text, 0, body);
+    assert_int_equal(body[strlen(body) - 1], '}');
+  }
+}
+
 static void its_lines_follow_a_reload_of_the_daemons_log(void **state)
 {
   (void)state;
@@ -197,6 +291,9 @@ int main(void)
                                       teardown),
       cmocka_unit_test_setup_teardown(
           a_coordinator_that_does_not_answer_does_not_keep_it_from_ending, setup, teardown),
+      cmocka_unit_test(what_has_ended_is_not_told_as_if_it_went_on),
+      cmocka_unit_test(names_are_escaped_in_what_is_posted),
+      cmocka_unit_test(the_longest_alert_fits),
       cmocka_unit_test(a_secret_that_is_not_there_stops_the_start),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
