@@ -14,6 +14,7 @@
 
 #include <uv.h>
 
+#include "alarm.h"
 #include "clock.h"
 #include "page.h"
 #include "rows.h"
@@ -47,6 +48,7 @@ struct weir_admin {
   struct weir_http_server *server;
   pthread_t thread;
   int tap_fd;
+  struct weir_alarm *alarm; /* NULL: it is not known what becomes of posts */
   char token[WEIR_ADMIN_TOKEN_SIZE];
   bool is_stopping;
 
@@ -110,6 +112,7 @@ static void process_fill(const struct weir_admin *a, struct weir_stats_process *
   char line[128] = "", *end = line;
   unsigned long resident = 0; /* pages, the second number */
   struct rusage usage = {0};
+  struct weir_hook_counts posts = {0};
   FILE *file = fopen("/proc/self/statm", "r");
   if (file != NULL) {
     if (fgets(line, sizeof line, file) != NULL) {
@@ -119,6 +122,8 @@ static void process_fill(const struct weir_admin *a, struct weir_stats_process *
     fclose(file);
   }
   getrusage(RUSAGE_SELF, &usage);
+  if (a->alarm != NULL)
+    posts = weir_alarm_posts(a->alarm);
   *ret_process = (struct weir_stats_process){
       .version = WEIR_VERSION,
       .resident_bytes = resident * (uint64_t)sysconf(_SC_PAGESIZE),
@@ -127,7 +132,10 @@ static void process_fill(const struct weir_admin *a, struct weir_stats_process *
       .frames_in = a->wire.frames_in,
       .bytes_in = a->wire.bytes_in,
       .frames_out = a->wire.frames_out,
-      .bytes_out = a->wire.bytes_out};
+      .bytes_out = a->wire.bytes_out,
+      .posts_sent = posts.sent,
+      .posts_failed = posts.failed,
+      .posts_lost = posts.lost};
 }
 
 /* Makes the text of |kind|, behind |before|; 0 when there is no memory for it. */
@@ -621,12 +629,13 @@ static struct weir_admin *create(const char *token, char *ret_error)
 }
 
 enum weir_err weir_admin_start(const char *host, uint16_t port, const char *token,
-                               struct weir_admin **ret_admin, int *ret_tap_fd, uint16_t *ret_port,
-                               char *ret_error)
+                               struct weir_alarm *alarm, struct weir_admin **ret_admin,
+                               int *ret_tap_fd, uint16_t *ret_port, char *ret_error)
 {
   struct weir_admin *a = create(token, ret_error);
   if (a == NULL)
     return WEIR_ENOMEM;
+  a->alarm = alarm;
   enum weir_err err = serve(a, host, port, ret_error);
   if (err == WEIR_OK) {
     *ret_port = weir_http_server_port(a->server);

@@ -26,6 +26,7 @@
 #define WEIR_ADMIN_ROWS_MAX      8192 /* of a view; no configuration has as many */
 
 struct weir_admin;
+struct weir_alarm; /* alarm.h */
 
 /* weir_admin_token reads the token that the file |path| holds: one line of printable characters
  * without blanks, at least 16. WEIR_ESYSTEM or WEIR_ECONFIG, with a line in |ret_error|. */
@@ -34,12 +35,13 @@ WEIR_MUSTUSE enum weir_err weir_admin_token(const char *path, char ret_token[WEI
 
 /* weir_admin_start listens on |host|, a numeric address, and |port| (0: any), and starts the
  * thread. |token|: what "Authorization: Bearer" has to say; "": nothing, and then the Host header
- * has to name a loopback address, so that no web page gets in by a name of its own. |ret_tap_fd| is
- * the coordinator's end of the pair, which weir_admin_stop closes; |ret_port| the port in use.
- * WEIR_ESYSTEM, WEIR_EINVAL or WEIR_ENOMEM, with a line in |ret_error|. */
+ * has to name a loopback address, so that no web page gets in by a name of its own. |alarm| tells
+ * of posts, until weir_admin_stop; NULL is allowed. |ret_tap_fd| is the coordinator's end of the
+ * pair, which weir_admin_stop closes; |ret_port| the port in use. WEIR_ESYSTEM, WEIR_EINVAL or
+ * WEIR_ENOMEM, with a line in |ret_error|. */
 WEIR_MUSTUSE enum weir_err weir_admin_start(const char *host, uint16_t port, const char *token,
-                                            struct weir_admin **ret_admin, int *ret_tap_fd,
-                                            uint16_t *ret_port, char *ret_error);
+                                            struct weir_alarm *alarm, struct weir_admin **ret_admin,
+                                            int *ret_tap_fd, uint16_t *ret_port, char *ret_error);
 
 /* weir_admin_stop ends the thread, waits for it and frees |admin|; NULL is allowed. */
 void weir_admin_stop(struct weir_admin *admin);

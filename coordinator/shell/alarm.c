@@ -14,7 +14,6 @@
 #include <weir/stats_out.h>
 
 #include "clock.h"
-#include "hook.h"
 #include "rows.h"
 
 struct weir_alarm {
@@ -263,7 +262,8 @@ static enum weir_err open_parts(struct weir_alarm *alarm, const struct weir_alar
   }
   if (config->webhook[0] == '\0')
     return WEIR_OK;
-  enum weir_err err = weir_hook_start(&alarm->hook, config->webhook, config->secret, ret_error);
+  enum weir_err err =
+      weir_hook_start(&alarm->hook, config->webhook, config->secret, config->log, ret_error);
   alarm->has_hook = err == WEIR_OK;
   return err;
 }
@@ -305,6 +305,11 @@ void weir_alarm_configure(struct weir_alarm *alarm, const struct weir_alerts_con
   alarm->config = *alerts;
   alarm->is_new = true;
   pthread_mutex_unlock(&alarm->mutex);
+}
+
+struct weir_hook_counts weir_alarm_posts(struct weir_alarm *alarm)
+{
+  return alarm->has_hook ? weir_hook_counts(&alarm->hook) : (struct weir_hook_counts){0};
 }
 
 void weir_alarm_stop(struct weir_alarm *alarm)

@@ -18,6 +18,7 @@
 #include <weir/conf.h>
 #include <weir/err.h>
 
+#include "hook.h"
 #include "log.h"
 
 #define WEIR_ALARM_LOOK_US    (10 * WEIR_US_PER_S)
@@ -43,6 +44,9 @@ WEIR_MUSTUSE enum weir_err weir_alarm_start(const struct weir_alarm_config *conf
 
 /* weir_alarm_configure has the next look use |alerts|. Never blocks. */
 void weir_alarm_configure(struct weir_alarm *alarm, const struct weir_alerts_config *alerts);
+
+/* weir_alarm_posts returns what became of posts so far: nothing without a webhook. Any thread. */
+struct weir_hook_counts weir_alarm_posts(struct weir_alarm *alarm);
 
 /* weir_alarm_text writes what |alert| tells people into |ret_text| (WEIR_ALARM_TEXT_SIZE bytes). */
 void weir_alarm_text(const struct weir_alert *alert, char *ret_text);

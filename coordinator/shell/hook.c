@@ -15,6 +15,8 @@
 
 #include "clock.h"
 
+#define WHY_SIZE 96
+
 void weir_hook_sign(const char *secret, const char *body, char *ret_text)
 {
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -24,6 +26,25 @@ void weir_hook_sign(const char *secret, const char *body, char *ret_text)
        &size);
   for (size_t i = 0; i < size; i++)
     snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void say(struct weir_hook *hook, const char *why, const char *detail, uint64_t count)
+{
+  weir_log_begin(hook->log, WEIR_LOG_WARN, "webhook");
+  weir_log_text(hook->log, "why", why);
+  weir_log_text(hook->log, "detail", detail);
+  weir_log_number(hook->log, "count", count);
+  weir_log_number(hook->log, "lost", hook->counts.lost);
+  weir_log_end(hook->log);
+}
+
+/* Under mutex. */
+static void report(struct weir_hook *hook, const char *why, const char *detail)
+{
+  uint64_t count = 0;
+  hook->is_failing = true;
+  if (weir_log_rate_due(&hook->rate, weir_clock_now(), &count))
+    say(hook, why, detail, count);
 }
 
 /* ---- the thread ---- */
@@ -49,23 +70,40 @@ static int is_over(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl
   return is_stopping;
 }
 
-static bool post(struct weir_hook *hook, CURL *curl, const char *body)
+/* NULL when there is no memory: an unsigned post would be no better than none. */
+static struct curl_slist *headers_of(const struct weir_hook *hook, const char *body)
 {
   char signature[96] = "x-weir-signature: sha256=";
-  long status = 0;
   struct curl_slist *headers = curl_slist_append(NULL, "content-type: application/json");
-  if (hook->secret[0] != '\0') {
-    weir_hook_sign(hook->secret, body, signature + strlen(signature));
-    headers = curl_slist_append(headers, signature);
+  if (headers == NULL || hook->secret[0] == '\0')
+    return headers;
+  weir_hook_sign(hook->secret, body, signature + strlen(signature));
+  struct curl_slist *signed_headers = curl_slist_append(headers, signature);
+  if (signed_headers == NULL)
+    curl_slist_free_all(headers);
+  return signed_headers;
+}
+
+/* True when it arrived; else |ret_why| says what failed. */
+static bool post(struct weir_hook *hook, const char *body, char *ret_why)
+{
+  long status = 0;
+  struct curl_slist *headers = headers_of(hook, body);
+  CURLcode code = CURLE_OUT_OF_MEMORY;
+  if (headers != NULL) {
+    curl_easy_setopt(hook->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(hook->curl, CURLOPT_POSTFIELDS, body);
+    code = curl_easy_perform(hook->curl);
+    curl_easy_setopt(hook->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
   }
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-  CURLcode code = curl_easy_perform(curl);
-  if (code == CURLE_OK)
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
-  curl_slist_free_all(headers);
-  return code == CURLE_OK && status >= 200 && status < 300;
+  if (code != CURLE_OK) {
+    snprintf(ret_why, WHY_SIZE, "%s", curl_easy_strerror(code));
+    return false;
+  }
+  curl_easy_getinfo(hook->curl, CURLINFO_RESPONSE_CODE, &status);
+  snprintf(ret_why, WHY_SIZE, "HTTP status %ld", status);
+  return status >= 200 && status < 300;
 }
 
 /* Under mutex. False when it is to stop. */
@@ -85,22 +123,30 @@ static bool pause_ms(struct weir_hook *hook, uint64_t ms)
 }
 
 /* Under mutex, which is open while it posts. */
-static void deliver(struct weir_hook *hook, CURL *curl, struct weir_rng *rng, const char *body)
+static void deliver(struct weir_hook *hook, struct weir_rng *rng, const char *body)
 {
+  char why[WHY_SIZE] = "";
   uint64_t pause = WEIR_HOOK_PAUSE_MS;
-  for (int i = 0; i < WEIR_HOOK_TRIES; i++, pause *= 2) {
+  for (int tries = 1; !hook->is_stopping; tries++, pause *= 2) {
     pthread_mutex_unlock(&hook->mutex);
-    bool is_sent = post(hook, curl, body);
+    bool is_sent = post(hook, body, why);
     pthread_mutex_lock(&hook->mutex);
     hook->counts.sent += is_sent;
     hook->counts.failed += !is_sent;
-    if (is_sent)
+    if (is_sent && hook->is_failing)
+      weir_log_say(hook->log, WEIR_LOG_INFO, "webhook", "posts arrive again");
+    if (is_sent) {
+      hook->is_failing = false;
       return;
-    if (hook->is_stopping ||
-        (i + 1 < WEIR_HOOK_TRIES && !pause_ms(hook, pause / 2 + weir_rng_below(rng, pause))))
+    }
+    if (tries == WEIR_HOOK_TRIES || hook->is_stopping)
       break;
+    report(hook, why, "it is tried again");
+    (void)pause_ms(hook, pause / 2 + weir_rng_below(rng, pause));
   }
   hook->counts.lost++;
+  if (!hook->is_stopping) /* else all that is lost by that is told at once */
+    report(hook, why, "it is given up");
 }
 
 static void *run(void *context)
@@ -108,22 +154,7 @@ static void *run(void *context)
   struct weir_hook *hook = context;
   char body[WEIR_HOOK_BODY_SIZE];
   struct weir_rng rng;
-  CURL *curl = curl_easy_init();
   weir_rng_init(&rng, weir_clock_now());
-  if (curl == NULL)
-    return NULL;
-  curl_easy_setopt(curl, CURLOPT_URL, hook->url);
-#if CURL_AT_LEAST_VERSION(7, 85, 0)
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)WEIR_HOOK_TIMEOUT_MS);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
-  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_over);
-  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, hook);
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   pthread_mutex_lock(&hook->mutex);
   while (!hook->is_stopping) {
     if (hook->count == 0) {
@@ -133,10 +164,9 @@ static void *run(void *context)
     memcpy(body, hook->bodies[hook->first], sizeof body);
     hook->first = (hook->first + 1) % WEIR_HOOK_WAITING_MAX;
     hook->count--;
-    deliver(hook, curl, &rng, body);
+    deliver(hook, &rng, body);
   }
   pthread_mutex_unlock(&hook->mutex);
-  curl_easy_cleanup(curl);
   return NULL;
 }
 
@@ -158,23 +188,53 @@ static enum weir_err read_secret(struct weir_hook *hook, const char *path, char 
   return WEIR_ESYSTEM;
 }
 
+static CURL *curl_new(struct weir_hook *hook)
+{
+  CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_easy_init() : NULL;
+  if (curl == NULL)
+    return NULL;
+  curl_easy_setopt(curl, CURLOPT_URL, hook->url);
+#if CURL_AT_LEAST_VERSION(7, 85, 0)
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)WEIR_HOOK_TIMEOUT_MS);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_over);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, hook);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  return curl;
+}
+
+static void close_parts(struct weir_hook *hook)
+{
+  curl_easy_cleanup(hook->curl);
+  pthread_cond_destroy(&hook->cond);
+  pthread_mutex_destroy(&hook->mutex);
+  explicit_bzero(hook->secret, sizeof hook->secret);
+}
+
 enum weir_err weir_hook_start(struct weir_hook *hook, const char *url, const char *secret_path,
-                              char *ret_error)
+                              struct weir_log *log, char *ret_error)
 {
   pthread_condattr_t attributes;
   memset(hook, 0, sizeof *hook);
+  hook->log = log;
   snprintf(hook->url, sizeof hook->url, "%s", url);
   if (secret_path[0] != '\0' && read_secret(hook, secret_path, ret_error) != WEIR_OK)
     return WEIR_ESYSTEM;
-  curl_global_init(CURL_GLOBAL_DEFAULT);
+  hook->curl = curl_new(hook);
   pthread_mutex_init(&hook->mutex, NULL);
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   pthread_cond_init(&hook->cond, &attributes);
   pthread_condattr_destroy(&attributes);
-  int err = pthread_create(&hook->thread, NULL, run, hook);
+  int err = hook->curl == NULL ? ENOMEM : pthread_create(&hook->thread, NULL, run, hook);
   if (err != 0) {
-    snprintf(ret_error, WEIR_HOOK_ERROR_SIZE, "no thread for alerts.webhook: %s", strerror(err));
+    snprintf(ret_error, WEIR_HOOK_ERROR_SIZE, "alerts.webhook: %s", strerror(err));
+    close_parts(hook);
     return WEIR_ESYSTEM;
   }
   hook->is_running = true;
@@ -186,6 +246,7 @@ void weir_hook_send(struct weir_hook *hook, const char *body)
   pthread_mutex_lock(&hook->mutex);
   if (hook->count == WEIR_HOOK_WAITING_MAX) {
     hook->counts.lost++;
+    report(hook, "too many posts wait", "it is not told");
   } else {
     char *place = hook->bodies[(hook->first + hook->count) % WEIR_HOOK_WAITING_MAX];
     snprintf(place, WEIR_HOOK_BODY_SIZE, "%s", body);
@@ -210,12 +271,14 @@ void weir_hook_stop(struct weir_hook *hook)
   if (!hook->is_running)
     return;
   pthread_mutex_lock(&hook->mutex);
+  const uint64_t lost = hook->counts.lost;
   hook->is_stopping = true;
   pthread_cond_signal(&hook->cond);
   pthread_mutex_unlock(&hook->mutex);
   pthread_join(hook->thread, NULL);
-  pthread_cond_destroy(&hook->cond);
-  pthread_mutex_destroy(&hook->mutex);
-  explicit_bzero(hook->secret, sizeof hook->secret);
+  hook->counts.lost += hook->count;
+  if (hook->counts.lost > lost)
+    say(hook, "the coordinator stops", "they are given up", hook->counts.lost - lost);
+  close_parts(hook);
   hook->is_running = false;
 }

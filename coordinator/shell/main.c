@@ -9,8 +9,9 @@
  *   past      the lock keeps a second coordinator out; the new epoch is durable before any use
  *   machine   needs the epoch and the past
  *   gate      answers for keys: before the socket, which would let everybody in without it
+ *   alarm     it and the admin port ask for rows, which wait until the loop runs
+ *   admin     its port, if it is configured; tells of the alarm's posts
  *   socket    last: whoever connects is served at once
- *   admin     its port, if it is configured
  *   ready     tells the service manager
  *   loop      until SIGTERM or SIGINT
  */
@@ -485,7 +486,7 @@ static bool open_admin(struct daemon *d, struct weir_loop *loop)
   if (d->conf->admin_token[0] != '\0')
     err = weir_admin_token(d->conf->admin_token, token, error);
   if (err == WEIR_OK)
-    err = weir_admin_start(d->conf->admin_host, d->conf->admin_port, token, &d->admin,
+    err = weir_admin_start(d->conf->admin_host, d->conf->admin_port, token, d->alarm, &d->admin,
                            &loop->tap_fds[0], &port, error);
   explicit_bzero(token, sizeof token);
   if (err != WEIR_OK) {
@@ -525,7 +526,7 @@ static int serve_on(struct daemon *d, struct weir_loop *loop)
 {
   char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
   zsock_t *sock = NULL;
-  if (!open_admin(d, loop) || !open_alarm(d, loop) || open_socket(d, &sock, bound) != WEIR_OK) {
+  if (!open_alarm(d, loop) || !open_admin(d, loop) || open_socket(d, &sock, bound) != WEIR_OK) {
     close_taps(d);
     weir_gate_stop(&d->gate);
     weir_sock_close(NULL, d->conf);

@@ -266,6 +266,11 @@ static void process(struct json *j, const struct weir_stats_process *p)
   number(j, "bytes_in", p->bytes_in);
   number(j, "frames_out", p->frames_out);
   number(j, "bytes_out", p->bytes_out);
+  enter(j, "webhook", "{");
+  number(j, "sent", p->posts_sent);
+  number(j, "failed", p->posts_failed);
+  number(j, "lost", p->posts_lost);
+  leave(j, "}");
   leave(j, "}");
 }
 

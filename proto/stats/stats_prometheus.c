@@ -7,6 +7,7 @@
 enum unit {
   COUNT,
   SECONDS /* of microseconds */,
+  UNTIL /* the same, or without end */,
   MICRO /* of millionths */,
   PART /* of thousandths */
 };
@@ -33,6 +34,8 @@ static void value(struct weir_stats_out *out, enum unit unit, uint64_t number)
   weir_stats_put(out, " ");
   if (unit == COUNT)
     weir_stats_put_uint(out, number);
+  else if (unit == UNTIL && number == WEIR_DURATION_MAX)
+    weir_stats_put(out, "+Inf");
   else
     weir_stats_put_part(out, number, unit == PART ? 3 : 6);
   weir_stats_put(out, "\n");
@@ -96,9 +99,9 @@ static const struct pool_family pool_families[] = {
     {{"weir_frozen_seconds", "gauge", "For how long nothing is granted, by what upstream said."},
      SECONDS,
      get_frozen},
-    {{"weir_breaker_open_seconds", "gauge", "Until an open breaker probes."}, SECONDS, get_open},
+    {{"weir_breaker_open_seconds", "gauge", "Until an open breaker probes."}, UNTIL, get_open},
     {{"weir_head_start_seconds", "gauge", "Until there is room for the next ask that waits."},
-     SECONDS,
+     UNTIL,
      get_head_start},
     {{"weir_spend_total", "counter", "Cost of ended calls, in the currency of the prices."},
      MICRO,
@@ -403,6 +406,12 @@ static void process(struct weir_stats_out *out, const struct weir_stats_process 
          p->frames_out);
   single(out, "weir_wire_sent_bytes_total", "counter", "Bytes of these frames.", COUNT,
          p->bytes_out);
+  single(out, "weir_webhook_sent_total", "counter", "Posts of alerts that arrived.", COUNT,
+         p->posts_sent);
+  single(out, "weir_webhook_failed_total", "counter", "Tries to post an alert that failed.", COUNT,
+         p->posts_failed);
+  single(out, "weir_webhook_lost_total", "counter", "Posts of alerts that were given up.", COUNT,
+         p->posts_lost);
 }
 
 void weir_stats_prometheus(struct weir_stats_out *out, const struct weir_stats *stats)

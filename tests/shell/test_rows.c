@@ -173,7 +173,8 @@ static int admin_setup(void **state)
   char error[WEIR_ADMIN_ERROR_SIZE];
 
   (void)state;
-  assert_int_equal(weir_admin_start("127.0.0.1", 0, "", &admin, &tap_fd, &port, error), WEIR_OK);
+  assert_int_equal(weir_admin_start("127.0.0.1", 0, "", NULL, &admin, &tap_fd, &port, error),
+                   WEIR_OK);
   assert_int_equal(fcntl(tap_fd, F_SETFL, 0), 0); /* the tests wait for questions */
   assert_int_equal(setsockopt(tap_fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
   return 0;

@@ -186,6 +186,35 @@ static void metrics_have_units_and_escaped_labels(void **state)
   assert_holds("weir_coordinator_asks_total 9\n");
 }
 
+static void metrics_of_a_breaker_that_is_held_open_say_that_it_has_no_end(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  pool.open_us = 1500000;
+  metrics_of(&stats);
+  assert_holds("weir_breaker_open_seconds{pool=\"p\"} 1.500000\n");
+  pool.open_us = WEIR_DURATION_MAX;
+  metrics_of(&stats);
+  assert_holds("weir_breaker_open_seconds{pool=\"p\"} +Inf\n");
+}
+
+static void posts_of_alerts_are_told_with_the_process(void **state)
+{
+  struct weir_stats stats = stats_of();
+  struct weir_stats_process process = {
+      .version = "1", .posts_sent = 7, .posts_failed = 8, .posts_lost = 9};
+
+  (void)state;
+  stats.process = &process;
+  json_of(&stats);
+  assert_holds("\"webhook\":{\"sent\":7,\"failed\":8,\"lost\":9}}");
+  metrics_of(&stats);
+  assert_holds("weir_webhook_sent_total 7\n");
+  assert_holds("weir_webhook_failed_total 8\n");
+  assert_holds("weir_webhook_lost_total 9\n");
+}
+
 /* A family that stands in two places is what scrapers refuse. */
 static void every_family_stands_in_one_place(void **state)
 {
@@ -234,6 +263,8 @@ int main(void)
       cmocka_unit_test(json_of_one_pool_has_its_tenants_only),
       cmocka_unit_test(rejections_are_told_by_whose_fault_they_were),
       cmocka_unit_test(metrics_have_units_and_escaped_labels),
+      cmocka_unit_test(metrics_of_a_breaker_that_is_held_open_say_that_it_has_no_end),
+      cmocka_unit_test(posts_of_alerts_are_told_with_the_process),
       cmocka_unit_test(every_family_stands_in_one_place),
       cmocka_unit_test(what_does_not_fit_is_counted_and_not_written),
   };

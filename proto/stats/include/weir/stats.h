@@ -30,6 +30,7 @@ struct weir_stats_process {
   uint64_t resident_bytes, cpu_us;
   uint64_t frames_in, bytes_in; /* received, and of their sizes */
   uint64_t frames_out, bytes_out;
+  uint64_t posts_sent, posts_failed, posts_lost; /* of alerts; each try that failed counts */
 };
 
 struct weir_stats {
