@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "clock.h"
 #include "page.h"
 #include "rows.h"
+#include "secret.h"
 
 #include <weir/conf.h>
 #include <weir/http_server.h>
@@ -666,30 +666,20 @@ void weir_admin_stop(struct weir_admin *a)
 enum weir_err weir_admin_token(const char *path, char ret_token[WEIR_ADMIN_TOKEN_SIZE],
                                char *ret_error)
 {
-  char line[WEIR_ADMIN_TOKEN_SIZE] = "";
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t size = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
-  if (size < 0) {
-    snprintf(ret_error, WEIR_ADMIN_ERROR_SIZE, "admin_token: %.150s: %s", path, strerror(errno));
-    if (fd >= 0)
-      close(fd);
-    return WEIR_ESYSTEM;
+  char why[WEIR_SECRET_ERROR_SIZE];
+  enum weir_err err = weir_secret_line(path, ret_token, WEIR_ADMIN_TOKEN_SIZE, why);
+  if (err != WEIR_OK) {
+    snprintf(ret_error, WEIR_ADMIN_ERROR_SIZE, "admin_token: %s", why);
+    return err;
   }
-  close(fd);
-  line[size] = '\0';
-  line[strcspn(line, "\r\n")] = '\0';
-  enum weir_err err = WEIR_OK;
-  for (const char *c = line; *c != '\0'; c++) {
+  for (const char *c = ret_token; *c != '\0'; c++) {
     if (*c < 0x21 || *c > 0x7e)
       err = WEIR_ECONFIG;
   }
-  if (err != WEIR_OK || strlen(line) < TOKEN_MIN) {
-    snprintf(ret_error, WEIR_ADMIN_ERROR_SIZE,
-             "admin_token: %.150s has to hold one line of at least 16 printable characters", path);
-    err = WEIR_ECONFIG;
-  } else {
-    memcpy(ret_token, line, sizeof line);
-  }
-  explicit_bzero(line, sizeof line);
-  return err;
+  if (err == WEIR_OK && strlen(ret_token) >= TOKEN_MIN)
+    return WEIR_OK;
+  explicit_bzero(ret_token, WEIR_ADMIN_TOKEN_SIZE);
+  snprintf(ret_error, WEIR_ADMIN_ERROR_SIZE,
+           "admin_token: %.1024s has to hold one line of at least 16 printable characters", path);
+  return WEIR_ECONFIG;
 }

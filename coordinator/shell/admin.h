@@ -15,7 +15,7 @@
 
 #include <weir/err.h>
 
-#define WEIR_ADMIN_ERROR_SIZE    256
+#define WEIR_ADMIN_ERROR_SIZE    1280
 #define WEIR_ADMIN_TOKEN_SIZE    256
 #define WEIR_ADMIN_FRESH_MS      200  /* of rows: older ones are asked for again */
 #define WEIR_ADMIN_PATIENCE_MS   1000 /* for the rows; then 503 */
@@ -29,7 +29,8 @@ struct weir_admin;
 struct weir_alarm; /* alarm.h */
 
 /* weir_admin_token reads the token that the file |path| holds: one line of printable characters
- * without blanks, at least 16. WEIR_ESYSTEM or WEIR_ECONFIG, with a line in |ret_error|. */
+ * without blanks, at least 16, which the caller wipes. WEIR_ECONFIG with a line in |ret_error|
+ * (WEIR_ADMIN_ERROR_SIZE bytes), and then nothing of it in |ret_token|. */
 WEIR_MUSTUSE enum weir_err weir_admin_token(const char *path, char ret_token[WEIR_ADMIN_TOKEN_SIZE],
                                             char *ret_error);
 

@@ -14,6 +14,7 @@
 #include <weir/rng.h>
 
 #include "clock.h"
+#include "secret.h"
 
 #define WHY_SIZE 96
 
@@ -106,8 +107,8 @@ static bool post(struct weir_hook *hook, const char *body, char *ret_why)
   return status >= 200 && status < 300;
 }
 
-/* Under mutex. False when it is to stop. */
-static bool pause_ms(struct weir_hook *hook, uint64_t ms)
+/* Under mutex. Shorter when it is to stop. */
+static void pause_ms(struct weir_hook *hook, uint64_t ms)
 {
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
@@ -119,7 +120,6 @@ static bool pause_ms(struct weir_hook *hook, uint64_t ms)
   }
   while (!hook->is_stopping && pthread_cond_timedwait(&hook->cond, &hook->mutex, &until) == 0)
     ;
-  return !hook->is_stopping;
 }
 
 /* Under mutex, which is open while it posts. */
@@ -142,7 +142,7 @@ static void deliver(struct weir_hook *hook, struct weir_rng *rng, const char *bo
     if (tries == WEIR_HOOK_TRIES || hook->is_stopping)
       break;
     report(hook, why, "it is tried again");
-    (void)pause_ms(hook, pause / 2 + weir_rng_below(rng, pause));
+    pause_ms(hook, pause / 2 + weir_rng_below(rng, pause));
   }
   hook->counts.lost++;
   if (!hook->is_stopping) /* else all that is lost by that is told at once */
@@ -171,22 +171,6 @@ static void *run(void *context)
 }
 
 /* ---- what others call ---- */
-
-static enum weir_err read_secret(struct weir_hook *hook, const char *path, char *ret_error)
-{
-  FILE *file = fopen(path, "re");
-  bool is_read = file != NULL && fgets(hook->secret, sizeof hook->secret, file) != NULL;
-  if (file != NULL)
-    fclose(file);
-  hook->secret[strcspn(hook->secret, "\r\n")] = '\0';
-  if (is_read && hook->secret[0] != '\0')
-    return WEIR_OK;
-  snprintf(ret_error, WEIR_HOOK_ERROR_SIZE,
-           "%.1024s: no secret can be read from its first line; write one there, readable by the "
-           "coordinator's user only",
-           path);
-  return WEIR_ESYSTEM;
-}
 
 static CURL *curl_new(struct weir_hook *hook)
 {
@@ -219,12 +203,16 @@ static void close_parts(struct weir_hook *hook)
 enum weir_err weir_hook_start(struct weir_hook *hook, const char *url, const char *secret_path,
                               struct weir_log *log, char *ret_error)
 {
+  char why[WEIR_SECRET_ERROR_SIZE];
   pthread_condattr_t attributes;
   memset(hook, 0, sizeof *hook);
   hook->log = log;
   snprintf(hook->url, sizeof hook->url, "%s", url);
-  if (secret_path[0] != '\0' && read_secret(hook, secret_path, ret_error) != WEIR_OK)
-    return WEIR_ESYSTEM;
+  if (secret_path[0] != '\0' &&
+      weir_secret_line(secret_path, hook->secret, sizeof hook->secret, why) != WEIR_OK) {
+    snprintf(ret_error, WEIR_HOOK_ERROR_SIZE, "alerts.webhook_secret: %s", why);
+    return WEIR_ECONFIG;
+  }
   hook->curl = curl_new(hook);
   pthread_mutex_init(&hook->mutex, NULL);
   pthread_condattr_init(&attributes);

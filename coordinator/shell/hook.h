@@ -55,8 +55,9 @@ struct weir_hook {
 };
 
 /* weir_hook_start begins to post to |url|; the secret is the first line of the file
- * |secret_path|, "" for none. |log| stays the caller's until the hook is stopped. WEIR_ESYSTEM with
- * the reason in |ret_error| (WEIR_HOOK_ERROR_SIZE bytes). */
+ * |secret_path|, "" for none. |log| stays the caller's until the hook is stopped. WEIR_ECONFIG
+ * (the secret cannot be read) or WEIR_ESYSTEM, with the reason in |ret_error| (WEIR_HOOK_ERROR_SIZE
+ * bytes). */
 WEIR_MUSTUSE enum weir_err weir_hook_start(struct weir_hook *hook, const char *url,
                                            const char *secret_path, struct weir_log *log,
                                            char *ret_error);

@@ -55,3 +55,41 @@ enum weir_err weir_secret_load(const char *path, struct weir_secret *ret_secret,
   close(fd);
   return err;
 }
+
+/* Reads into all of |line|; where its first line ends. Negative: errno. */
+static ssize_t read_line(const char *path, char *line, size_t size)
+{
+  struct stat status;
+  /* Without O_NONBLOCK a pipe without a writer would hold the start. */
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0)
+    return -errno;
+  ssize_t got = -EINVAL;
+  if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    got = read(fd, line, size);
+    got = got < 0 ? -errno : got;
+  }
+  close(fd);
+  for (ssize_t i = 0; i < got; i++) {
+    if (line[i] == '\n' || line[i] == '\r')
+      return i;
+  }
+  return got;
+}
+
+enum weir_err weir_secret_line(const char *path, char *ret_line, size_t size, char *ret_error)
+{
+  const ssize_t end = read_line(path, ret_line, size);
+  if (end > 0 && (size_t)end < size && memchr(ret_line, '\0', (size_t)end) == NULL) {
+    explicit_bzero(ret_line + end, size - (size_t)end);
+    return WEIR_OK;
+  }
+  explicit_bzero(ret_line, size);
+  if (end == -EINVAL)
+    return refuse(path, "is no regular file", ret_error);
+  if (end < 0)
+    return refuse(path, strerror((int)-end), ret_error);
+  if (end == 0)
+    return refuse(path, "is empty in its first line, where the secret has to stand", ret_error);
+  return refuse(path, "has a first line that is too long for a secret, or no text", ret_error);
+}

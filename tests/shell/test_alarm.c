@@ -274,7 +274,7 @@ static void a_secret_that_is_not_there_stops_the_start(void **state)
   int fd;
 
   (void)state;
-  assert_int_equal(weir_alarm_start(&config, &none, &fd, error), WEIR_ESYSTEM);
+  assert_int_equal(weir_alarm_start(&config, &none, &fd, error), WEIR_ECONFIG);
   assert_non_null(strstr(error, "/nowhere"));
   assert_null(none);
 }

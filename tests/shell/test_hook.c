@@ -155,7 +155,7 @@ static void a_secret_that_is_not_there_is_an_error_that_names_it(void **state)
 {
   (void)state;
   assert_int_equal(weir_hook_start(&hook, "http://127.0.0.1:1", "/nowhere", &log_, error),
-                   WEIR_ESYSTEM);
+                   WEIR_ECONFIG);
   assert_non_null(strstr(error, "/nowhere"));
   weir_hook_stop(&hook);
 }

@@ -444,6 +444,57 @@ static void tells_when_a_file_is_changed_replaced_or_gone(void **state)
   rmdir(folder);
 }
 
+/* What stands in the file; the sentence about it must not tell. */
+static enum weir_err line_of(const char *bytes, size_t size, char *ret_line, size_t line_size)
+{
+  char path[] = "/tmp/weir-test-XXXXXX", error[WEIR_SECRET_ERROR_SIZE] = "";
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, bytes, size), (ssize_t)size);
+  close(fd);
+  enum weir_err err = weir_secret_line(path, ret_line, line_size, error);
+  unlink(path);
+  if (err != WEIR_OK) {
+    assert_int_equal(strncmp(error, path, strlen(path)), 0);
+    assert_string_equal(ret_line, "");
+  }
+  assert_null(strstr(error, "secret1"));
+  return err;
+}
+
+static void takes_the_first_line_of_a_file_whole_or_not_at_all(void **state)
+{
+  (void)state;
+  char line[8];
+  assert_int_equal(line_of("secret1", 7, line, sizeof line), WEIR_OK);
+  assert_string_equal(line, "secret1");
+  assert_int_equal(line_of("secret1\r\nmore\n", 14, line, sizeof line), WEIR_OK);
+  assert_string_equal(line, "secret1");
+  assert_int_equal(line_of("a\nb", 3, line, sizeof line), WEIR_OK);
+  assert_memory_equal(line, "a\0\0\0\0\0\0\0", 8);
+  assert_int_equal(line_of("secret12", 8, line, sizeof line), WEIR_ECONFIG);
+  assert_int_equal(line_of("secret12\n", 9, line, sizeof line), WEIR_ECONFIG);
+  assert_int_equal(line_of("sec\0et\n", 7, line, sizeof line), WEIR_ECONFIG);
+  assert_int_equal(line_of("\nsecret1", 8, line, sizeof line), WEIR_ECONFIG);
+  assert_int_equal(line_of("", 0, line, sizeof line), WEIR_ECONFIG);
+}
+
+/* Nobody writes to the pipe: whoever waits for that waits for ever. */
+static void takes_no_secret_from_what_is_no_regular_file(void **state)
+{
+  (void)state;
+  char folder[] = "/tmp/weir-test-XXXXXX", path[64], error[WEIR_SECRET_ERROR_SIZE], line[8];
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/k", folder);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  assert_int_equal(weir_secret_line(path, line, sizeof line, error), WEIR_ECONFIG);
+  assert_non_null(strstr(error, "no regular file"));
+  unlink(path);
+  assert_int_equal(weir_secret_line(path, line, sizeof line, error), WEIR_ECONFIG);
+  assert_non_null(strstr(error, "No such file"));
+  rmdir(folder);
+}
+
 int main(void)
 {
 #define GUARD(name) cmocka_unit_test_setup_teardown(name, setup_guard, teardown_guard)
@@ -468,6 +519,8 @@ int main(void)
       cmocka_unit_test(a_key_that_nobody_knows_is_refused),
       cmocka_unit_test(notices_a_socket_that_lets_everybody_in),
       cmocka_unit_test(refuses_a_secret_that_others_may_read),
+      cmocka_unit_test(takes_the_first_line_of_a_file_whole_or_not_at_all),
+      cmocka_unit_test(takes_no_secret_from_what_is_no_regular_file),
       cmocka_unit_test(tells_when_a_file_is_changed_replaced_or_gone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
