@@ -522,6 +522,7 @@ static void close_taps(struct daemon *d)
   weir_alarm_stop(d->alarm);
 }
 
+/* As weir_loop_run; 0 when nobody was served, for a reason that is logged. */
 static int serve_on(struct daemon *d, struct weir_loop *loop)
 {
   char bound[WEIR_CONF_LISTEN_MAX][WEIR_CONF_ENDPOINT_SIZE];
@@ -530,7 +531,7 @@ static int serve_on(struct daemon *d, struct weir_loop *loop)
     close_taps(d);
     weir_gate_stop(&d->gate);
     weir_sock_close(NULL, d->conf);
-    return -EADDRINUSE;
+    return 0;
   }
   loop->sock = sock;
   for (uint32_t i = 0; i < d->conf->listen_count; i++) {
@@ -551,7 +552,7 @@ static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd, int 
 {
   static struct weir_loop loop; /* large, and there is one */
   if (!open_gate(d, &loop.guard))
-    return -ENOMEM;
+    return 0;
   if (d->gate.peers != NULL)
     log_peers(d, d->gate.peers);
   loop.coord = coord;
@@ -570,6 +571,20 @@ static int serve(struct daemon *d, struct weir_coord *coord, int signal_fd, int 
   weir_watch_close(&d->watch);
   weir_guard_fini(&loop.guard);
   return result;
+}
+
+static void log_stop(struct daemon *d, const struct weir_coord *coord, int result)
+{
+  if (result == 0)
+    return;
+  weir_log_begin(&d->log, result > 0 ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stop");
+  if (result > 0)
+    weir_log_number(&d->log, "signal", (uint64_t)result);
+  else
+    weir_log_text(&d->log, "error", strerror(-result));
+  weir_log_number(&d->log, "grants", weir_coord_counter(coord, WEIR_COUNTER_GRANTS));
+  weir_log_number(&d->log, "malformed", weir_coord_counter(coord, WEIR_COUNTER_MALFORMED));
+  weir_log_end(&d->log);
 }
 
 static bool close_past(struct daemon *d, struct weir_coord *coord)
@@ -593,19 +608,12 @@ static int run(struct daemon *d)
     return EXIT_FAILURE;
   void *storage = NULL;
   struct weir_coord *coord = make_machine(d, &start, &storage);
-  int result = -ENOMEM;
+  int result = 0;
   weir_heritage_forget(&d->past);
   if (coord != NULL) {
     log_start(d, &start);
     result = serve(d, coord, signal_fd, clock_fd);
-    weir_log_begin(&d->log, result > 0 ? WEIR_LOG_INFO : WEIR_LOG_ERROR, "stop");
-    if (result > 0)
-      weir_log_number(&d->log, "signal", (uint64_t)result);
-    else
-      weir_log_text(&d->log, "error", strerror(-result));
-    weir_log_number(&d->log, "grants", weir_coord_counter(coord, WEIR_COUNTER_GRANTS));
-    weir_log_number(&d->log, "malformed", weir_coord_counter(coord, WEIR_COUNTER_MALFORMED));
-    weir_log_end(&d->log);
+    log_stop(d, coord, result);
   }
   bool is_closed = close_past(d, coord);
   free(storage);

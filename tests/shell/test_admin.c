@@ -232,6 +232,7 @@ static void does_not_start_without_a_token_that_it_was_told_of(void **state)
   daemon_spawn(&coordinator, NULL);
   assert_int_equal(daemon_wait(&coordinator), 1);
   assert_non_null(strstr(coordinator.log, "admin_token: /nonexistent"));
+  assert_null(strstr(coordinator.log, "event=stop")); /* which would have to say why once more */
   daemon_fini(&coordinator);
 }
 
