@@ -819,6 +819,17 @@ static void keeps_the_mark_of_lost_records_while_one_of_them_is_old(void **state
   assert_left(place, "spent", 0);
 }
 
+/* As when there is no memory for the tables: nothing was written anew. */
+static void keeps_the_mark_of_lost_records_when_the_start_fails(void **state)
+{
+  struct place *place = *state;
+  static struct weir_heritage p;
+  struct weir_coord_start start;
+  begin(place, &p, true, &start);
+  assert_int_equal(weir_heritage_close(&p, NULL, place->error), WEIR_OK);
+  assert_left(place, "spent", 0);
+}
+
 /* A full disk may still take the few bytes that say that all is well. */
 static void writes_what_failed_before_it_takes_the_mark_of_lost_records_away(void **state)
 {
@@ -882,6 +893,7 @@ int main(void)
       TEST(assumes_more_spent_once_it_was_told_to),
       TEST(takes_a_lost_store_for_spent_only_when_told),
       TEST(keeps_the_mark_of_lost_records_while_one_of_them_is_old),
+      TEST(keeps_the_mark_of_lost_records_when_the_start_fails),
       TEST(writes_what_failed_before_it_takes_the_mark_of_lost_records_away),
       TEST(writes_all_generations_before_it_takes_the_mark_of_lost_records_away),
   };
