@@ -437,6 +437,7 @@ static void ramp_begin(struct weir_ledger *l, const struct weir_ledger_entry *en
     if (!limit->is_smoothable || !(counts(limit, true) || counts(limit, false)))
       continue;
     weir_ramp_begin(&limit->ramp, weir_trail_mean(&limit->trail, entry->start), limit->ceiling,
+                    limit->config.window_us + l->hold_us + l->widen_us + limit->ring.slot_us,
                     now->at);
     lower(limit, limit->ramp.base);
   }

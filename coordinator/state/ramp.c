@@ -15,7 +15,8 @@ static uint64_t part_of(uint64_t amount, uint64_t part_pm)
   return weir_wide_clamp(weir_wide_mul(amount, part_pm) / 1000, INT64_MAX);
 }
 
-void weir_ramp_begin(struct weir_ramp *ramp, uint64_t used, uint64_t most, weir_tstamp now)
+void weir_ramp_begin(struct weir_ramp *ramp, uint64_t used, uint64_t most, weir_duration drains_us,
+                     weir_tstamp now)
 {
   const uint64_t least = most / WEIR_RAMP_LEAST_PART;
   uint64_t base = part_of(used, FIRST_PM);
@@ -24,8 +25,13 @@ void weir_ramp_begin(struct weir_ramp *ramp, uint64_t used, uint64_t most, weir_
     base = least;
   if (ramp->base > 0 && base > ramp->base)
     base = ramp->base;
-  *ramp = (struct weir_ramp){
-      .first = base > 0 ? base : 1, .base = base > 0 ? base : 1, .at = now, .grown_at = now};
+  if (base == 0)
+    base = 1;
+  *ramp = (struct weir_ramp){.first = base,
+                             .base = base,
+                             .at = now,
+                             .grown_at = now,
+                             .drained_at = weir_time_add(now, drains_us)};
 }
 
 uint64_t weir_ramp_amount(const struct weir_ramp *ramp, const struct weir_ramp_pace *pace,
@@ -53,7 +59,7 @@ void weir_ramp_advance(struct weir_ramp *ramp, const struct weir_ramp_pace *pace
   if (ramp->base == 0 || weir_time_sub(now, ramp->at) < pace->per_us)
     return;
   reached = weir_ramp_amount(ramp, pace, now);
-  is_draining = ramp->used > reached;
+  is_draining = ramp->used > reached && ramp->at < ramp->drained_at;
   if (!is_draining && ramp->used >= part_of(ramp->base, USED_PM)) {
     ramp->base = reached < most ? reached : 0;
     ramp->grown_at = now;

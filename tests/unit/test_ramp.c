@@ -9,7 +9,7 @@ static struct weir_ramp begun(uint64_t used, uint64_t most)
 {
   struct weir_ramp ramp = {0};
 
-  weir_ramp_begin(&ramp, used, most, HOUR);
+  weir_ramp_begin(&ramp, used, most, MINUTE, HOUR);
   return ramp;
 }
 
@@ -92,6 +92,20 @@ static void does_not_grow_while_what_was_in_use_before_drains(void **state)
   assert_int_equal(ramp.base, 2700);
 }
 
+static void what_is_above_it_when_all_has_drained_is_use_of_all_of_it(void **state)
+{
+  struct weir_ramp ramp = begun(2000, 100000);
+
+  (void)state;
+  advance(&ramp, 50000, HOUR + MINUTE);
+  assert_int_equal(ramp.base, 1800);
+  advance(&ramp, 50000, HOUR + 2 * MINUTE);
+  assert_int_equal(ramp.base, 2700);
+  weir_ramp_begin(&ramp, 2000, 100000, MINUTE, HOUR + 2 * MINUTE); /* something drains again */
+  advance(&ramp, 50000, HOUR + 3 * MINUTE);
+  assert_int_equal(ramp.base, 1800);
+}
+
 static void the_smallest_grows_by_one(void **state)
 {
   struct weir_ramp ramp = begun(0, 5);
@@ -128,9 +142,9 @@ static void another_rejection_never_raises_it(void **state)
   struct weir_ramp ramp = begun(2000, 100000);
 
   (void)state;
-  weir_ramp_begin(&ramp, 9000, 100000, HOUR + MINUTE);
+  weir_ramp_begin(&ramp, 9000, 100000, MINUTE, HOUR + MINUTE);
   assert_int_equal(ramp.base, 1800);
-  weir_ramp_begin(&ramp, 1500, 100000, HOUR + MINUTE);
+  weir_ramp_begin(&ramp, 1500, 100000, MINUTE, HOUR + MINUTE);
   assert_int_equal(ramp.base, 1350);
   assert_int_equal(ramp.first, 1350);
 }
@@ -272,6 +286,36 @@ static void a_cut_and_a_ramp_hold_each_for_itself(void **state)
   assert_in_range(b->ledger.limits[0].effective, 590, 610);
 }
 
+static struct lease take_when_it_fits(struct books *b, struct weir_cost cost)
+{
+  weir_tstamp at;
+
+  while ((at = books_earliest(b, cost, NULL)) > b->now.at)
+    b->now.at = at;
+  return books_take(b, cost);
+}
+
+/* Such a call gets an empty window to itself, however small the ceiling is. */
+static void one_call_a_minute_that_is_larger_than_the_ceiling_lets_it_grow(void **state)
+{
+  struct books *b = ramp_books(1000, 1000000);
+  struct lease last;
+  weir_tstamp start;
+
+  (void)state;
+  last = take_when_it_fits(b, cost_of(1, 200000, 0));
+  start = b->now.at;
+  reject(b, &last);
+  assert_int_equal(b->ledger.limits[1].effective, 90000);
+  for (int i = 0; i < 10; i++) {
+    last = take_when_it_fits(b, cost_of(1, 200000, 0));
+    b->now.at += 5 * SECOND;
+    books_end(b, &last, cost_of(1, 200000, 0), last.entry.arrival_max);
+  }
+  assert_true(b->now.at < start + 11 * MINUTE);
+  assert_true(b->ledger.limits[1].effective >= 200000);
+}
+
 /* ---- a provider that enforces it ---- */
 
 /* What it lets through in a minute: a share more than in the one before, or some tokens more. */
@@ -403,6 +447,7 @@ int main(void)
       cmocka_unit_test(grows_from_itself_where_it_was_used),
       cmocka_unit_test(falls_back_to_what_is_used_but_not_below_its_beginning),
       cmocka_unit_test(does_not_grow_while_what_was_in_use_before_drains),
+      cmocka_unit_test(what_is_above_it_when_all_has_drained_is_use_of_all_of_it),
       cmocka_unit_test(the_smallest_grows_by_one),
       cmocka_unit_test(is_over_when_it_has_reached_the_limit),
       cmocka_unit_test(is_over_when_nobody_grew_against_it_for_an_hour),
@@ -414,6 +459,7 @@ int main(void)
       cmocka_unit_test(without_growth_only_the_freeze_follows),
       cmocka_unit_test(a_reload_without_growth_ends_it),
       cmocka_unit_test(a_cut_and_a_ramp_hold_each_for_itself),
+      cmocka_unit_test(one_call_a_minute_that_is_larger_than_the_ceiling_lets_it_grow),
       cmocka_unit_test(a_fleet_grows_as_fast_as_a_provider_lets_it_and_is_rejected_once),
       cmocka_unit_test(a_fleet_keeps_to_steps_of_tokens_a_minute_too),
       cmocka_unit_test(who_grows_too_fast_is_rejected_less_and_less),

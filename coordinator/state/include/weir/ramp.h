@@ -27,6 +27,7 @@ struct weir_ramp {
   uint64_t base;  /* the ceiling at |at|, from where it grows; 0: there is none */
   uint64_t used;  /* the most that was in use since then, as far as it was looked at */
   weir_tstamp at, grown_at; /* when the period began, and when growth was last asked for */
+  weir_tstamp drained_at;   /* what was in use when it began has come back */
 };
 
 /* How fast: by |growth_pm| thousandths of what is in use, at least by 1, in every |per_us| (> 0).
@@ -37,8 +38,10 @@ struct weir_ramp_pace {
 };
 
 /* weir_ramp_begin begins a ceiling for a limit of |most|, of which |used| was in use when upstream
- * rejected a call; one that is there already is lowered to that, never raised. */
-void weir_ramp_begin(struct weir_ramp *ramp, uint64_t used, uint64_t most, weir_tstamp now);
+ * rejected a call; one that is there already is lowered to that, never raised. What is charged now
+ * has come back after |drains_us|: until then use above the ceiling is no growth. */
+void weir_ramp_begin(struct weir_ramp *ramp, uint64_t used, uint64_t most, weir_duration drains_us,
+                     weir_tstamp now);
 
 /* weir_ramp_amount returns the ceiling at |now|, at least 1. Precondition: there is one. */
 uint64_t weir_ramp_amount(const struct weir_ramp *ramp, const struct weir_ramp_pace *pace,
