@@ -171,6 +171,15 @@ static uint64_t kept_of(const struct weir_msg_row_limit *limit)
   return limit->effective > 0 ? limit->effective : limit->amount;
 }
 
+/* Whether less is kept than upstream, and a ramp, leave. */
+static bool is_foreign(const struct weir_msg_row_limit *limit)
+{
+  const uint64_t kept = kept_of(limit);
+
+  return kept < limit->amount && (limit->stated == 0 || kept < limit->stated) &&
+         (limit->ramp == 0 || kept < limit->ramp);
+}
+
 static bool is_near(const struct weir_alerts *a, const struct look *look,
                     const struct weir_msg_row_limit *limit)
 {
@@ -215,8 +224,7 @@ static void look_at_limit(struct weir_alerts *a, struct look *look, struct watch
   alert.kept = kept_of(limit);
   hold(look, &w->near[i], is_near(a, look, limit), a->config.for_us, &alert);
   alert.kind = WEIR_ALERT_FOREIGN;
-  hold(look, &w->foreign[i], kept_of(limit) < limit->amount && kept_of(limit) != limit->stated, 0,
-       &alert);
+  hold(look, &w->foreign[i], is_foreign(limit), 0, &alert);
   alert.kind = WEIR_ALERT_DAY_ENDS_EARLY;
   alert.in_us = is_long ? used_up_in(&w->pace[i], limit, look->now) : WEIR_DURATION_MAX;
   hold(look, &w->early[i], limit->half_us > 0 && alert.in_us < limit->half_us, a->config.for_us,

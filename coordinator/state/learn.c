@@ -173,6 +173,19 @@ static void limit_grow(const struct weir_ledger *l, struct weir_ledger_limit *li
     lower(limit, weir_ramp_amount(&limit->ramp, &pace, now));
 }
 
+uint64_t weir_ledger_ramp(struct weir_ledger *l, uint32_t index, const struct weir_instant *now)
+{
+  const struct weir_ledger_limit *limit = &l->limits[index];
+  const struct weir_ramp_pace pace = pace_of(l);
+  uint64_t amount;
+
+  weir_ledger_refresh(l, now);
+  if (limit->ramp.base == 0)
+    return 0;
+  amount = weir_ramp_amount(&limit->ramp, &pace, now->at);
+  return amount < limit->ceiling ? amount : 0;
+}
+
 static bool is_ramped(const struct weir_ledger *l)
 {
   for (uint32_t i = 0; i < l->limits_count; i++) {

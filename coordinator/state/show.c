@@ -37,6 +37,7 @@ static void show_ledger(struct weir_ledger *ledger, const struct weir_instant *n
     shown->stated = limit->ceiling < limit->config.amount ? limit->ceiling : 0;
     shown->closed_us = at_most(weir_time_sub(limit->closed_until, now->at), WEIR_DURATION_MAX);
     shown->islands = limit->config.islands;
+    shown->ramp = weir_ledger_ramp(ledger, i, now);
     shown->half_us = at_most(weir_ledger_half_us(ledger, i, now), WEIR_DURATION_MAX);
   }
   row->profile = ledger->profile;

@@ -13,6 +13,14 @@ uint64_t weir_stats_amount(const struct weir_msg_row_limit *limit)
                                                                   : limit->amount;
 }
 
+bool weir_stats_is_foreign(const struct weir_msg_row_limit *limit)
+{
+  const uint64_t kept = weir_stats_amount(limit);
+
+  return kept < limit->amount && (limit->stated == 0 || kept < limit->stated) &&
+         (limit->ramp == 0 || kept < limit->ramp);
+}
+
 uint64_t weir_stats_free(const struct weir_msg_row_limit *limit)
 {
   const uint64_t amount = weir_stats_amount(limit);
@@ -89,13 +97,13 @@ static void boolean(struct json *j, const char *key, bool value)
 /* Why less than the amount can be used; a limit may have several reasons, or none. */
 static void reasons(struct json *j, const struct weir_msg_row_limit *limit)
 {
-  const uint64_t stated = limit->stated > 0 ? limit->stated : limit->amount;
-
   enter(j, "why", "[");
   if (limit->stated > 0)
     text(j, NULL, "stated");
-  if (weir_stats_amount(limit) < stated)
+  if (weir_stats_is_foreign(limit))
     text(j, NULL, "foreign");
+  if (limit->ramp > 0)
+    text(j, NULL, "ramp");
   if (limit->closed_us > 0)
     text(j, NULL, "closed");
   leave(j, "]");
@@ -120,6 +128,7 @@ static void limits(struct json *j, const struct weir_msg_row *row)
     seconds(j, "closed_s", limit->closed_us);
     seconds(j, "half_s", limit->half_us);
     number(j, "islands", limit->islands);
+    number(j, "ramp", limit->ramp);
     leave(j, "}");
   }
   leave(j, "]");

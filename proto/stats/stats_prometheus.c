@@ -165,12 +165,18 @@ static uint64_t get_stated(const struct weir_msg_row_limit *limit)
   return limit->stated > 0 ? limit->stated : limit->amount;
 }
 
+static uint64_t get_ramp(const struct weir_msg_row_limit *limit)
+{
+  return limit->ramp > 0 ? limit->ramp : get_stated(limit);
+}
+
 /* Behind "weir_limit_" and "weir_budget_limit_". */
 static const struct limit_family limit_families[] = {
     {"amount", "What is configured.", COUNT, get_amount},
     {"stated", "What upstream allows, as far as it said, or what is configured.", COUNT,
      get_stated},
-    {"effective", "What is kept now: less while a foreign spender uses the quota.", COUNT,
+    {"ramp", "What use may have grown to by now, or what upstream allows.", COUNT, get_ramp},
+    {"effective", "What is kept now: less than ramp while a foreign spender uses the quota.", COUNT,
      weir_stats_amount},
     {"used", "What is charged in the window now, leases included.", COUNT, get_used},
     {"leased", "What leases that are out are charged of it.", COUNT, get_leased},

@@ -141,7 +141,6 @@ static void say_limit(struct explain *e, const struct weir_msg_row_limit *limit)
 
 static void say_reductions(struct explain *e, const struct weir_msg_row_limit *limit)
 {
-  const uint64_t stated = limit->stated > 0 ? limit->stated : limit->amount;
   char name[WEIR_CLI_TEXT_SIZE * 2], kept[WEIR_CLI_TEXT_SIZE], amount[WEIR_CLI_TEXT_SIZE],
       span[WEIR_CLI_TEXT_SIZE];
 
@@ -150,7 +149,10 @@ static void say_reductions(struct explain *e, const struct weir_msg_row_limit *l
   if (limit->stated > 0)
     say(&e->state, "%s: the provider stated %s where %s is configured", name,
         weir_cli_grouped(limit->stated, kept), amount);
-  if (weir_stats_amount(limit) < stated)
+  if (limit->ramp > 0)
+    say(&e->state, "%s: use may have grown to %s of %s, because the provider said it grew too fast",
+        name, weir_cli_grouped(limit->ramp, kept), amount);
+  if (weir_stats_is_foreign(limit))
     say(&e->state, "%s: cut to %s of %s, because something that is not on weir spends the quota",
         name, weir_cli_grouped(weir_stats_amount(limit), kept), amount);
   if (limit->closed_us > 0)
@@ -268,9 +270,7 @@ static void advise(struct explain *e)
 
   advise_binding(e);
   for (uint32_t i = 0; i < e->pool->limits_count; i++) {
-    const struct weir_msg_row_limit *limit = &e->pool->limits[i];
-
-    if (weir_stats_amount(limit) < (limit->stated > 0 ? limit->stated : limit->amount)) {
+    if (weir_stats_is_foreign(&e->pool->limits[i])) {
       say(&e->advice,
           "find who spends the provider's quota beside weir (%" PRIu64
           " rejections are laid to it), and have it ask, too",
@@ -412,7 +412,7 @@ const struct weir_cli_command weir_cli_explain_command = {
     .summary = "tell why calls of a pool wait, who uses it, and what would help",
     .text =
         "Says what the next ask waits for and how long, what of each limit is used and by whom,\n"
-        "whether a limit is cut, stated, frozen or closed, and where the breaker is.",
+        "whether a limit is cut, stated, ramped, frozen or closed, and where the breaker is.",
     .options = options,
     .run = run,
 };

@@ -331,7 +331,7 @@ const struct weir_cli_command weir_cli_stats_command = {
     .summary = "show pools, limits, queues and counters of the coordinator",
     .text =
         "USED counts what is charged in the window now, leases that are out included; OF shows\n"
-        "what is kept/configured where a limit was cut because somebody else spends it; a shadow\n"
+        "what is kept/configured where that is less ('weir explain' tells why); a shadow\n"
         "limit is counted, not enforced. ONLINE and BATCH are asks waiting in each class; 429S "
         "are\n"
         "rejections that instances reported; P95 is what 95 of 100 good calls took at most,\n"

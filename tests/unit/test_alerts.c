@@ -159,6 +159,20 @@ static void an_amount_that_upstream_stated_is_no_foreign_spender(void **state)
   assert_int_equal(look(&row, S), 0);
 }
 
+static void growth_that_is_held_back_is_no_foreign_spender_but_may_have_one_beside_it(void **state)
+{
+  struct weir_msg_row row = minute(10, 0);
+
+  (void)state;
+  row.limits[0].effective = row.limits[0].ramp = 700;
+  assert_int_equal(look(&row, S), 0);
+  row.limits[0].stated = 800;
+  assert_int_equal(look(&row, S), 0);
+  row.limits[0].effective = 699;
+  assert_int_equal(look(&row, S), 1);
+  assert_int_equal(alerts[0].kind, WEIR_ALERT_FOREIGN);
+}
+
 static void a_rejection_that_no_foreign_spender_explains_is_told_of(void **state)
 {
   struct weir_msg_row row = minute(10, 0);
@@ -235,6 +249,8 @@ int main(void)
       cmocka_unit_test_setup(a_day_that_lasts_is_not_told_of, setup),
       cmocka_unit_test_setup(breakers_and_foreign_spenders_are_told_of_at_once, setup),
       cmocka_unit_test_setup(an_amount_that_upstream_stated_is_no_foreign_spender, setup),
+      cmocka_unit_test_setup(
+          growth_that_is_held_back_is_no_foreign_spender_but_may_have_one_beside_it, setup),
       cmocka_unit_test_setup(a_rejection_that_no_foreign_spender_explains_is_told_of, setup),
       cmocka_unit_test_setup(estimates_that_are_far_off_are_told_of_in_both_directions, setup),
       cmocka_unit_test_setup(what_is_gone_is_forgotten_and_what_stays_keeps_its_alerts, setup),

@@ -257,6 +257,29 @@ static void lays_rejections_to_a_foreign_spender_once_a_limit_is_cut_for_it(void
   assert_int_equal(row->figures[WEIR_FIGURE_REJECTED_FOREIGN], 1);
 }
 
+static void tells_what_use_may_have_grown_to_apart_from_a_cut(void **state)
+{
+  struct fixture *f = *state;
+  const struct weir_msg_row *row;
+  uint64_t s;
+
+  f->pools[0].rules.ramp_pm = 500;
+  f->pools[0].rules.ramp_per_us = MINUTE;
+  reload(f);
+  assert_int_equal(show(f, WEIR_VIEW_POOLS, 0)->limits[0].ramp, 0);
+  s = fixture_hello(f, 9, 1, 1);
+  for (uint64_t seq = 1; seq <= 20; seq++)
+    fixture_ask_as(f, s, seq, "", FLASH, 10, 10 * MINUTE);
+  fixture_settle(f, 9, s, 1, true, 10, WEIR_OUTCOME_RAMP_LIMIT);
+  row = show(f, WEIR_VIEW_POOLS, 0);
+  assert_in_range(row->limits[0].ramp, 1, 20);
+  assert_int_equal(row->limits[0].effective, row->limits[0].ramp);
+  assert_int_equal(row->limits[0].stated, 0);
+  f->now += 30 * SECOND;
+  row = show(f, WEIR_VIEW_POOLS, 0);
+  assert_int_equal(row->limits[0].effective, row->limits[0].ramp);
+}
+
 static void tells_that_a_limit_is_closed_and_how_long(void **state)
 {
   struct fixture *f = *state;
@@ -288,6 +311,7 @@ int main(void)
       TEST(shows_a_row_for_each_session),
       TEST(finds_every_pool_in_any_order_and_after_a_reload),
       TEST(lays_rejections_to_a_foreign_spender_once_a_limit_is_cut_for_it),
+      TEST(tells_what_use_may_have_grown_to_apart_from_a_cut),
       TEST(tells_that_a_limit_is_closed_and_how_long),
   };
   return cmocka_run_group_tests_name("show", tests, NULL, NULL);

@@ -106,6 +106,26 @@ static void json_tells_why_less_than_the_amount_is_kept(void **state)
   assert_holds("\"why\":[\"stated\",\"closed\"],");
 }
 
+static void growth_that_is_held_back_is_a_reason_of_its_own(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  metrics_of(&stats);
+  assert_holds("weir_limit_ramp{pool=\"p\",dimension=\"requests\",window_seconds=\"60\","
+               "mode=\"enforced\"} 800\n");
+  pool.limits[0].ramp = 700;
+  json_of(&stats);
+  assert_holds("\"why\":[\"stated\",\"ramp\"],");
+  assert_holds("\"ramp\":700}");
+  metrics_of(&stats);
+  assert_holds("weir_limit_ramp{pool=\"p\",dimension=\"requests\",window_seconds=\"60\","
+               "mode=\"enforced\"} 700\n");
+  pool.limits[0].ramp = 750;
+  json_of(&stats);
+  assert_holds("\"why\":[\"stated\",\"foreign\",\"ramp\"],");
+}
+
 static void islands_are_shown_beside_what_is_granted(void **state)
 {
   struct weir_stats stats = stats_of();
@@ -115,7 +135,7 @@ static void islands_are_shown_beside_what_is_granted(void **state)
   pool.islands = 4;
   pool.island_calls = 17;
   json_of(&stats);
-  assert_holds("\"half_s\":0.000,\"islands\":50}");
+  assert_holds("\"half_s\":0.000,\"islands\":50,");
   assert_holds("\"islands\":4,\"island_calls\":17,");
   metrics_of(&stats);
   assert_holds("weir_islands{pool=\"p\"} 4\n");
@@ -258,6 +278,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(json_tells_why_less_than_the_amount_is_kept),
+      cmocka_unit_test(growth_that_is_held_back_is_a_reason_of_its_own),
       cmocka_unit_test(islands_are_shown_beside_what_is_granted),
       cmocka_unit_test(json_names_the_limit_of_a_budget_that_the_next_one_waits_for),
       cmocka_unit_test(json_of_one_pool_has_its_tenants_only),

@@ -175,7 +175,7 @@ const size_t fields_count = sizeof(fields) / sizeof(fields[0]);
 
 /* The numbers of a limit, in the order of their keys. */
 static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6,   T400D, AMT,   AMT,   AMT, 1,
-                                                      AMT, AMT,   T400D, T400D, AMT};
+                                                      AMT, AMT,   T400D, T400D, AMT, AMT};
 static const uint64_t part_max[FIELDS_PART_KEYS] = {4, AMT, T400D, AMT};
 
 static uint64_t number_load(const void *at, size_t size)
@@ -211,7 +211,7 @@ static uint64_t limit_load(const struct weir_msg_row_limit *limit, uint32_t key)
   const uint64_t numbers[FIELDS_LIMIT_KEYS] = {limit->dimension, limit->window_us, limit->amount,
                                                limit->used,      limit->effective, limit->is_shadow,
                                                limit->leased,    limit->stated,    limit->closed_us,
-                                               limit->half_us,   limit->islands};
+                                               limit->half_us,   limit->islands,   limit->ramp};
 
   return numbers[key];
 }
@@ -249,8 +249,11 @@ static void limit_store(struct weir_msg_row_limit *limit, uint32_t key, uint64_t
   case 9:
     limit->half_us = value;
     break;
-  default:
+  case 10:
     limit->islands = value;
+    break;
+  default:
+    limit->ramp = value;
   }
 }
 

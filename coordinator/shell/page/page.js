@@ -85,6 +85,7 @@ function limitRow(limit) {
   const reasons = {
     stated: `the provider allows less than the configured ${amount(limit, limit.amount)}`,
     foreign: `somebody else spends the rest of ${amount(limit, limit.amount)}`,
+    ramp: `use may have grown to ${amount(limit, limit.ramp)} by now: the provider said that it grew too fast`,
     closed: `closed for ${duration(limit.closed_s)}: what was spent is not known`,
   };
   for (const why of limit.why) row.append(element('p', { class: 'note is-warm' }, reasons[why] || why));

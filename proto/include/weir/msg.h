@@ -216,13 +216,16 @@ struct weir_msg_show {
 struct weir_msg_row_limit {
   enum weir_dimension dimension;
   uint64_t window_us, amount, used; /* used: charged in the window now, leases included */
-  uint64_t effective; /* what is kept now: less than |amount| after a cut; 0: not told, |amount| */
+  uint64_t effective; /* what is kept now: less than |amount| after a cut, or by a ramp; 0: not
+                         told, |amount| */
   bool is_shadow;     /* counted, not enforced */
   uint64_t leased;    /* what open leases are charged of |used| at most */
   uint64_t stated;    /* what upstream named, when that is less than |amount|; 0: nothing */
   uint64_t closed_us; /* nothing fits for so long: used up by what is not in the books */
   uint64_t half_us;   /* until half of |used| has come back, as the books show; 0: not told */
   uint64_t islands;   /* beside |amount|: what instances without the coordinator may use */
+  uint64_t ramp; /* what use may have grown to by now, after upstream said that it grew too fast,
+                    when that is less than upstream allows; 0: it grows freely */
 };
 
 /* Counters of a row: by enum weir_counter, or by enum weir_outcome. */

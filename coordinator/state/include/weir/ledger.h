@@ -212,6 +212,10 @@ uint64_t weir_ledger_leased(const struct weir_ledger *l, uint32_t index);
 weir_duration weir_ledger_half_us(struct weir_ledger *l, uint32_t index,
                                   const struct weir_instant *now);
 
+/* weir_ledger_ramp returns what use of limit |index| may have grown to now (ramp.h), while that is
+ * below what upstream allows; else 0. */
+uint64_t weir_ledger_ramp(struct weir_ledger *l, uint32_t index, const struct weir_instant *now);
+
 /* weir_ledger_is_cut tells whether a limit is cut because of a foreign spender. */
 bool weir_ledger_is_cut(const struct weir_ledger *l);
 

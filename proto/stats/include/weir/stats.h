@@ -42,9 +42,13 @@ struct weir_stats {
   const struct weir_stats_process *process; /* NULL: not told */
 };
 
-/* weir_stats_amount returns what is kept of |limit| now: less than its amount after a cut. A
- * coordinator that does not tell keeps all of it. */
+/* weir_stats_amount returns what is kept of |limit| now: less than its amount after a cut, or by
+ * a ramp. A coordinator that does not tell keeps all of it. */
 uint64_t weir_stats_amount(const struct weir_msg_row_limit *limit);
+
+/* weir_stats_is_foreign tells whether |limit| is cut because of a foreign spender: less is kept
+ * than what upstream stated, and a ramp, leave. */
+bool weir_stats_is_foreign(const struct weir_msg_row_limit *limit);
 
 /* weir_stats_free returns how much of |limit| is not charged. */
 uint64_t weir_stats_free(const struct weir_msg_row_limit *limit);
