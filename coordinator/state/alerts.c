@@ -18,14 +18,23 @@ struct pace {
   uint64_t used[2];
 };
 
+/* A limit is known by its dimension and window, which no other of its owner has: reloads move it.
+ */
+struct limit_watch {
+  enum weir_dimension dimension;
+  weir_duration window_us;
+  struct condition near, early, foreign;
+  struct pace pace;
+};
+
 struct watch {
   uint64_t key;
   bool is_seen;
   uint64_t rejected; /* that were counted so far */
   weir_tstamp rejected_at;
-  struct condition near[WEIR_LIMITS_MAX], early[WEIR_LIMITS_MAX], foreign[WEIR_LIMITS_MAX];
+  uint32_t limits_count;
+  struct limit_watch limits[WEIR_LIMITS_MAX]; /* in the order of the last row */
   struct condition breaker, is_rejected, drift;
-  struct pace pace[WEIR_LIMITS_MAX];
 };
 
 struct weir_alerts {
@@ -211,9 +220,33 @@ static weir_duration used_up_in(struct pace *p, const struct weir_msg_row_limit 
                          WEIR_DURATION_MAX);
 }
 
-static void look_at_limit(struct weir_alerts *a, struct look *look, struct watch *w, uint32_t i)
+/* What is known of |limit|, or nothing. */
+static struct limit_watch known_of(const struct limit_watch *limits, uint32_t count,
+                                   const struct weir_msg_row_limit *limit)
 {
-  const struct weir_msg_row_limit *limit = &look->row->limits[i];
+  for (uint32_t i = 0; i < count; i++) {
+    if (limits[i].dimension == limit->dimension && limits[i].window_us == limit->window_us)
+      return limits[i];
+  }
+  return (struct limit_watch){.dimension = limit->dimension, .window_us = limit->window_us};
+}
+
+/* Brings what is known of limits into the order of |row|; those that are not there are forgotten.
+ */
+static void follow(struct watch *w, const struct weir_msg_row *row)
+{
+  struct limit_watch was[WEIR_LIMITS_MAX];
+  const uint32_t count = w->limits_count;
+
+  memcpy(was, w->limits, sizeof(was));
+  w->limits_count = row->limits_count;
+  for (uint32_t i = 0; i < row->limits_count; i++)
+    w->limits[i] = known_of(was, count, &row->limits[i]);
+}
+
+static void look_at_limit(const struct weir_alerts *a, struct look *look, struct limit_watch *w,
+                          const struct weir_msg_row_limit *limit)
+{
   const bool is_long = limit->window_us > WEIR_ALERT_LONG_US;
   struct weir_alert alert = alert_of(look, WEIR_ALERT_NEAR_LIMIT);
 
@@ -222,12 +255,12 @@ static void look_at_limit(struct weir_alerts *a, struct look *look, struct watch
   alert.window_us = limit->window_us;
   alert.used = limit->used;
   alert.kept = kept_of(limit);
-  hold(look, &w->near[i], is_near(a, look, limit), a->config.for_us, &alert);
+  hold(look, &w->near, is_near(a, look, limit), a->config.for_us, &alert);
   alert.kind = WEIR_ALERT_FOREIGN;
-  hold(look, &w->foreign[i], is_foreign(limit), 0, &alert);
+  hold(look, &w->foreign, is_foreign(limit), 0, &alert);
   alert.kind = WEIR_ALERT_DAY_ENDS_EARLY;
-  alert.in_us = is_long ? used_up_in(&w->pace[i], limit, look->now) : WEIR_DURATION_MAX;
-  hold(look, &w->early[i], limit->half_us > 0 && alert.in_us < limit->half_us, a->config.for_us,
+  alert.in_us = is_long ? used_up_in(&w->pace, limit, look->now) : WEIR_DURATION_MAX;
+  hold(look, &w->early, limit->half_us > 0 && alert.in_us < limit->half_us, a->config.for_us,
        &alert);
 }
 
@@ -269,8 +302,9 @@ uint32_t weir_alerts_row(struct weir_alerts *a, const struct weir_msg_row *row, 
   if (w == NULL)
     return 0;
   w->is_seen = true;
+  follow(w, row);
   for (uint32_t i = 0; i < row->limits_count; i++)
-    look_at_limit(a, &look, w, i);
+    look_at_limit(a, &look, &w->limits[i], &row->limits[i]);
   alert = alert_of(&look, WEIR_ALERT_BREAKER_OPEN);
   hold(&look, &w->breaker, is_open, 0, &alert);
   look_at_rejections(&look, w);

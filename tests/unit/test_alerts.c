@@ -206,6 +206,41 @@ static void estimates_that_are_far_off_are_told_of_in_both_directions(void **sta
   assert_int_equal(alerts[0].ratio_pm, 699);
 }
 
+static void a_limit_keeps_its_alerts_where_a_reload_moves_it(void **state)
+{
+  struct weir_msg_row row = minute(10, 0), moved;
+
+  (void)state;
+  row.limits_count = 2;
+  row.limits[0].effective = 700;
+  row.limits[1] = (struct weir_msg_row_limit){
+      .dimension = WEIR_DIMENSION_REQUESTS, .window_us = 24 * H, .amount = 1000, .used = 950};
+  assert_int_equal(look(&row, S), 1);
+  moved = row;
+  moved.limits_count = 3;
+  moved.limits[0] = row.limits[1];
+  moved.limits[1] = (struct weir_msg_row_limit){
+      .dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = MIN, .amount = 1000};
+  moved.limits[2] = row.limits[0];
+  assert_int_equal(look(&moved, 3 * MIN), 0);
+  assert_int_equal(look(&row, 5 * MIN + S), 1); /* nearly all of the day, for five minutes */
+  assert_int_equal(alerts[0].window_us, 24 * H);
+  assert_int_equal(alerts[0].kind, WEIR_ALERT_NEAR_LIMIT);
+}
+
+static void a_limit_that_a_reload_has_removed_is_forgotten(void **state)
+{
+  struct weir_msg_row cut = minute(10, 0), other = minute(10, 0);
+
+  (void)state;
+  cut.limits[0].effective = 700;
+  other.limits[0].dimension = WEIR_DIMENSION_INPUT_TOKENS;
+  assert_int_equal(look(&cut, S), 1);
+  assert_int_equal(look(&other, 2 * S), 0);
+  assert_int_equal(look(&cut, 3 * S), 1);
+  assert_true(alerts[0].has_begun);
+}
+
 static void what_is_gone_is_forgotten_and_what_stays_keeps_its_alerts(void **state)
 {
   struct weir_msg_row rows[OWNERS + 1];
@@ -253,6 +288,8 @@ int main(void)
           growth_that_is_held_back_is_no_foreign_spender_but_may_have_one_beside_it, setup),
       cmocka_unit_test_setup(a_rejection_that_no_foreign_spender_explains_is_told_of, setup),
       cmocka_unit_test_setup(estimates_that_are_far_off_are_told_of_in_both_directions, setup),
+      cmocka_unit_test_setup(a_limit_keeps_its_alerts_where_a_reload_moves_it, setup),
+      cmocka_unit_test_setup(a_limit_that_a_reload_has_removed_is_forgotten, setup),
       cmocka_unit_test_setup(what_is_gone_is_forgotten_and_what_stays_keeps_its_alerts, setup),
       cmocka_unit_test_setup(a_pool_and_a_budget_of_one_name_are_two, setup),
   };

@@ -81,7 +81,8 @@ void weir_alerts_configure(struct weir_alerts *a, const struct weir_alerts_confi
 
 /* weir_alerts_row looks at one |row| of view pools or budgets as of |now|, and gives the alerts
  * that began or ended in |ret_alerts| (WEIR_ALERT_ROW_MAX of them fit). Returns their count. An
- * owner beyond owners_max is passed over. */
+ * owner beyond owners_max is passed over. A limit is known by its dimension and window; what is not
+ * in the row any more is forgotten. */
 uint32_t weir_alerts_row(struct weir_alerts *a, const struct weir_msg_row *row, weir_tstamp now,
                          struct weir_alert *ret_alerts);
 
