@@ -261,27 +261,37 @@ static bool check_covered(struct weir_loop *loop)
   return is_covered;
 }
 
-/* A line for each breaker that is in another state than at the last turn. */
+static void report_used_up(struct weir_loop *loop, const struct weir_msg_state *state)
+{
+  weir_log_begin(loop->log, WEIR_LOG_WARN, "day_used_up");
+  weir_log_text(loop->log, "pool", state->pool);
+  weir_log_number(loop->log, "closed_ms", state->closed_us / WEIR_US_PER_MS);
+  weir_log_end(loop->log);
+}
+
+static void report_breaker(struct weir_loop *loop, const struct weir_msg_state *state)
+{
+  bool is_open = state->breaker == WEIR_BREAKER_OPEN;
+  weir_log_begin(loop->log, is_open ? WEIR_LOG_WARN : WEIR_LOG_INFO, "breaker");
+  weir_log_text(loop->log, "pool", state->pool);
+  weir_log_text(loop->log, "state", weir_breaker_name(state->breaker));
+  if (state->is_held)
+    weir_log_text(loop->log, "by", "operator");
+  else if (is_open)
+    weir_log_number(loop->log, "open_ms", state->open_us / WEIR_US_PER_MS);
+  weir_log_end(loop->log);
+}
+
+/* A line for each breaker that is in another state than at the last turn, and for each day that is
+ * used up since then. */
 static void report_changes(struct weir_loop *loop)
 {
-  struct weir_msg_state state;
-  while (weir_coord_change(loop->coord, loop->now, &loop->changes, &state)) {
-    bool is_open = state.breaker == WEIR_BREAKER_OPEN;
-    if (state.closed_us > 0) {
-      weir_log_begin(loop->log, WEIR_LOG_WARN, "day_used_up");
-      weir_log_text(loop->log, "pool", state.pool);
-      weir_log_number(loop->log, "closed_ms", state.closed_us / WEIR_US_PER_MS);
-      weir_log_end(loop->log);
-      continue;
-    }
-    weir_log_begin(loop->log, is_open ? WEIR_LOG_WARN : WEIR_LOG_INFO, "breaker");
-    weir_log_text(loop->log, "pool", state.pool);
-    weir_log_text(loop->log, "state", weir_breaker_name(state.breaker));
-    if (state.is_held)
-      weir_log_text(loop->log, "by", "operator");
-    else if (is_open)
-      weir_log_number(loop->log, "open_ms", state.open_us / WEIR_US_PER_MS);
-    weir_log_end(loop->log);
+  struct weir_coord_change change;
+  while (weir_coord_change(loop->coord, loop->now, &loop->changes, &change)) {
+    if (change.is_used_up)
+      report_used_up(loop, &change.state);
+    if (change.is_breaker)
+      report_breaker(loop, &change.state);
   }
 }
 

@@ -69,12 +69,18 @@ static weir_tstamp wake_of(const struct weir_pool *pool, weir_tstamp now)
   return pool->used_up_until > 0 && pool->used_up_until < wake ? pool->used_up_until : wake;
 }
 
+static void day_tell(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
+{
+  weir_tell_change(c, pool, now);
+  pool->day_changed = pool->changed;
+}
+
 static void day_note(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
 {
   if (pool->used_up_until == 0 || pool->used_up_until > now)
     return;
   pool->used_up_until = 0;
-  weir_tell_change(c, pool, now);
+  day_tell(c, pool, now);
 }
 
 void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
@@ -102,6 +108,7 @@ void weir_breakers_note(struct weir_coord *c, struct weir_pool *pool, weir_tstam
   pool->changes_noted = b->changes;
   pool->noted = b->state;
   weir_tell_change(c, pool, now);
+  pool->breaker_changed = pool->changed;
   if (weir_pool_has_waiting(pool))
     weir_timer_set(&c->pool_timers, &pool->timer, now);
 }
@@ -121,7 +128,7 @@ void weir_breakers_used_up(struct weir_coord *c, struct weir_pool *pool, weir_ts
     return;
   pool->used_up_until = until;
   if (is_news)
-    weir_tell_change(c, pool, now);
+    day_tell(c, pool, now);
   weir_breakers_note(c, pool, now);
 }
 

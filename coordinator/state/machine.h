@@ -207,7 +207,8 @@ struct weir_pool {
   uint32_t former_count, former[WEIR_POOL_BUDGETS]; /* budgets before the reload under way */
   struct weir_cost standing;                        /* leases ahead of need that are out unused */
   uint64_t opened_number; /* of the first lease that could not be granted since it opened */
-  uint64_t changed;       /* when that was, in the coordinator's |changes| */
+  uint64_t changed;       /* when sessions last had to hear of it, in the coordinator's |changes| */
+  uint64_t breaker_changed, day_changed; /* the same, because of its breaker, and of its day */
   struct weir_link in_changed;
   uint64_t retries_count;   /* grants for new attempts */
   bool is_left;             /* it closed, and who could went elsewhere */

@@ -117,9 +117,11 @@ static void pool_open(struct weir_coord *c, struct weir_pool *pool,
          (from->breaker.probes > 0 && from->breaker.probes <= WEIR_PROBES_MAX));
   weir_breaker_configure(&pool->breaker, &from->breaker, now);
   weir_breakers_note(c, pool, now);
-  /* Sessions may know one of this name as it was long ago. */
+  /* Sessions, and the log, may know one of this name as it was long ago. */
   if (is_back)
     weir_tell_change(c, pool, now);
+  if (is_back && pool->breaker.changes > 0)
+    pool->breaker_changed = pool->changed;
 }
 
 /* Those that are known come first: a new pool must not take the place of one that returns. */

@@ -113,15 +113,21 @@ void weir_tell_sessions(struct weir_coord *c, struct weir_turn *turn)
 }
 
 bool weir_coord_change(const struct weir_coord *c, weir_tstamp now, uint64_t *cursor,
-                       struct weir_msg_state *ret_state)
+                       struct weir_coord_change *ret_change)
 {
-  for (uint32_t i = first_after(c, *cursor); i != WEIR_NONE; i = c->pools[i].in_changed.next) {
+  const uint64_t told = *cursor;
+
+  for (uint32_t i = first_after(c, told); i != WEIR_NONE; i = c->pools[i].in_changed.next) {
     const struct weir_pool *pool = &c->pools[i];
 
     *cursor = pool->changed;
-    if (pool->state != WEIR_POOL_OPEN || (pool->breaker.changes == 0 && pool->used_up_until == 0))
+    if (pool->state != WEIR_POOL_OPEN)
       continue;
-    weir_breakers_state(pool, now, ret_state);
+    ret_change->is_breaker = pool->breaker_changed > told;
+    ret_change->is_used_up = pool->day_changed > told && pool->used_up_until > 0;
+    if (!ret_change->is_breaker && !ret_change->is_used_up)
+      continue;
+    weir_breakers_state(pool, now, &ret_change->state);
     return true;
   }
   return false;

@@ -42,12 +42,13 @@ static void breakers_judge(struct world *w)
   const uint64_t by_itself = 10000 + (w->now - w->coord_began) / (10 * MS);
   const uint64_t excused = weir_coord_counter(w->coord, WEIR_COUNTER_REJECTED_429);
   bool was_open[POOL_NAMES + 1];
-  struct weir_msg_state said;
+  struct weir_coord_change said;
 
   memcpy(was_open, w->is_open, sizeof(was_open));
   while (weir_coord_change(w->coord, w->now, &w->changes_heard, &said)) {
-    *open_of(w, said.pool) = said.breaker == WEIR_BREAKER_OPEN;
-    world_trace(w, "the breaker of %s is %s", said.pool, weir_breaker_name(said.breaker));
+    *open_of(w, said.state.pool) = said.state.breaker == WEIR_BREAKER_OPEN;
+    world_trace(w, "the breaker of %s is %s", said.state.pool,
+                weir_breaker_name(said.state.breaker));
   }
   for (uint32_t i = 0; grants > w->grants_counted && i < w->coord_update.count; i++) {
     const struct weir_msg *msg = &w->coord_update.sends[i].msg;

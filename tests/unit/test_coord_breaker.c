@@ -688,6 +688,8 @@ static void tells_every_session_that_a_day_is_used_up_and_that_it_is_over(void *
 static void tells_of_a_pool_that_was_removed_when_it_is_back(void **state)
 {
   struct fixture *f = *state;
+  struct weir_coord_change said;
+  uint64_t cursor = 0;
 
   add_other_pool(f);
   f->config.pools = f->pools;
@@ -700,6 +702,7 @@ static void tells_of_a_pool_that_was_removed_when_it_is_back(void **state)
   assert_string_equal(steer(f, "other", WEIR_STEER_CLOSE)->pool, "");
   fixture_hello(f, 3, 3, 1);
   assert_int_equal(f->update.count, 1);
+  assert_false(weir_coord_change(f->coord, f->now, &cursor, &said));
   settle_down(f);
   add_other_pool(f);
   assert_int_equal(weir_coord_step(f->coord,
@@ -713,23 +716,51 @@ static void tells_of_a_pool_that_was_removed_when_it_is_back(void **state)
     assert_string_equal(f->update.sends[i].msg.state.pool, "other");
     assert_int_equal(f->update.sends[i].msg.state.breaker, WEIR_BREAKER_OPEN);
   }
+  assert_true(weir_coord_change(f->coord, f->now, &cursor, &said));
+  assert_true(said.is_breaker && !said.is_used_up);
+  assert_int_equal(said.state.breaker, WEIR_BREAKER_OPEN);
 }
 
 static void tells_the_log_of_each_change(void **state)
 {
   struct fixture *f = *state;
-  struct weir_msg_state said;
+  struct weir_coord_change said;
   uint64_t cursor = 0;
 
   assert_false(weir_coord_change(f->coord, f->now, &cursor, &said));
   fail_until_open(f);
   assert_true(weir_coord_change(f->coord, f->now, &cursor, &said));
-  assert_string_equal(said.pool, "flash");
-  assert_int_equal(said.breaker, WEIR_BREAKER_OPEN);
-  assert_in_range(said.open_us, 4 * SECOND, 5 * SECOND);
+  assert_true(said.is_breaker && !said.is_used_up);
+  assert_string_equal(said.state.pool, "flash");
+  assert_int_equal(said.state.breaker, WEIR_BREAKER_OPEN);
+  assert_in_range(said.state.open_us, 4 * SECOND, 5 * SECOND);
   assert_false(weir_coord_change(f->coord, f->now, &cursor, &said));
   add_other_pool(f);
   reload(f); /* a pool that is new has not changed */
+  assert_false(weir_coord_change(f->coord, f->now, &cursor, &said));
+}
+
+static void tells_the_log_of_a_day_once_and_of_breakers_while_it_is_used_up(void **state)
+{
+  struct fixture *f = *state;
+  struct weir_coord_change said;
+  uint64_t cursor = 0;
+
+  settle_down(f);
+  for (uint64_t seq = 1; seq <= 3; seq++) {
+    assert_int_equal(ask(f, seq, 0), WEIR_MSG_GRANT);
+    end(f, seq, WEIR_OUTCOME_OK);
+  }
+  assert_int_equal(ask(f, 4, 0), WEIR_MSG_GRANT);
+  end(f, 4, WEIR_OUTCOME_QUOTA_DAY_REQUESTS);
+  assert_true(weir_coord_change(f->coord, f->now, &cursor, &said));
+  assert_true(said.is_used_up && !said.is_breaker);
+  assert_in_range(said.state.closed_us, 10 * MINUTE, 60 * MINUTE);
+  steer(f, "flash", WEIR_STEER_OPEN);
+  assert_true(weir_coord_change(f->coord, f->now, &cursor, &said));
+  assert_true(said.is_breaker && !said.is_used_up);
+  assert_int_equal(said.state.breaker, WEIR_BREAKER_OPEN);
+  fixture_run(f, f->now + said.state.closed_us + SECOND); /* the day is over, which is no line */
   assert_false(weir_coord_change(f->coord, f->now, &cursor, &said));
 }
 
@@ -973,6 +1004,7 @@ int main(void)
       TEST(tells_every_session_that_a_day_is_used_up_and_that_it_is_over),
       TEST(tells_of_a_pool_that_was_removed_when_it_is_back),
       TEST(tells_the_log_of_each_change),
+      TEST(tells_the_log_of_a_day_once_and_of_breakers_while_it_is_used_up),
       TEST(is_steered_without_a_session),
       TEST(denies_those_that_wait_when_it_is_held_open),
       TEST(lets_those_that_wait_start_when_it_is_closed_by_hand),

@@ -548,32 +548,32 @@ static struct fixture opened(void)
 static void an_open_breaker_comes_back_open(void **state)
 {
   struct fixture f = opened();
-  struct weir_msg_state said;
+  struct weir_coord_change said;
   uint64_t cursor = 0;
 
   (void)state;
   die(&f, SECOND, true);
   assert_true(weir_coord_change(f.coord, f.now, &cursor, &said));
-  assert_int_equal(said.breaker, WEIR_BREAKER_OPEN);
-  assert_in_range(said.open_us, 20 * SECOND, 30 * SECOND);
+  assert_int_equal(said.state.breaker, WEIR_BREAKER_OPEN);
+  assert_in_range(said.state.open_us, 20 * SECOND, 30 * SECOND);
   fixture_free(&f);
 }
 
 static void a_half_open_breaker_comes_back_to_probe_at_once(void **state)
 {
   struct fixture f = opened();
-  struct weir_msg_state said;
+  struct weir_coord_change said;
   uint64_t cursor = 0;
 
   (void)state;
   wait_until(&f, f.now + 40 * SECOND);
   die(&f, SECOND, true);
   assert_true(weir_coord_change(f.coord, f.now, &cursor, &said));
-  assert_int_equal(said.breaker, WEIR_BREAKER_OPEN);
-  assert_int_equal(said.open_us, 0);
+  assert_int_equal(said.state.breaker, WEIR_BREAKER_OPEN);
+  assert_int_equal(said.state.open_us, 0);
   fixture_run(&f, f.now);
   assert_true(weir_coord_change(f.coord, f.now, &cursor, &said));
-  assert_int_equal(said.breaker, WEIR_BREAKER_HALF_OPEN);
+  assert_int_equal(said.state.breaker, WEIR_BREAKER_HALF_OPEN);
   fixture_free(&f);
 }
 

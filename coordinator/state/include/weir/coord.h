@@ -135,11 +135,18 @@ weir_tstamp weir_coord_keep_due(const struct weir_coord *c);
 /* weir_coord_counter returns a counter of the vocabulary. */
 uint64_t weir_coord_counter(const struct weir_coord *c, enum weir_counter counter);
 
-/* weir_coord_change tells, for a log, of the next breaker that has changed since the change number
- * |*cursor| (0 at the start), and moves the cursor on: as it is at |now| in |ret_state|; false when
- * there is none. Several changes of a pool between two looks are one. */
+/* What has happened to a pool since somebody looked. */
+struct weir_coord_change {
+  struct weir_msg_state state; /* as it is now */
+  bool is_breaker;             /* its breaker is in another state */
+  bool is_used_up;             /* upstream said that its day is used up */
+};
+
+/* weir_coord_change tells, for a log, of the next pool of which one of these is so since the change
+ * number |*cursor| (0 at the start), and moves the cursor on: as of |now| in |ret_change|; false
+ * when there is none. Several changes of a pool between two looks are one. */
 bool weir_coord_change(const struct weir_coord *c, weir_tstamp now, uint64_t *cursor,
-                       struct weir_msg_state *ret_state);
+                       struct weir_coord_change *ret_change);
 
 /* weir_coord_check asserts every invariant; O(everything), for tests and simulation. */
 void weir_coord_check(const struct weir_coord *c);
