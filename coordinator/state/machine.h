@@ -263,9 +263,9 @@ struct weir_caller {
 
 /* What spares SHOW from walking a whole table for each row. */
 struct weir_shown {
-  enum weir_view view; /* of the last row that was found in a table; 0: none since the reload */
+  enum weir_view view; /* of the last row that was asked of a table; 0: none since the reload */
   uint32_t row, index; /* its number and its place */
-  uint32_t pools;      /* open ones; valid with view POOLS */
+  uint32_t rows;       /* that the view has */
   uint32_t tenants_count, tenants[WEIR_SHOW_TENANTS_MAX]; /* the busiest first */
 };
 

@@ -8,12 +8,66 @@ static uint64_t at_most(uint64_t value, uint64_t max)
   return value < max ? value : max;
 }
 
+/* ---- tables that a view shows ---- */
+
+static uint32_t table_size(const struct weir_coord *c, enum weir_view view)
+{
+  return view == WEIR_VIEW_POOLS     ? c->bounds.pools_max
+         : view == WEIR_VIEW_BUDGETS ? c->bounds.budgets_max
+                                     : c->bounds.sessions_max;
+}
+
+static bool is_open(const struct weir_coord *c, enum weir_view view, uint32_t index)
+{
+  return view == WEIR_VIEW_POOLS     ? c->pools[index].state == WEIR_POOL_OPEN
+         : view == WEIR_VIEW_BUDGETS ? c->budgets[index].state == WEIR_POOL_OPEN
+                                     : c->sessions[index].state == WEIR_SESSION_OPEN;
+}
+
+static uint32_t open_count(const struct weir_coord *c, enum weir_view view)
+{
+  uint32_t count = 0;
+
+  if (view == WEIR_VIEW_SESSIONS)
+    return c->sessions_open;
+  for (uint32_t i = 0; i < table_size(c, view); i++)
+    count += is_open(c, view, i);
+  return count;
+}
+
+/* The place of row |number| of the open ones in the table of |view|, or WEIR_NONE; |ret_rows| gets
+ * how many there are. Readers go row by row, and from where the last one was found it is one step
+ * to the next; only a reload opens or closes pools and budgets. */
+static uint32_t row_find(struct weir_coord *c, enum weir_view view, uint32_t number,
+                         uint32_t *ret_rows)
+{
+  struct weir_shown *shown = &c->shown;
+
+  if (shown->view != view || number == 0 || view == WEIR_VIEW_SESSIONS)
+    shown->rows = open_count(c, view);
+  if (shown->view != view || number < shown->row || number == 0)
+    shown->row = shown->index = 0;
+  shown->view = view;
+  *ret_rows = shown->rows;
+  if (number >= shown->rows)
+    return WEIR_NONE;
+  for (; shown->index < table_size(c, view); shown->index++) {
+    if (!is_open(c, view, shown->index))
+      continue;
+    if (shown->row == number)
+      return shown->index;
+    shown->row++;
+  }
+  return WEIR_NONE;
+}
+
+/* ---- the whole coordinator ---- */
+
 static void show_totals(const struct weir_coord *c, struct weir_msg_row *row)
 {
   row->rows = 1;
   row->sessions = c->sessions_open;
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++)
-    row->pools += c->pools[i].state == WEIR_POOL_OPEN;
+  row->pools = open_count(c, WEIR_VIEW_POOLS);
   memcpy(row->counters, c->counters, sizeof(c->counters));
   row->figures[WEIR_FIGURE_VIEWS] = WEIR_VIEW_MAX - 1;
 }
@@ -165,65 +219,13 @@ static void show_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_
   row->latency_p99_us = weir_latency_quantile_us(&pool->latency, 990);
 }
 
-/* Where a walk through a table for row |number| of |view| begins: readers go row by row, and from
- * where the last one was found it is one step to the next. */
-static struct weir_shown *walk_begin(struct weir_coord *c, enum weir_view view, uint32_t number)
+static void show_budget(struct weir_budget *budget, const struct weir_instant *now,
+                        struct weir_msg_row *row)
 {
-  struct weir_shown *shown = &c->shown;
-
-  if (shown->view != view || number < shown->row || number == 0)
-    shown->row = shown->index = 0;
-  shown->view = view;
-  return shown;
-}
-
-static uint32_t pools_open(const struct weir_coord *c)
-{
-  uint32_t count = 0;
-
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++)
-    count += c->pools[i].state == WEIR_POOL_OPEN;
-  return count;
-}
-
-/* Row |number| of the open pools, in the order of the table. */
-static void show_pools(struct weir_coord *c, struct weir_turn *turn, uint32_t number,
-                       struct weir_msg_row *row)
-{
-  const bool is_counted = c->shown.view == WEIR_VIEW_POOLS && number > 0;
-  struct weir_shown *shown = walk_begin(c, WEIR_VIEW_POOLS, number);
-
-  if (!is_counted)
-    shown->pools = pools_open(c);
-  row->rows = shown->pools;
-  if (number >= row->rows)
-    return;
-  for (; shown->index < c->bounds.pools_max; shown->index++) {
-    if (c->pools[shown->index].state != WEIR_POOL_OPEN)
-      continue;
-    if (shown->row == number) {
-      show_pool(c, turn, &c->pools[shown->index], row);
-      return;
-    }
-    shown->row++;
-  }
-}
-
-static void show_budgets(struct weir_coord *c, uint32_t number, const struct weir_instant *now,
-                         struct weir_msg_row *row)
-{
-  for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
-    struct weir_budget *budget = &c->budgets[i];
-
-    if (budget->state != WEIR_POOL_OPEN)
-      continue;
-    if (row->rows == number) {
-      memcpy(row->pool, budget->config.name, sizeof(row->pool));
-      show_ledger(&budget->ledger, now, row);
-      row->leases = budget->leases_count;
-    }
-    row->rows++;
-  }
+  memcpy(row->pool, budget->config.name, sizeof(row->pool));
+  show_ledger(&budget->ledger, now, row);
+  row->leases = budget->leases_count;
+  row->figures[WEIR_FIGURE_OVERSHOOT] = budget->ledger.overshoot;
 }
 
 /* ---- tenants ---- */
@@ -309,42 +311,31 @@ static void show_session(const struct weir_session *s, weir_tstamp now, struct w
   row->figures[WEIR_FIGURE_SILENT_US] = weir_time_sub(now, s->heard_at);
 }
 
-static void show_sessions(struct weir_coord *c, uint32_t number, weir_tstamp now,
-                          struct weir_msg_row *row)
-{
-  struct weir_shown *shown = walk_begin(c, WEIR_VIEW_SESSIONS, number);
-
-  row->rows = c->sessions_open;
-  if (number >= row->rows)
-    return;
-  for (; shown->index < c->bounds.sessions_max; shown->index++) {
-    if (c->sessions[shown->index].state != WEIR_SESSION_OPEN)
-      continue;
-    if (shown->row == number) {
-      show_session(&c->sessions[shown->index], now, row);
-      return;
-    }
-    shown->row++;
-  }
-}
-
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)
 {
   struct weir_msg_row *row = &weir_turn_send(turn, turn->route, WEIR_MSG_ROW)->row;
+  uint32_t index;
 
   memset(row, 0, sizeof(*row));
   row->view = msg->show.view;
   row->row = msg->show.row;
   row->epoch = c->epoch;
   row->uptime_us = turn->now - c->started_at;
-  if (row->view == WEIR_VIEW_TOTALS)
+  if (row->view == WEIR_VIEW_TOTALS) {
     show_totals(c, row);
-  else if (row->view == WEIR_VIEW_BUDGETS)
-    show_budgets(c, row->row, &turn->instant, row);
-  else if (row->view == WEIR_VIEW_TENANTS)
+    return;
+  }
+  if (row->view == WEIR_VIEW_TENANTS) {
     show_tenants(c, row->row, turn->now, row);
-  else if (row->view == WEIR_VIEW_SESSIONS)
-    show_sessions(c, row->row, turn->now, row);
+    return;
+  }
+  index = row_find(c, row->view, row->row, &row->rows);
+  if (index == WEIR_NONE)
+    return;
+  if (row->view == WEIR_VIEW_POOLS)
+    show_pool(c, turn, &c->pools[index], row);
+  else if (row->view == WEIR_VIEW_BUDGETS)
+    show_budget(&c->budgets[index], &turn->instant, row);
   else
-    show_pools(c, turn, row->row, row);
+    show_session(&c->sessions[index], turn->now, row);
 }

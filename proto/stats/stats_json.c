@@ -233,6 +233,7 @@ static void budget_object(struct json *j, const struct weir_msg_row *row)
   limits(j, row);
   number(j, "leases", row->leases);
   profile(j, row);
+  number(j, "overshoot", row->figures[WEIR_FIGURE_OVERSHOOT]);
   leave(j, "}");
 }
 

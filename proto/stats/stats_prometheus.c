@@ -132,6 +132,20 @@ static void pools(struct weir_stats_out *out, const struct weir_stats *stats)
   }
 }
 
+static void budgets(struct weir_stats_out *out, const struct weir_stats *stats)
+{
+  static const struct family overshoot = {"weir_budget_overshoot_total", "counter",
+                                          "The same of budgets."};
+
+  head(out, &overshoot);
+  for (uint32_t i = 0; i < stats->budgets_count; i++) {
+    weir_stats_put(out, overshoot.name);
+    label(out, "{", "budget", stats->budgets[i].pool);
+    weir_stats_put(out, "}");
+    value(out, COUNT, stats->budgets[i].figures[WEIR_FIGURE_OVERSHOOT]);
+  }
+}
+
 /* ---- limits ---- */
 
 struct limit_family {
@@ -428,6 +442,7 @@ void weir_stats_prometheus(struct weir_stats_out *out, const struct weir_stats *
   limits(out, "weir_limit_", stats->pools, stats->pools_count);
   limits(out, "weir_budget_limit_", stats->budgets, stats->budgets_count);
   pools(out, stats);
+  budgets(out, stats);
   queues(out, stats);
   percentiles(out, stats);
   tokens(out, stats);

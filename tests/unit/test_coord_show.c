@@ -229,6 +229,41 @@ static void finds_every_pool_in_any_order_and_after_a_reload(void **state)
   assert_int_equal(show(f, WEIR_VIEW_POOLS, 1)->rows, 1);
 }
 
+static void budget_add(struct fixture *f, const char *name)
+{
+  struct weir_budget_config *budget = &f->budgets[f->config.budgets_count++];
+
+  *budget = (struct weir_budget_config){.limits_count = 1, .limits[0] = f->pools[0].limits[0]};
+  strcpy(budget->name, name);
+  f->config.budgets = f->budgets;
+}
+
+static void finds_every_budget_in_any_order_between_other_views_and_after_a_reload(void **state)
+{
+  struct fixture *f = *state;
+
+  assert_int_equal(show(f, WEIR_VIEW_BUDGETS, 0)->rows, 0);
+  add_other_pool(f);
+  budget_add(f, "a");
+  budget_add(f, "b");
+  budget_add(f, "c");
+  reload(f);
+  assert_string_equal(show(f, WEIR_VIEW_BUDGETS, 2)->pool, "c");
+  assert_int_equal(show(f, WEIR_VIEW_BUDGETS, 2)->rows, 3);
+  assert_string_equal(show(f, WEIR_VIEW_BUDGETS, 1)->pool, "b");
+  assert_string_equal(show(f, WEIR_VIEW_POOLS, 1)->pool, "other");
+  assert_int_equal(show(f, WEIR_VIEW_POOLS, 1)->rows, 2);
+  assert_string_equal(show(f, WEIR_VIEW_BUDGETS, 1)->pool, "b");
+  assert_int_equal(show(f, WEIR_VIEW_BUDGETS, 3)->rows, 3);
+  assert_string_equal(show(f, WEIR_VIEW_BUDGETS, 3)->pool, "");
+  assert_string_equal(show(f, WEIR_VIEW_BUDGETS, 0)->pool, "a");
+  f->budgets[0] = f->budgets[1];
+  f->config.budgets_count = 1;
+  reload(f);
+  assert_string_equal(show(f, WEIR_VIEW_BUDGETS, 0)->pool, "b");
+  assert_int_equal(show(f, WEIR_VIEW_BUDGETS, 0)->rows, 1);
+}
+
 static void lays_rejections_to_a_foreign_spender_once_a_limit_is_cut_for_it(void **state)
 {
   struct fixture *f = *state;
@@ -310,6 +345,7 @@ int main(void)
       TEST(shows_the_busiest_tenants_when_there_are_very_many),
       TEST(shows_a_row_for_each_session),
       TEST(finds_every_pool_in_any_order_and_after_a_reload),
+      TEST(finds_every_budget_in_any_order_between_other_views_and_after_a_reload),
       TEST(lays_rejections_to_a_foreign_spender_once_a_limit_is_cut_for_it),
       TEST(tells_what_use_may_have_grown_to_apart_from_a_cut),
       TEST(tells_that_a_limit_is_closed_and_how_long),

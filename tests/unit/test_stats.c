@@ -126,6 +126,19 @@ static void growth_that_is_held_back_is_a_reason_of_its_own(void **state)
   assert_holds("\"why\":[\"stated\",\"foreign\",\"ramp\"],");
 }
 
+static void budgets_tell_of_grants_above_a_limit_too(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  budget.figures[WEIR_FIGURE_OVERSHOOT] = 2;
+  json_of(&stats);
+  assert_holds("\"profile\":null,\"overshoot\":2}],\"tenants\"");
+  metrics_of(&stats);
+  assert_holds("weir_overshoot_total{pool=\"p\"} 0\n");
+  assert_holds("weir_budget_overshoot_total{budget=\"shared\"} 2\n");
+}
+
 static void islands_are_shown_beside_what_is_granted(void **state)
 {
   struct weir_stats stats = stats_of();
@@ -279,6 +292,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(json_tells_why_less_than_the_amount_is_kept),
       cmocka_unit_test(growth_that_is_held_back_is_a_reason_of_its_own),
+      cmocka_unit_test(budgets_tell_of_grants_above_a_limit_too),
       cmocka_unit_test(islands_are_shown_beside_what_is_granted),
       cmocka_unit_test(json_names_the_limit_of_a_budget_that_the_next_one_waits_for),
       cmocka_unit_test(json_of_one_pool_has_its_tenants_only),
