@@ -13,7 +13,7 @@
  *   lease.c    who holds: SETTLE, leases that are never settled
  *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
  *   islands.c  what instances may do while nobody answers them
- *   tell.c     who hears of breakers: STATE to every session
+ *   tell.c     who hears of breakers and of days that are used up: STATE to every session
  *   keep.c     what outlives this life: records, and who waits for them
  *   show.c     what people see: SHOW
  *   check.c    what must hold after every event
@@ -390,6 +390,8 @@ uint32_t weir_pool_named(const struct weir_coord *c, const char *name);
 bool weir_pool_has_waiting(const struct weir_pool *pool);
 /* weir_pools_look has every queue looked at. */
 void weir_pools_look(struct weir_coord *c, weir_tstamp now);
+/* weir_pools_carve_less gives pools back what they kept for islands that are over. */
+void weir_pools_carve_less(struct weir_coord *c, const struct weir_instant *now);
 /* What was granted by |granted| starts by the returned instant. */
 weir_tstamp weir_started_until(weir_tstamp granted);
 
@@ -678,8 +680,6 @@ void weir_islands_assume_all(struct weir_coord *c, weir_tstamp last);
 /* weir_islands_settled counts a call that was made without a lease. */
 void weir_islands_settled(struct weir_coord *c, struct weir_session *s,
                           const struct weir_msg_settle *settle);
-/* weir_pools_carve_less gives pools back what they kept for islands that are over. */
-void weir_pools_carve_less(struct weir_coord *c, const struct weir_instant *now);
 
 /* show.c */
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg);

@@ -18,7 +18,7 @@
 
 #include <weir/time.h>
 
-#define WEIR_RECORD_OWNER_SIZE  192 /* of a pool, budget or tenant, with its NUL */
+#define WEIR_RECORD_OWNER_SIZE  192 /* of a pool or budget, with its NUL */
 #define WEIR_RECORD_NUMBERS_MAX 192
 
 /* What the numbers of a record are. Values go to disk: never reused. */
@@ -27,7 +27,7 @@ enum weir_record_kind {
   WEIR_RECORD_DAY,       /* a limit's calendar days */
   WEIR_RECORD_LEARNED,   /* what upstream said of a ledger: profile, spread of delays, cuts */
   WEIR_RECORD_BREAKER,   /* a pool's breaker */
-  WEIR_RECORD_ESTIMATES, /* what a pool or caller has learned of its calls */
+  WEIR_RECORD_ESTIMATES, /* what a pool has learned of its calls */
   WEIR_RECORD_KIND_MAX
 };
 
