@@ -80,6 +80,7 @@ static void budget_new(struct weir_coord *c, const struct weir_ledger_config *le
   budget->config = *config;
   budget->state = WEIR_POOL_OPEN;
   budget->line = (struct weir_list){WEIR_NONE, WEIR_NONE, 0};
+  weir_today_begin(&budget->today, now->at);
   weir_ledger_init(&budget->ledger, slots, ledger, now);
   /* As with pools: it may be an old budget under a new name. */
   if (c->is_running)

@@ -199,6 +199,20 @@ const struct weir_calendar_zone *weir_calendar_zone(const struct weir_calendar *
   return index < c->zones_count && c->zones[index].is_known ? &c->zones[index] : NULL;
 }
 
+bool weir_calendar_utc(const struct weir_calendar *c, weir_tstamp now,
+                       struct weir_calendar_day *ret_day)
+{
+  const int64_t day_us = 24 * (int64_t)WEIR_US_PER_HOUR, believed = offset_believed(c);
+  const int64_t wall = instant_of(now) + believed;
+
+  if (!c->is_known || wall < 0)
+    return false;
+  ret_day->number = (uint64_t)(wall / day_us);
+  ret_day->begins_at = monotonic_at(wall - wall % day_us, believed);
+  ret_day->ends_at = monotonic_at(wall - wall % day_us + day_us, believed);
+  return true;
+}
+
 weir_tstamp weir_calendar_wake(const struct weir_calendar *c)
 {
   return c->wake_at;

@@ -262,11 +262,32 @@ static struct weir_ledger_entry settled(struct weir_coord *c, const struct weir_
   return after;
 }
 
-static void count_use(struct weir_pool *pool, const struct weir_cost *cost)
+static void today_add(struct weir_today *today, const struct weir_limit_config *limits,
+                      uint32_t count, uint64_t spend, const struct weir_instant *now)
 {
+  weir_tstamp ends_at;
+
+  if (spend == 0)
+    return;
+  weir_today_turn(today, weir_today_limit(limits, count), now->calendar, now->at, &ends_at);
+  weir_today_add(today, spend);
+}
+
+static void count_use(struct weir_coord *c, const struct weir_held *lease,
+                      const struct weir_instant *now)
+{
+  struct weir_pool *pool = &c->pools[lease->pool];
+  const struct weir_cost *cost = &lease->entry.cost;
+
   pool->input_tokens += cost->input_tokens;
   pool->output_tokens += cost->output_tokens;
   pool->spend += cost->spend;
+  today_add(&pool->today, pool->config.limits, pool->config.limits_count, cost->spend, now);
+  for (uint32_t i = 1; i < lease->books_count; i++) {
+    struct weir_budget *budget = &c->budgets[lease->budgets[i]];
+
+    today_add(&budget->today, budget->config.limits, budget->config.limits_count, cost->spend, now);
+  }
 }
 
 /* What the end of a call teaches of others like it. */
@@ -313,7 +334,7 @@ void weir_lease_settle(struct weir_coord *c, struct weir_turn *turn, struct weir
     if (after.is_known && !after.is_void && !lease->is_standing)
       weir_bias_learn(&pool->bias, &after.reserve, &after.cost);
     if (after.is_known && !after.is_void)
-      count_use(pool, &after.cost);
+      count_use(c, lease, &turn->instant);
     if (settle->is_sent)
       learn(c, lease, settle, turn->now);
     c->counters[settle->is_sent ? WEIR_COUNTER_SETTLED : WEIR_COUNTER_SETTLED_UNUSED]++;

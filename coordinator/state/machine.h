@@ -39,6 +39,7 @@
 #include <weir/retries.h>
 #include <weir/rng.h>
 #include <weir/table.h>
+#include <weir/today.h>
 
 #define WEIR_NONE UINT32_MAX
 
@@ -222,6 +223,7 @@ struct weir_pool {
   weir_tstamp islands_from;   /* nobody is told before: others still go by former numbers */
   bool has_owners;            /* tenants with limits of their own, which islands do not know */
   uint64_t island_calls;
+  struct weir_today today;
   struct weir_ledger ledger; /* last: most limits that it has room for are not used */
 };
 
@@ -232,6 +234,7 @@ struct weir_budget {
   struct weir_ledger ledger;
   struct weir_list line; /* of those whom it blocks, by their tickets */
   uint32_t leases_count;
+  struct weir_today today;
   struct weir_cost standing; /* as a pool's */
 };
 

@@ -185,6 +185,20 @@ static void show_queue(struct weir_coord *c, struct weir_turn *turn, struct weir
 
 /* ---- pools and budgets ---- */
 
+static void show_today(struct weir_today *today, const struct weir_limit_config *limits,
+                       uint32_t count, const struct weir_instant *now, struct weir_msg_row *row)
+{
+  const struct weir_limit_config *limit = weir_today_limit(limits, count);
+  weir_tstamp ends_at;
+
+  if (!weir_today_turn(today, limit, now->calendar, now->at, &ends_at))
+    return;
+  row->figures[WEIR_FIGURE_TODAY_SPEND] = today->spend;
+  row->figures[WEIR_FIGURE_TODAY_DAY] = limit ? WEIR_ROW_DAY_LIMIT : WEIR_ROW_DAY_UTC;
+  row->figures[WEIR_FIGURE_TODAY_US] = weir_time_sub(now->at, today->since);
+  row->figures[WEIR_FIGURE_TODAY_LEFT_US] = weir_time_sub(ends_at, now->at);
+}
+
 static void show_figures(const struct weir_pool *pool, struct weir_msg_row *row)
 {
   row->figures[WEIR_FIGURE_INPUT_TOKENS] = pool->input_tokens;
@@ -203,6 +217,8 @@ static void show_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_
   show_ledger(&pool->ledger, &turn->instant, row);
   show_queue(c, turn, pool, row);
   show_figures(pool, row);
+  if (pool->config.price_input > 0 || pool->config.price_output > 0)
+    show_today(&pool->today, pool->config.limits, pool->config.limits_count, &turn->instant, row);
   row->leases = pool->leases_count;
   row->grants = pool->grants;
   row->rejected_429 = pool->rejected_429;
@@ -219,6 +235,16 @@ static void show_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_
   row->latency_p99_us = weir_latency_quantile_us(&pool->latency, 990);
 }
 
+/* Whether a budget has anything to do with money: it has no prices of its own. */
+static bool has_cost(const struct weir_budget *budget)
+{
+  for (uint32_t i = 0; i < budget->config.limits_count; i++) {
+    if (budget->config.limits[i].dimension == WEIR_DIMENSION_SPEND)
+      return true;
+  }
+  return budget->today.has_cost;
+}
+
 static void show_budget(struct weir_budget *budget, const struct weir_instant *now,
                         struct weir_msg_row *row)
 {
@@ -226,6 +252,8 @@ static void show_budget(struct weir_budget *budget, const struct weir_instant *n
   show_ledger(&budget->ledger, now, row);
   row->leases = budget->leases_count;
   row->figures[WEIR_FIGURE_OVERSHOOT] = budget->ledger.overshoot;
+  if (has_cost(budget))
+    show_today(&budget->today, budget->config.limits, budget->config.limits_count, now, row);
 }
 
 /* ---- tenants ---- */

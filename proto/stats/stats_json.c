@@ -41,6 +41,27 @@ const struct weir_msg_row_limit *weir_stats_head(const struct weir_stats *stats,
   return of && number > 0 && number <= of->limits_count ? &of->limits[number - 1] : NULL;
 }
 
+const struct weir_msg_row_limit *weir_stats_day_budget(const struct weir_msg_row *row)
+{
+  for (uint32_t i = 0; i < row->limits_count; i++) {
+    const struct weir_msg_row_limit *limit = &row->limits[i];
+
+    if (limit->dimension == WEIR_DIMENSION_SPEND && limit->window_us >= 24 * WEIR_US_PER_HOUR &&
+        limit->window_us <= 25 * WEIR_US_PER_HOUR)
+      return limit;
+  }
+  return NULL;
+}
+
+const char *weir_stats_day_name(const struct weir_msg_row *row)
+{
+  const uint64_t day = row->figures[WEIR_FIGURE_TODAY_DAY];
+
+  if (day == 0)
+    return NULL;
+  return day == WEIR_ROW_DAY_UTC ? "utc" : "limit";
+}
+
 /* ---- JSON ---- */
 
 static void begin(struct json *j, const char *key)
@@ -182,6 +203,26 @@ static void rejected(struct json *j, const struct weir_msg_row *pool)
   leave(j, "}");
 }
 
+static void cost_today(struct json *j, const struct weir_msg_row *row)
+{
+  const struct weir_msg_row_limit *budget = weir_stats_day_budget(row);
+
+  if (!weir_stats_day_name(row)) {
+    text(j, "cost_today", NULL);
+    return;
+  }
+  enter(j, "cost_today", "{");
+  number(j, "spend", row->figures[WEIR_FIGURE_TODAY_SPEND]);
+  if (budget)
+    number(j, "limit", weir_stats_amount(budget));
+  else
+    text(j, "limit", NULL);
+  text(j, "day", weir_stats_day_name(row));
+  seconds(j, "counted_s", row->figures[WEIR_FIGURE_TODAY_US]);
+  seconds(j, "left_s", row->figures[WEIR_FIGURE_TODAY_LEFT_US]);
+  leave(j, "}");
+}
+
 static void figures(struct json *j, const struct weir_stats *stats, const struct weir_msg_row *pool)
 {
   enter(j, "oldest_s", "{");
@@ -195,6 +236,7 @@ static void figures(struct json *j, const struct weir_stats *stats, const struct
   number(j, "input_tokens", pool->figures[WEIR_FIGURE_INPUT_TOKENS]);
   number(j, "output_tokens", pool->figures[WEIR_FIGURE_OUTPUT_TOKENS]);
   number(j, "spend", pool->figures[WEIR_FIGURE_SPEND]);
+  cost_today(j, pool);
   rejected(j, pool);
   number(j, "ratio_pm", pool->figures[WEIR_FIGURE_RATIO_PM]);
   number(j, "ratio_error_pm", pool->figures[WEIR_FIGURE_RATIO_ERROR_PM]);
@@ -233,6 +275,7 @@ static void budget_object(struct json *j, const struct weir_msg_row *row)
   limits(j, row);
   number(j, "leases", row->leases);
   profile(j, row);
+  cost_today(j, row);
   number(j, "overshoot", row->figures[WEIR_FIGURE_OVERSHOOT]);
   leave(j, "}");
 }

@@ -132,10 +132,35 @@ static void pools(struct weir_stats_out *out, const struct weir_stats *stats)
   }
 }
 
+/* ---- pools and budgets ---- */
+
+/* What today cost, of the rows that tell, with the label |kind|. */
+static void today(struct weir_stats_out *out, const struct family *f, const char *kind,
+                  const struct weir_msg_row *rows, uint32_t count)
+{
+  head(out, f);
+  for (uint32_t i = 0; i < count; i++) {
+    const char *day = weir_stats_day_name(&rows[i]);
+
+    if (!day)
+      continue;
+    weir_stats_put(out, f->name);
+    label(out, "{", kind, rows[i].pool);
+    label(out, ",", "day", day);
+    weir_stats_put(out, "}");
+    value(out, MICRO, rows[i].figures[WEIR_FIGURE_TODAY_SPEND]);
+  }
+}
+
 static void budgets(struct weir_stats_out *out, const struct weir_stats *stats)
 {
   static const struct family overshoot = {"weir_budget_overshoot_total", "counter",
                                           "The same of budgets."};
+  static const struct family of_pools = {"weir_spend_today", "gauge",
+                                         "Cost of calls that ended today, in UTC or by the day of "
+                                         "the pool's limit."};
+  static const struct family of_budgets = {"weir_budget_spend_today", "gauge",
+                                           "The same of budgets."};
 
   head(out, &overshoot);
   for (uint32_t i = 0; i < stats->budgets_count; i++) {
@@ -144,6 +169,8 @@ static void budgets(struct weir_stats_out *out, const struct weir_stats *stats)
     weir_stats_put(out, "}");
     value(out, COUNT, stats->budgets[i].figures[WEIR_FIGURE_OVERSHOOT]);
   }
+  today(out, &of_pools, "pool", stats->pools, stats->pools_count);
+  today(out, &of_budgets, "budget", stats->budgets, stats->budgets_count);
 }
 
 /* ---- limits ---- */

@@ -189,6 +189,41 @@ static void heads_print(const struct stats *stats, const struct weir_view_data *
   }
 }
 
+/* "12.34", of millionths. */
+static const char *money(uint64_t micro, char text[WEIR_CLI_TEXT_SIZE])
+{
+  snprintf(text, WEIR_CLI_TEXT_SIZE, "%" PRIu64 ".%02" PRIu64, micro / 1000000,
+           micro % 1000000 / 10000);
+  return text;
+}
+
+/* What today cost, where it is told. */
+static void cost_print(const struct weir_msg_row *row, const char *kind)
+{
+  const struct weir_msg_row_limit *budget = weir_stats_day_budget(row);
+  const char *day = weir_stats_day_name(row);
+  char spend[WEIR_CLI_TEXT_SIZE], most[WEIR_CLI_TEXT_SIZE], counted[WEIR_CLI_TEXT_SIZE],
+      left[WEIR_CLI_TEXT_SIZE];
+
+  if (!day)
+    return;
+  printf("%s%s cost %s%s%s today (the day of %s, counted for %s, %s left)\n", kind, row->pool,
+         money(row->figures[WEIR_FIGURE_TODAY_SPEND], spend), budget ? " of " : "",
+         budget ? money(weir_stats_amount(budget), most) : "",
+         strcmp(day, "utc") == 0 ? "UTC" : "its limit",
+         weir_cli_span(row->figures[WEIR_FIGURE_TODAY_US], counted),
+         weir_cli_span(row->figures[WEIR_FIGURE_TODAY_LEFT_US], left));
+}
+
+static void costs_print(const struct stats *stats, const struct weir_view_data *data)
+{
+  for (uint32_t i = 0; i < data->pools_count; i++)
+    if (!stats->pool || strcmp(stats->pool, data->pools[i].pool) == 0)
+      cost_print(&data->pools[i], "");
+  for (uint32_t i = 0; !stats->pool && i < data->budgets_count; i++)
+    cost_print(&data->budgets[i], "budget ");
+}
+
 static void sessions_print(const struct weir_view_data *data)
 {
   char span[WEIR_CLI_TEXT_SIZE];
@@ -247,6 +282,7 @@ static bool stats_table(const struct stats *stats, const struct weir_view_data *
   }
   rows_print(rows, count);
   heads_print(stats, data);
+  costs_print(stats, data);
   if (!stats->pool)
     totals_print(data);
   sessions_print(data);

@@ -9,7 +9,7 @@ const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
   '--disable-background-networking', '--disable-component-update'];
 
 const stats = () => JSON.parse(execFileSync(weir, ['stats', '--json', '--coordinator', coordinator]));
-const usedOf = (figures) => figures.pools[0].limits.find((limit) => limit.window_s > 3600).used;
+const usedOf = (figures) => figures.pools[0].limits.find((limit) => limit.dimension === 'requests' && limit.window_s > 3600).used;
 
 async function open(browser, options) {
   const context = await browser.newContext(options);
@@ -38,6 +38,24 @@ async function figuresAgree(page) {
     assert.ok(before <= shown && shown <= after, `the page shows ${shown}, stats ${before} to ${after}`);
     assert.equal(await row.getByRole('meter').getAttribute('aria-valuenow'), String(shown));
   }
+}
+
+// So does the cost of today, beside its limit.
+async function costAgrees(page) {
+  const spent = (figures) => figures.pools[0].cost_today.spend / 1e6;
+  const tile = page.locator('#totals div').filter({ hasText: 'cost of today' }).locator('dd');
+  const before = spent(stats());
+  await page.waitForFunction((least) => {
+    const shown = [...document.querySelectorAll('#totals div')].find((div) => div.textContent.startsWith('cost of today'));
+    return shown && parseFloat(shown.querySelector('dd').textContent) >= least;
+  }, Math.max(0.01, Math.floor(100 * before) / 100));
+  const words = await tile.textContent();
+  const shown = Number(words.split('/')[0]);
+  const after = spent(stats());
+  assert.ok(before - 0.01 <= shown && shown <= after + 0.01, `the page shows ${shown}, stats ${before} to ${after}`);
+  const note = await page.locator('[data-pool=flash] .note').filter({ hasText: 'today cost' }).textContent();
+  assert.match(note, / of 50\.00 \(the day of its limit, /);
+  assert.equal(await page.locator('[data-pool=pro] .note').filter({ hasText: 'today cost' }).count(), 0);
 }
 
 async function keyboardReaches(page) {
@@ -71,6 +89,7 @@ try {
     const { page, problems } = await open(browser, options);
     await figuresAgree(page);
     if (name === 'desktop') await keyboardReaches(page);
+    if (name === 'desktop') await costAgrees(page);
     if (name === 'phone') await noticesSilence(page);
     await page.locator('#sessions tbody tr').first().waitFor();
     const tooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);

@@ -46,7 +46,8 @@ admin: http://127.0.0.1:0
 state: $PWD/weir.state
 providers: {gemini: {kind: gemini}}
 pools:
-  - {name: flash, provider: gemini, models: [gemini-2.5-flash], limits: {rpm: 600, rpd: 100k}}
+  - {name: flash, provider: gemini, models: [gemini-2.5-flash], limits: {rpm: 600, rpd: 100k, spend_day: 50},
+     price: {input: 300, output: 300}}
   - {name: pro, provider: gemini, models: [gemini-2.5-pro], limits: {rpm: 100, tpm: 1M}}
 YAML
 "$bin/weir-coordinator" --config weir.yaml >coordinator.txt 2>&1 &

@@ -412,6 +412,29 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
   fake_fini(&fake);
 }
 
+static void tells_what_today_cost_and_of_how_much(void **state)
+{
+  (void)state;
+  fake_fill();
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
+  assert_null(strstr(run.out, "today"));
+  pthread_mutex_lock(&fake.lock);
+  fake.pool.figures[WEIR_FIGURE_TODAY_SPEND] = 1234567;
+  fake.pool.figures[WEIR_FIGURE_TODAY_DAY] = WEIR_ROW_DAY_UTC;
+  fake.pool.figures[WEIR_FIGURE_TODAY_US] = 2 * WEIR_US_PER_HOUR;
+  fake.pool.figures[WEIR_FIGURE_TODAY_LEFT_US] = WEIR_US_PER_HOUR;
+  pthread_mutex_unlock(&fake.lock);
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
+  assert_holds(run.out, "p cost 1.23 today (the day of UTC, counted for 2h00m, 1h00m left)\n");
+  pthread_mutex_lock(&fake.lock);
+  fake.pool.limits[2].window_us = 25 * WEIR_US_PER_HOUR;
+  fake.pool.figures[WEIR_FIGURE_TODAY_DAY] = WEIR_ROW_DAY_LIMIT;
+  pthread_mutex_unlock(&fake.lock);
+  assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
+  assert_holds(run.out, "p cost 1.23 of 10.00 today (the day of its limit, counted for");
+  fake_fini(&fake);
+}
+
 static void explains_cuts_breakers_and_freezes(void **state)
 {
   (void)state;
@@ -453,8 +476,10 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
   assert_holds(run.out, "\"network\":11},\"latency_p50_s\":1.250,\"latency_p95_s\":4.321,"
                         "\"latency_p99_s\":9.000,\"islands\":4,\"island_calls\":17,\"oldest_s\":{");
   assert_holds(run.out, "\"overshoot\":0}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
-  assert_holds(run.out, "}],\"leases\":3,\"profile\":\"paced\",\"overshoot\":0}],\"tenants\":[],"
-                        "\"instances\":[],\"totals\":");
+  assert_holds(
+      run.out,
+      "}],\"leases\":3,\"profile\":\"paced\",\"cost_today\":null,\"overshoot\":0}],\"tenants\":[],"
+      "\"instances\":[],\"totals\":");
   assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2,");
   fake_fini(&fake);
 }
@@ -635,6 +660,7 @@ int main(void)
       cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
       cmocka_unit_test(explains_that_tokens_bind_and_who_uses_them),
       cmocka_unit_test(explains_nothing_of_pools_that_are_not_there),
+      cmocka_unit_test(tells_what_today_cost_and_of_how_much),
       cmocka_unit_test(explains_cuts_breakers_and_freezes),
       cmocka_unit_test(shows_and_steers_a_breaker),
       cmocka_unit_test(watches_until_it_is_interrupted),

@@ -292,6 +292,57 @@ static void lays_rejections_to_a_foreign_spender_once_a_limit_is_cut_for_it(void
   assert_int_equal(row->figures[WEIR_FIGURE_REJECTED_FOREIGN], 1);
 }
 
+static void clock_tell(struct fixture *f, uint64_t day)
+{
+  struct weir_wall wall = {.zones_count = 1, .now_us = (day * 24 + 12) * WEIR_US_PER_HOUR};
+  const struct weir_coord_event event = {.type = WEIR_COORD_CLOCK, .now = f->now, .wall = &wall};
+
+  wall.zones[0].number = day;
+  for (uint64_t i = 0; i < WEIR_ZONE_STARTS; i++)
+    wall.zones[0].starts_us[i] = ((day + i) * 24 + 8) * WEIR_US_PER_HOUR;
+  fixture_step(f, &event);
+}
+
+static void tells_what_today_cost_a_pool_and_its_budget_where_calls_have_prices(void **state)
+{
+  struct fixture *f = *state;
+  const struct weir_msg_row *row;
+  uint64_t s;
+
+  f->now += 20 * WEIR_US_PER_HOUR;
+  clock_tell(f, 100);
+  budget_add(f, "project");
+  add_other_pool(f); /* has no prices */
+  f->pools[0].price_input = 2000000;
+  f->pools[0].budgets_count = 1;
+  f->pools[0].limits[2] = (struct weir_limit_config){.dimension = WEIR_DIMENSION_SPEND,
+                                                     .window_us = WEIR_DAY_WINDOW_US,
+                                                     .amount = 1000000,
+                                                     .is_day = true,
+                                                     .zone_id = 1};
+  f->pools[0].limits_count = 3;
+  reload(f);
+  fixture_run(f, f->now + 2 * WEIR_US_PER_HOUR); /* the reload closed what is new */
+  s = fixture_hello(f, 9, 1, 1);
+  assert_int_equal(show(f, WEIR_VIEW_BUDGETS, 0)->figures[WEIR_FIGURE_TODAY_DAY], 0);
+  assert_int_equal(fixture_ask_as(f, s, 1, "", FLASH, 3000, MINUTE), WEIR_MSG_GRANT);
+  assert_int_equal(show(f, WEIR_VIEW_POOLS, 0)->figures[WEIR_FIGURE_TODAY_SPEND], 0);
+  fixture_settle(f, 9, s, 1, true, 2500, WEIR_OUTCOME_OK);
+  row = show(f, WEIR_VIEW_POOLS, 0);
+  assert_int_equal(row->figures[WEIR_FIGURE_TODAY_SPEND], 5000);
+  assert_int_equal(row->figures[WEIR_FIGURE_TODAY_DAY], WEIR_ROW_DAY_LIMIT);
+  assert_int_equal(row->figures[WEIR_FIGURE_TODAY_US], 6 * WEIR_US_PER_HOUR);
+  assert_int_equal(row->figures[WEIR_FIGURE_TODAY_LEFT_US], 18 * WEIR_US_PER_HOUR);
+  row = show(f, WEIR_VIEW_BUDGETS, 0);
+  assert_int_equal(row->figures[WEIR_FIGURE_TODAY_SPEND], 5000);
+  assert_int_equal(row->figures[WEIR_FIGURE_TODAY_DAY], WEIR_ROW_DAY_UTC);
+  assert_int_equal(row->figures[WEIR_FIGURE_TODAY_LEFT_US], 10 * WEIR_US_PER_HOUR);
+  assert_int_equal(show(f, WEIR_VIEW_POOLS, 1)->figures[WEIR_FIGURE_TODAY_DAY], 0);
+  fixture_run(f, f->now + 11 * WEIR_US_PER_HOUR);
+  assert_int_equal(show(f, WEIR_VIEW_BUDGETS, 0)->figures[WEIR_FIGURE_TODAY_SPEND], 0);
+  assert_int_equal(show(f, WEIR_VIEW_POOLS, 0)->figures[WEIR_FIGURE_TODAY_SPEND], 5000);
+}
+
 static void tells_what_use_may_have_grown_to_apart_from_a_cut(void **state)
 {
   struct fixture *f = *state;
@@ -347,6 +398,7 @@ int main(void)
       TEST(finds_every_pool_in_any_order_and_after_a_reload),
       TEST(finds_every_budget_in_any_order_between_other_views_and_after_a_reload),
       TEST(lays_rejections_to_a_foreign_spender_once_a_limit_is_cut_for_it),
+      TEST(tells_what_today_cost_a_pool_and_its_budget_where_calls_have_prices),
       TEST(tells_what_use_may_have_grown_to_apart_from_a_cut),
       TEST(tells_that_a_limit_is_closed_and_how_long),
   };

@@ -126,6 +126,33 @@ static void growth_that_is_held_back_is_a_reason_of_its_own(void **state)
   assert_holds("\"why\":[\"stated\",\"foreign\",\"ramp\"],");
 }
 
+static void what_today_cost_is_told_with_its_budget_and_whose_day_it_is(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  json_of(&stats);
+  assert_holds("\"spend\":1250000,\"cost_today\":null,");
+  metrics_of(&stats);
+  assert_null(strstr(text, "weir_spend_today{"));
+  pool.figures[WEIR_FIGURE_TODAY_SPEND] = 5000;
+  pool.figures[WEIR_FIGURE_TODAY_DAY] = WEIR_ROW_DAY_LIMIT;
+  pool.figures[WEIR_FIGURE_TODAY_US] = 7200000000;
+  pool.figures[WEIR_FIGURE_TODAY_LEFT_US] = 1000000;
+  budget.figures[WEIR_FIGURE_TODAY_SPEND] = 6000;
+  budget.figures[WEIR_FIGURE_TODAY_DAY] = WEIR_ROW_DAY_UTC;
+  json_of(&stats);
+  assert_holds("\"cost_today\":{\"spend\":5000,\"limit\":null,\"day\":\"limit\","
+               "\"counted_s\":7200.000,\"left_s\":1.000},\"rejected\"");
+  budget.limits[0].window_us = 25 * WEIR_US_PER_HOUR;
+  budget.limits[0].effective = 8;
+  json_of(&stats);
+  assert_holds("\"cost_today\":{\"spend\":6000,\"limit\":8,\"day\":\"utc\",");
+  metrics_of(&stats);
+  assert_holds("weir_spend_today{pool=\"p\",day=\"limit\"} 0.005000\n");
+  assert_holds("weir_budget_spend_today{budget=\"shared\",day=\"utc\"} 0.006000\n");
+}
+
 static void budgets_tell_of_grants_above_a_limit_too(void **state)
 {
   struct weir_stats stats = stats_of();
@@ -133,7 +160,7 @@ static void budgets_tell_of_grants_above_a_limit_too(void **state)
   (void)state;
   budget.figures[WEIR_FIGURE_OVERSHOOT] = 2;
   json_of(&stats);
-  assert_holds("\"profile\":null,\"overshoot\":2}],\"tenants\"");
+  assert_holds("\"cost_today\":null,\"overshoot\":2}],\"tenants\"");
   metrics_of(&stats);
   assert_holds("weir_overshoot_total{pool=\"p\"} 0\n");
   assert_holds("weir_budget_overshoot_total{budget=\"shared\"} 2\n");
@@ -292,6 +319,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(json_tells_why_less_than_the_amount_is_kept),
       cmocka_unit_test(growth_that_is_held_back_is_a_reason_of_its_own),
+      cmocka_unit_test(what_today_cost_is_told_with_its_budget_and_whose_day_it_is),
       cmocka_unit_test(budgets_tell_of_grants_above_a_limit_too),
       cmocka_unit_test(islands_are_shown_beside_what_is_granted),
       cmocka_unit_test(json_names_the_limit_of_a_budget_that_the_next_one_waits_for),

@@ -148,7 +148,7 @@ const struct fields_entry fields[] = {
     U(22, WEIR_MSG_ROW, row.latency_p50_us, 0, T400D),
     U(23, WEIR_MSG_ROW, row.latency_p95_us, 0, T400D),
     U(24, WEIR_MSG_ROW, row.latency_p99_us, 0, T400D),
-    {WEIR_MSG_ROW, 25, "row.figures", FIELDS_ARRAY, AT(row.figures), 0, 21},
+    {WEIR_MSG_ROW, 25, "row.figures", FIELDS_ARRAY, AT(row.figures), 0, 26},
     S(26, WEIR_MSG_ROW, row.by, 0),
     S(27, WEIR_MSG_ROW, row.tenant, 0),
     S(28, WEIR_MSG_ROW, row.instance, 0),

@@ -92,6 +92,16 @@ function limitRow(limit) {
   return row;
 }
 
+const money = (micro) => (micro / 1e6).toFixed(2);
+
+function costNote(owner) {
+  const cost = owner.cost_today;
+  if (!cost) return [];
+  const day = cost.day === 'utc' ? 'the day of UTC' : 'the day of its limit';
+  const most = cost.limit == null ? '' : ` of ${money(cost.limit)}`;
+  return [`today cost ${money(cost.spend)}${most} (${day}, counted for ${duration(cost.counted_s)}, ${duration(cost.left_s)} left)`];
+}
+
 function breakerBadge(pool) {
   if (!pool.breaker || pool.breaker === 'closed') return null;
   const words = {
@@ -161,6 +171,7 @@ function drawTotals(snapshot) {
   const queued = snapshot.pools.reduce((sum, pool) => sum + waiting(pool), 0);
   const leases = snapshot.pools.reduce((sum, pool) => sum + pool.leases, 0);
   const open = snapshot.pools.filter((pool) => pool.breaker === 'open' || pool.breaker === 'half_open').length;
+  const priced = snapshot.pools.filter((pool) => pool.cost_today);
   const tiles = [
     ['instances', number(snapshot.sessions), false],
     ['calls granted a second', state.rates.grants == null ? '-' : number(Math.round(state.rates.grants)), false],
@@ -169,6 +180,12 @@ function drawTotals(snapshot) {
     ['429s since the start', number(all.rejected_429), all.rejected_429 > 0],
     ['breakers open', number(open), open > 0],
   ];
+  if (priced.length > 0) {
+    const spend = priced.reduce((sum, pool) => sum + pool.cost_today.spend, 0);
+    const most = priced.every((pool) => pool.cost_today.limit != null)
+      ? ` / ${money(priced.reduce((sum, pool) => sum + pool.cost_today.limit, 0))}` : '';
+    tiles.push(['cost of today', `${money(spend)}${most}`, false]);
+  }
   byId('totals').replaceChildren(...tiles.map(([name, value, isBad]) =>
     element('div', isBad ? { class: 'is-bad' } : {}, element('dt', {}, name), element('dd', {}, value))));
 }
@@ -191,6 +208,7 @@ function card(pool, at) {
       `, about ${duration(pool.head.start_s)} yet`);
   }
   if (pool.wait_p95_s > 0) notes.push(`95 of 100 waited ${duration(pool.wait_p95_s)} at most`);
+  notes.push(...costNote(pool));
   notes.push(`${number(pool.grants)} granted; rejected by the provider: ${number(pool.rejected.own)} ours, ` +
     `${number(pool.rejected.foreign)} through others, ${number(pool.rejected.capacity)} for lack of capacity`);
   return element('article', { class: 'card', 'data-pool': pool.name }, head, ...pool.limits.map(limitRow),
@@ -215,7 +233,8 @@ function drawPools(snapshot, at) {
 function drawBudgets(snapshot) {
   byId('budgets-room').hidden = snapshot.budgets.length === 0;
   byId('budgets').replaceChildren(...snapshot.budgets.map((budget) => element('article', { class: 'card' },
-    element('header', {}, element('h3', {}, budget.name)), ...budget.limits.map(limitRow))));
+    element('header', {}, element('h3', {}, budget.name)), ...budget.limits.map(limitRow),
+    ...costNote(budget).map((text) => element('p', { class: 'note' }, text)))));
 }
 
 function drawTable(name, caption, columns, rows) {

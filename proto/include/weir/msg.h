@@ -96,12 +96,22 @@ enum weir_view { WEIR_VIEW_LIST(X) WEIR_VIEW_MAX };
   X(OVERSHOOT, 16, "overshoot") /* grants that took a limit above what is kept: a defect */        \
   X(SHARE_PM, 17, "share_pm")   /* of the quota, used in the last minute; capped at 10^6 */        \
   X(WEIGHT, 18, "weight")                                                                          \
-  X(CLASS, 19, "class")         /* a class */                                                      \
-  X(SILENT_US, 20, "silent_us") /* since the session was heard of */                               \
-  X(ASKS, 21, "asks")           /* waiting */
+  X(CLASS, 19, "class")             /* a class */                                                  \
+  X(SILENT_US, 20, "silent_us")     /* since the session was heard of */                           \
+  X(ASKS, 21, "asks")               /* waiting */                                                  \
+  X(TODAY_SPEND, 23, "today_spend") /* of calls that ended today; what follows is 0: not told */   \
+  X(TODAY_DAY, 24, "today_day")     /* whose day: enum weir_row_day */                             \
+  X(TODAY_US, 25, "today_us")       /* it was counted so long: not the whole day after a start */  \
+  X(TODAY_LEFT_US, 26, "today_left_us") /* until the day is over */
 #define X(name, value, text) WEIR_FIGURE_##name = (value),
 enum weir_figure { WEIR_FIGURE_LIST(X) WEIR_FIGURE_MAX };
 #undef X
+
+/* Whose day a figure of today is about. */
+enum weir_row_day {
+  WEIR_ROW_DAY_UTC = 1,
+  WEIR_ROW_DAY_LIMIT /* that of a limit by the calendar day, in its time zone */
+};
 
 #define WEIR_INSTANCE_TEXT_SIZE (2 * WEIR_INSTANCE_SIZE + 1)
 

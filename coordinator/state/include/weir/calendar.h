@@ -72,6 +72,17 @@ void weir_calendar_advance(struct weir_calendar *c, weir_tstamp now);
  * call that changes |c|. */
 const struct weir_calendar_zone *weir_calendar_zone(const struct weir_calendar *c, uint32_t index);
 
+/* A day, and when it begins and ends by the believed clock; 0: before this clock began. */
+struct weir_calendar_day {
+  uint64_t number;
+  weir_tstamp begins_at, ends_at;
+};
+
+/* weir_calendar_utc gives the day of UTC that it is at |now|, by the believed clock, in |ret_day|;
+ * false before weir_calendar_clock. For figures, not for limits: no doubt is allowed for. */
+bool weir_calendar_utc(const struct weir_calendar *c, weir_tstamp now,
+                       struct weir_calendar_day *ret_day);
+
 /* weir_calendar_wake returns the next instant at which weir_calendar_advance may change something:
  * the turn of a day, or the end of a period of trust; WEIR_NEVER when there is none. */
 weir_tstamp weir_calendar_wake(const struct weir_calendar *c);

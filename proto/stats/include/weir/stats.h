@@ -58,6 +58,14 @@ uint64_t weir_stats_free(const struct weir_msg_row_limit *limit);
 const struct weir_msg_row_limit *weir_stats_head(const struct weir_stats *stats,
                                                  const struct weir_msg_row *pool);
 
+/* weir_stats_day_budget returns the limit of |row| on what a day may cost: its limit of spending
+ * over 24 or 25 hours, as a calendar day is; NULL when it has none. */
+const struct weir_msg_row_limit *weir_stats_day_budget(const struct weir_msg_row *row);
+
+/* weir_stats_day_name returns "utc" or "limit" for whose day it is that the cost of |row| is about,
+ * NULL when no cost of today is told. */
+const char *weir_stats_day_name(const struct weir_msg_row *row);
+
 /* weir_stats_json appends one JSON object on one line, with a newline. */
 void weir_stats_json(struct weir_stats_out *out, const struct weir_stats *stats);
 
