@@ -31,7 +31,7 @@ static_assert(WEIR_ADMIN_ROWS_MAX > WEIR_CONF_BUDGETS_MAX &&
               "all pools and budgets can be shown");
 
 /* What is asked for, in this order. */
-enum phase { IDLE = 0, TOTALS, POOLS, BUDGETS, TENANTS, SESSIONS, DONE };
+enum phase { IDLE = 0, TOTALS, POOLS, BUDGETS, TENANTS, SLOW, SESSIONS, DONE };
 
 enum kind { READY = 1, METRICS, STATS, STATS_SESSIONS };
 
@@ -64,7 +64,7 @@ struct weir_admin {
   bool has_sessions, is_whole;
   uint64_t whole_at_ms; /* when the rows were complete last; 0: never */
   struct weir_msg_row totals;
-  struct table pools, budgets, tenants, sessions;
+  struct table pools, budgets, tenants, slow, sessions;
   struct weir_tap_head wire;
   char *text; /* of the last answer */
   size_t text_room;
@@ -146,10 +146,12 @@ static size_t render(struct weir_admin *a, enum kind kind, const char *before)
                              .pools = a->pools.rows,
                              .budgets = a->budgets.rows,
                              .tenants = a->tenants.rows,
+                             .slow = a->slow.rows,
                              .sessions = a->sessions.rows,
                              .pools_count = a->pools.count,
                              .budgets_count = a->budgets.count,
                              .tenants_count = a->tenants.count,
+                             .slow_count = a->slow.count,
                              .sessions_count = kind == STATS_SESSIONS ? a->sessions.count : 0,
                              .process = &process};
   const size_t size = strlen(before);
@@ -250,6 +252,7 @@ static struct table *table_of(struct weir_admin *a, enum phase phase)
   return phase == POOLS     ? &a->pools
          : phase == BUDGETS ? &a->budgets
          : phase == TENANTS ? &a->tenants
+         : phase == SLOW    ? &a->slow
                             : &a->sessions;
 }
 
@@ -259,6 +262,7 @@ static enum weir_view view_of(enum phase phase)
          : phase == POOLS   ? WEIR_VIEW_POOLS
          : phase == BUDGETS ? WEIR_VIEW_BUDGETS
          : phase == TENANTS ? WEIR_VIEW_TENANTS
+         : phase == SLOW    ? WEIR_VIEW_SLOW
                             : WEIR_VIEW_SESSIONS;
 }
 
@@ -289,7 +293,8 @@ static void begin(struct weir_admin *a)
     return;
   a->phase = TOTALS;
   a->is_whole = a->has_sessions = false;
-  a->pools.count = a->budgets.count = a->tenants.count = a->sessions.count = 0;
+  a->pools.count = a->budgets.count = a->tenants.count = 0;
+  a->slow.count = a->sessions.count = 0;
   ask(a);
 }
 
@@ -299,7 +304,7 @@ static void go_on(struct weir_admin *a)
   if (a->phase == TOTALS) {
     answer_waiters(a);
     a->phase = wants_rows(a) ? POOLS : DONE;
-  } else if (a->phase == TENANTS) {
+  } else if (a->phase == SLOW) {
     a->phase = wants(a, STATS_SESSIONS) ? SESSIONS : DONE;
     a->is_whole = true;
   } else if (a->phase == SESSIONS) {
@@ -578,6 +583,7 @@ static void destroy(struct weir_admin *a)
   free(a->pools.rows);
   free(a->budgets.rows);
   free(a->tenants.rows);
+  free(a->slow.rows);
   free(a->sessions.rows);
   free(a->text);
   explicit_bzero(a->token, sizeof a->token);

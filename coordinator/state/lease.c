@@ -75,8 +75,14 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   c->sessions[taken.session].leases_count++;
   c->pools[lease->pool].leases_count++;
   c->pools[lease->pool].grants++;
-  if (!taken.is_standing) /* who asks ahead of need does not wait */
-    wait_learn(&c->pools[lease->pool], (uint32_t)(turn->now / WEIR_US_PER_MS) - taken.asked_ms);
+  lease->waited_ms = 0;
+  if (!taken.is_standing) { /* who asks ahead of need does not wait */
+    const uint32_t waited_ms = (uint32_t)(turn->now / WEIR_US_PER_MS) - taken.asked_ms;
+
+    wait_learn(&c->pools[lease->pool], waited_ms);
+    lease->waited_ms =
+        waited_ms + (uint32_t)(weir_time_sub(lease->entry.start, turn->now) / WEIR_US_PER_MS);
+  }
   c->counters[WEIR_COUNTER_GRANTS]++;
   if (lease->entry.arrival_max > c->arrival_max)
     c->arrival_max = lease->entry.arrival_max;
@@ -290,6 +296,27 @@ static void count_use(struct weir_coord *c, const struct weir_held *lease,
   }
 }
 
+/* Keeps what is told of a slow call, in numbers. */
+static void slow_note(struct weir_coord *c, const struct weir_held *lease,
+                      const struct weir_msg_settle *settle, weir_tstamp now)
+{
+  struct weir_slow_call call = {.ended_at = now,
+                                .waited_us = lease->waited_ms * (weir_duration)WEIR_US_PER_MS,
+                                .took_us = settle->latency_us,
+                                .outcome = settle->outcome,
+                                .http = settle->http};
+
+  if (!weir_slow_is_one(&c->slow, call.waited_us + call.took_us, now))
+    return;
+  if (settle->has_usage) {
+    call.input_tokens = settle->input_tokens;
+    call.output_tokens = settle->output_tokens;
+  }
+  memcpy(call.instance, c->sessions[lease->session].instance, sizeof(call.instance));
+  memcpy(call.pool, c->pools[lease->pool].config.name, sizeof(call.pool));
+  weir_slow_note(&c->slow, &call);
+}
+
 /* What the end of a call teaches of others like it. */
 static void learn(struct weir_coord *c, const struct weir_held *lease,
                   const struct weir_msg_settle *settle, weir_tstamp now)
@@ -297,6 +324,8 @@ static void learn(struct weir_coord *c, const struct weir_held *lease,
   struct weir_pool *pool = &c->pools[lease->pool];
 
   weir_callers_hear(c, lease, settle);
+  if (settle->latency_us > 0)
+    slow_note(c, lease, settle, now);
   if (settle->outcome != WEIR_OUTCOME_OK || settle->latency_us == 0)
     return;
   weir_latency_learn(&pool->latency, settle->latency_us);

@@ -10,14 +10,12 @@
  *   standing.c leases ahead of need: only out of what is to spare
  *   route.c    which model of a route, at once and while an ask waits
  *   callers.c  what calls of a tenant use of what is estimated for them
- *   lease.c    who holds: SETTLE, leases that are never settled
- *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
- *   islands.c  what instances may do while nobody answers them
- *   tell.c     who hears of breakers and of days that are used up: STATE to every session
- *   keep.c     what outlives this life: records, and who waits for them
- *   show.c     what people see: SHOW
- *   check.c    what must hold after every event
- *   machine.c  what they all use
+ *   lease.c    who holds: SETTLE, leases that are never settled; what they cost, and how slow they
+ * were breakers.c whether a pool's calls go through: transitions, new attempts, STEER islands.c
+ * what instances may do while nobody answers them tell.c     who hears of breakers and of days that
+ * are used up: STATE to every session keep.c     what outlives this life: records, and who waits
+ * for them show.c     what people see: SHOW check.c    what must hold after every event machine.c
+ * what they all use
  *
  * Every object has one owner: the machine's arrays. Lists link indices, never pointers.
  */
@@ -38,6 +36,7 @@
 #include <weir/ratio.h>
 #include <weir/retries.h>
 #include <weir/rng.h>
+#include <weir/slow.h>
 #include <weir/table.h>
 #include <weir/today.h>
 
@@ -65,8 +64,9 @@ struct weir_session {
   enum weir_session_state state;
   uint8_t instance[WEIR_INSTANCE_SIZE];
   uint64_t incarnation, token, route;
-  uint64_t peer; /* id of whom it belongs to */
-  uint64_t mark; /* last received */
+  uint64_t peer;                 /* id of whom it belongs to */
+  char tenant[WEIR_TENANT_SIZE]; /* that its key is bound to; "": to none */
+  uint64_t mark;                 /* last received */
   weir_tstamp mark_at, heard_at;
   weir_duration ttl_us; /* as it was told */
   struct weir_list asks;
@@ -120,6 +120,7 @@ struct weir_books {
 struct weir_held {
   struct weir_pq_node timer; /* when it is forgotten */
   uint32_t session, pool, tenant;
+  uint32_t waited_ms; /* from its ask to its start; 0: asked ahead of need */
   uint64_t seq;
   uint64_t charged; /* to its tenant's virtual time */
   struct weir_ledger_entry entry;
@@ -326,6 +327,7 @@ struct weir_coord {
   weir_tstamp kept_at; /* when the last one was made; 0: none yet */
   struct weir_fair fair;
   struct weir_shown shown;
+  struct weir_slow slow;
 
   uint32_t sessions_free, asks_free, leases_free; /* heads of free lists */
   uint32_t sessions_open;

@@ -40,12 +40,13 @@ void weir_session_refuse(struct weir_coord *c, struct weir_turn *turn, uint64_t 
   c->counters[WEIR_COUNTER_REFUSED]++;
 }
 
-static void heard(struct weir_session *s, const struct weir_msg *msg, weir_tstamp now)
+static void heard(struct weir_session *s, const struct weir_msg *msg, const struct weir_turn *turn)
 {
-  s->heard_at = now;
+  s->heard_at = turn->now;
+  memcpy(s->tenant, turn->peer->tenant, sizeof(s->tenant)); /* its key may be another one's now */
   if (msg->mark > s->mark) {
     s->mark = msg->mark;
-    s->mark_at = now;
+    s->mark_at = turn->now;
   }
 }
 
@@ -62,7 +63,7 @@ struct weir_session *weir_session_find(struct weir_coord *c, struct weir_turn *t
     const bool is_allowed = (turn->peer->rights & WEIR_RIGHT_ASK) != 0;
 
     if (is_allowed && !turn->peer->is_torn) {
-      heard(s, msg, turn->now);
+      heard(s, msg, turn);
       return s;
     }
     /* A key that was revoked, or what must not be taken for whole: PROTOCOL.md, section 1. */
@@ -202,7 +203,7 @@ void weir_session_hello(struct weir_coord *c, struct weir_turn *turn, const stru
     open_token(c, s);
   s->incarnation = hello->incarnation;
   s->route = turn->route;
-  heard(s, msg, turn->now);
+  heard(s, msg, turn);
   s->ttl_us = c->session_ttl_us; /* a reload changes it for those who hear of it */
   weir_timer_set(&c->session_timers, &s->timer, weir_time_add(turn->now, s->ttl_us));
   s->takes_islands = hello->takes_islands;

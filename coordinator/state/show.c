@@ -326,17 +326,45 @@ static void show_tenants(struct weir_coord *c, uint32_t number, weir_tstamp now,
 
 /* ---- sessions ---- */
 
-static void show_session(const struct weir_session *s, weir_tstamp now, struct weir_msg_row *row)
+static void show_instance(const uint8_t *instance, struct weir_msg_row *row)
 {
   static const char digits[] = "0123456789abcdef";
 
   for (size_t i = 0; i < WEIR_INSTANCE_SIZE; i++) {
-    row->instance[2 * i] = digits[s->instance[i] >> 4];
-    row->instance[2 * i + 1] = digits[s->instance[i] & 15];
+    row->instance[2 * i] = digits[instance[i] >> 4];
+    row->instance[2 * i + 1] = digits[instance[i] & 15];
   }
+}
+
+static void show_session(const struct weir_session *s, weir_tstamp now, struct weir_msg_row *row)
+{
+  show_instance(s->instance, row);
+  memcpy(row->tenant, s->tenant, sizeof(row->tenant));
   row->leases = s->leases_count;
   row->figures[WEIR_FIGURE_ASKS] = s->asks.count;
   row->figures[WEIR_FIGURE_SILENT_US] = weir_time_sub(now, s->heard_at);
+}
+
+/* ---- slow calls ---- */
+
+static void show_slow(struct weir_slow *slow, uint32_t number, weir_tstamp now,
+                      struct weir_msg_row *row)
+{
+  const struct weir_slow_call *call;
+
+  row->rows = weir_slow_forget(slow, now);
+  if (number >= row->rows)
+    return;
+  call = &slow->calls[number];
+  memcpy(row->pool, call->pool, sizeof(row->pool));
+  show_instance(call->instance, row);
+  row->figures[WEIR_FIGURE_ENDED_US] = weir_time_sub(now, call->ended_at);
+  row->figures[WEIR_FIGURE_WAITED_US] = call->waited_us;
+  row->figures[WEIR_FIGURE_TOOK_US] = call->took_us;
+  row->figures[WEIR_FIGURE_INPUT_TOKENS] = call->input_tokens;
+  row->figures[WEIR_FIGURE_OUTPUT_TOKENS] = call->output_tokens;
+  row->figures[WEIR_FIGURE_OUTCOME] = call->outcome;
+  row->figures[WEIR_FIGURE_HTTP] = call->http;
 }
 
 void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct weir_msg *msg)
@@ -355,6 +383,10 @@ void weir_show_row(struct weir_coord *c, struct weir_turn *turn, const struct we
   }
   if (row->view == WEIR_VIEW_TENANTS) {
     show_tenants(c, row->row, turn->now, row);
+    return;
+  }
+  if (row->view == WEIR_VIEW_SLOW) {
+    show_slow(&c->slow, row->row, turn->now, row);
     return;
   }
   index = row_find(c, row->view, row->row, &row->rows);

@@ -295,10 +295,28 @@ static void tenant_object(struct json *j, const struct weir_msg_row *row)
   leave(j, "}");
 }
 
+static void slow_object(struct json *j, const struct weir_msg_row *row)
+{
+  const uint64_t outcome = row->figures[WEIR_FIGURE_OUTCOME];
+
+  enter(j, NULL, "{");
+  text(j, "pool", row->pool);
+  text(j, "instance", row->instance);
+  seconds(j, "ended_s", row->figures[WEIR_FIGURE_ENDED_US]);
+  seconds(j, "waited_s", row->figures[WEIR_FIGURE_WAITED_US]);
+  seconds(j, "took_s", row->figures[WEIR_FIGURE_TOOK_US]);
+  number(j, "input_tokens", row->figures[WEIR_FIGURE_INPUT_TOKENS]);
+  number(j, "output_tokens", row->figures[WEIR_FIGURE_OUTPUT_TOKENS]);
+  text(j, "outcome", outcome > 0 ? weir_outcome_name((enum weir_outcome)outcome) : NULL);
+  number(j, "http", row->figures[WEIR_FIGURE_HTTP]);
+  leave(j, "}");
+}
+
 static void session_object(struct json *j, const struct weir_msg_row *row)
 {
   enter(j, NULL, "{");
   text(j, "instance", row->instance);
+  text(j, "tenant", row->tenant);
   number(j, "waiting", row->figures[WEIR_FIGURE_ASKS]);
   number(j, "leases", row->leases);
   seconds(j, "silent_s", row->figures[WEIR_FIGURE_SILENT_US]);
@@ -354,6 +372,11 @@ void weir_stats_json(struct weir_stats_out *out, const struct weir_stats *stats)
   for (uint32_t i = 0; i < stats->tenants_count; i++)
     if (is_wanted(stats, &stats->tenants[i]))
       tenant_object(j, &stats->tenants[i]);
+  leave(j, "]");
+  enter(j, "slow", "[");
+  for (uint32_t i = 0; i < stats->slow_count; i++)
+    if (is_wanted(stats, &stats->slow[i]))
+      slow_object(j, &stats->slow[i]);
   leave(j, "]");
   enter(j, "instances", "[");
   for (uint32_t i = 0; i < stats->sessions_count; i++)

@@ -14,7 +14,7 @@
 
 #define SESSIONS_MAX 65536
 
-enum { OPTION_JSON = 256, OPTION_SESSIONS };
+enum { OPTION_JSON = 256, OPTION_SESSIONS, OPTION_SLOW };
 
 static const struct weir_cli_option options[] = {
     WEIR_CLI_COORDINATOR_OPTION,
@@ -22,7 +22,9 @@ static const struct weir_cli_option options[] = {
     {"watch", 'w', "SECONDS", "show again every so many seconds, until interrupted"},
     WEIR_CLI_KEY_OPTIONS,
     WEIR_CLI_TIMEOUT_OPTION,
-    {"sessions", OPTION_SESSIONS, NULL, "list sessions, too: instance, waiting, leases, silence"},
+    {"sessions", OPTION_SESSIONS, NULL,
+     "list sessions, too: instance, tenant of its key, waiting, leases, silence"},
+    {"slow", OPTION_SLOW, NULL, "list the slowest calls of the last ten minutes, too"},
     {"json", OPTION_JSON, NULL, "one JSON object per look, on one line"},
     {0},
 };
@@ -31,7 +33,7 @@ struct stats {
   const char *endpoint, *pool;
   uint64_t timeout_ms, watch_ms;
   uint32_t sessions_max;
-  bool is_json;
+  bool has_slow, is_json;
 };
 
 /* Whatever there is, in one line. */
@@ -229,12 +231,40 @@ static void sessions_print(const struct weir_view_data *data)
   char span[WEIR_CLI_TEXT_SIZE];
 
   if (data->sessions_count > 0)
-    printf("\n%-32s  %7s  %6s  %s\n", "INSTANCE", "WAITING", "LEASES", "SILENT");
+    printf("\n%-32s  %-12s  %7s  %6s  %s\n", "INSTANCE", "TENANT", "WAITING", "LEASES", "SILENT");
   for (uint32_t i = 0; i < data->sessions_count; i++) {
     const struct weir_msg_row *row = &data->sessions[i];
 
-    printf("%-32s  %7" PRIu64 "  %6" PRIu32 "  %s\n", row->instance, row->figures[WEIR_FIGURE_ASKS],
-           row->leases, weir_cli_span(row->figures[WEIR_FIGURE_SILENT_US], span));
+    printf("%-32s  %-12s  %7" PRIu64 "  %6" PRIu32 "  %s\n", row->instance,
+           row->tenant[0] ? row->tenant : "-", row->figures[WEIR_FIGURE_ASKS], row->leases,
+           weir_cli_span(row->figures[WEIR_FIGURE_SILENT_US], span));
+  }
+}
+
+static const char *outcome_name(const struct weir_msg_row *call)
+{
+  const uint64_t outcome = call->figures[WEIR_FIGURE_OUTCOME];
+
+  return outcome > 0 ? weir_outcome_name((enum weir_outcome)outcome) : "-";
+}
+
+static void slow_print(const struct stats *stats, const struct weir_view_data *data)
+{
+  char ended[WEIR_CLI_TEXT_SIZE], waited[WEIR_CLI_TEXT_SIZE], took[WEIR_CLI_TEXT_SIZE];
+
+  printf("\n%-16s  %-32s  %9s  %9s  %9s  %8s  %8s  %4s  %s\n", "SLOW CALLS OF", "INSTANCE", "ENDED",
+         "WAITED", "TOOK", "INPUT", "OUTPUT", "HTTP", "OUTCOME");
+  for (uint32_t i = 0; i < data->slow_count; i++) {
+    const struct weir_msg_row *row = &data->slow[i];
+
+    if (stats->pool && strcmp(stats->pool, row->pool) != 0)
+      continue;
+    printf("%-16s  %-32s  %9s  %9s  %9s  %8" PRIu64 "  %8" PRIu64 "  %4" PRIu64 "  %s\n", row->pool,
+           row->instance, weir_cli_span(row->figures[WEIR_FIGURE_ENDED_US], ended),
+           weir_cli_span(row->figures[WEIR_FIGURE_WAITED_US], waited),
+           weir_cli_span(row->figures[WEIR_FIGURE_TOOK_US], took),
+           row->figures[WEIR_FIGURE_INPUT_TOKENS], row->figures[WEIR_FIGURE_OUTPUT_TOKENS],
+           row->figures[WEIR_FIGURE_HTTP], outcome_name(row));
   }
 }
 
@@ -286,6 +316,8 @@ static bool stats_table(const struct stats *stats, const struct weir_view_data *
   if (!stats->pool)
     totals_print(data);
   sessions_print(data);
+  if (stats->has_slow)
+    slow_print(stats, data);
   free(rows);
   return true;
 }
@@ -347,6 +379,8 @@ static int run(int argc, char **argv)
       continue;
     else if (id == OPTION_SESSIONS)
       stats.sessions_max = SESSIONS_MAX;
+    else if (id == OPTION_SLOW)
+      stats.has_slow = true;
     else if (id == OPTION_JSON)
       stats.is_json = true;
     else if (id == WEIR_CLI_OPERAND)
@@ -363,7 +397,7 @@ static int run(int argc, char **argv)
 const struct weir_cli_command weir_cli_stats_command = {
     .name = "stats",
     .synopsis = "[--coordinator ENDPOINT] [--pool NAME] [--watch SECONDS] [--timeout DURATION]\n"
-                "                  [--sessions] [--json]",
+                "                  [--sessions] [--slow] [--json]",
     .summary = "show pools, limits, queues and counters of the coordinator",
     .text =
         "USED counts what is charged in the window now, leases that are out included; OF shows\n"

@@ -29,7 +29,7 @@ struct look {
   uint64_t deadline_us;
   struct weir_msg_row totals, budget; /* the first rows, which tell how many there are */
   bool has_totals, has_budget, has_state;
-  struct table pools, budgets, tenants, sessions;
+  struct table pools, budgets, tenants, slow, sessions;
   struct weir_msg_state state;
 };
 
@@ -61,6 +61,7 @@ static void row_take(struct look *look, const struct weir_msg_row *row)
 {
   struct table *table = row->view == WEIR_VIEW_BUDGETS    ? &look->budgets
                         : row->view == WEIR_VIEW_TENANTS  ? &look->tenants
+                        : row->view == WEIR_VIEW_SLOW     ? &look->slow
                         : row->view == WEIR_VIEW_SESSIONS ? &look->sessions
                                                           : &look->pools;
 
@@ -196,6 +197,8 @@ static enum weir_err look_run(struct look *look, uint32_t sessions_max,
     err = more_get(look, WEIR_VIEW_TENANTS, &look->tenants, WEIR_VIEW_TENANTS_MAX,
                    &ret_data->tenants_count);
   if (!err)
+    err = more_get(look, WEIR_VIEW_SLOW, &look->slow, WEIR_VIEW_SLOW_MAX, &ret_data->slow_count);
+  if (!err)
     err = more_get(look, WEIR_VIEW_SESSIONS, &look->sessions,
                    look->totals.sessions < sessions_max ? look->totals.sessions : sessions_max,
                    &ret_data->sessions_count);
@@ -203,6 +206,7 @@ static enum weir_err look_run(struct look *look, uint32_t sessions_max,
   ret_data->pools = look->pools.rows;
   ret_data->budgets = look->budgets.rows;
   ret_data->tenants = look->tenants.rows;
+  ret_data->slow = look->slow.rows;
   ret_data->sessions = look->sessions.rows;
   return err;
 }
@@ -388,10 +392,12 @@ void weir_view_stats(const struct weir_view_data *data, struct weir_stats *ret_s
                                    .pools = data->pools,
                                    .budgets = data->budgets,
                                    .tenants = data->tenants,
+                                   .slow = data->slow,
                                    .sessions = data->sessions,
                                    .pools_count = data->pools_count,
                                    .budgets_count = data->budgets_count,
                                    .tenants_count = data->tenants_count,
+                                   .slow_count = data->slow_count,
                                    .sessions_count = data->sessions_count};
 }
 
@@ -416,6 +422,7 @@ void weir_view_free(struct weir_view_data *data)
   free(data->pools);
   free(data->budgets);
   free(data->tenants);
+  free(data->slow);
   free(data->sessions);
   *data = (struct weir_view_data){0};
 }

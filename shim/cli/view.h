@@ -2,7 +2,7 @@
  * steers its breakers.
  *
  * SHOW and STEER need no session, so a look disturbs nobody. Requests are pipelined: a look costs
- * four or five round trips, however many pools there are.
+ * five or six round trips, however many pools there are.
  */
 #ifndef WEIR_VIEW_H
 #define WEIR_VIEW_H
@@ -19,12 +19,13 @@
 #define WEIR_VIEW_TIMEOUT_MS  2000
 #define WEIR_VIEW_POOLS_MAX   65536
 #define WEIR_VIEW_TENANTS_MAX 64 /* as many as a coordinator shows */
+#define WEIR_VIEW_SLOW_MAX    16 /* the same, of slow calls */
 
 struct weir_view_data {
   struct weir_msg_row totals;
-  struct weir_msg_row *pools, *budgets;    /* in the coordinator's order */
-  struct weir_msg_row *tenants, *sessions; /* none of an older coordinator */
-  uint32_t pools_count, budgets_count, tenants_count, sessions_count;
+  struct weir_msg_row *pools, *budgets;           /* in the coordinator's order */
+  struct weir_msg_row *tenants, *slow, *sessions; /* none of an older coordinator */
+  uint32_t pools_count, budgets_count, tenants_count, slow_count, sessions_count;
 };
 
 /* weir_view_get looks at the coordinator at |endpoint| and waits up to |timeout_ms| for all of it,

@@ -58,6 +58,17 @@ async function costAgrees(page) {
   assert.equal(await page.locator('[data-pool=pro] .note').filter({ hasText: 'today cost' }).count(), 0);
 }
 
+// The slowest call first, as stats has it, though a slower one may have ended meanwhile.
+async function slowAgrees(page) {
+  await page.locator('#slow tbody tr').first().waitFor();
+  const slowest = Math.max(...stats().slow.map((call) => call.waited_s + call.took_s));
+  const cells = await page.locator('#slow tbody tr').first().locator('td').allTextContents();
+  assert.equal(cells[0], 'flash');
+  assert.match(cells[1], / ago$/);
+  assert.equal(cells[6], 'ok (200)');
+  assert.ok(slowest > 0);
+}
+
 async function keyboardReaches(page) {
   await page.locator('body').press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
@@ -90,6 +101,7 @@ try {
     await figuresAgree(page);
     if (name === 'desktop') await keyboardReaches(page);
     if (name === 'desktop') await costAgrees(page);
+    await slowAgrees(page);
     if (name === 'phone') await noticesSilence(page);
     await page.locator('#sessions tbody tr').first().waitFor();
     const tooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);

@@ -145,11 +145,12 @@ static void serves_statistics_and_lists_sessions_on_demand(void **state)
   client_hello(&client);
   assert_int_equal(get("/stats.json", ASK_LOOPBACK), 200);
   assert_holds("\"sessions\":1,");
-  assert_holds("\"instances\":[],");
+  assert_holds("\"slow\":[],\"instances\":[],");
   assert_holds("\"process\":{\"version\":");
   assert_true(run_is_json(strstr(text, "\r\n\r\n") + 4, &count));
   assert_int_equal(get("/stats.json?sessions", ASK_LOOPBACK), 200);
   assert_holds("\"instances\":[{\"instance\":\"");
+  assert_holds("\"tenant\":\"\",");
   client_fini(&client);
   daemon_fini(&coordinator);
 }

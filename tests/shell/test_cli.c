@@ -339,6 +339,58 @@ static void explains_that_tokens_bind_and_who_uses_them(void **state)
   daemon_fini(&own);
 }
 
+static void settle_after(struct client *c, uint64_t seq, weir_duration latency_us)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_SETTLE};
+
+  msg.settle = (struct weir_msg_settle){.seq = seq,
+                                        .is_sent = true,
+                                        .is_final = true,
+                                        .has_usage = true,
+                                        .outcome = WEIR_OUTCOME_OK,
+                                        .http = 200,
+                                        .input_tokens = 90,
+                                        .output_tokens = 11,
+                                        .latency_us = latency_us};
+  client_send(c, &msg);
+  client_ping(c);
+}
+
+static void lists_the_slowest_calls(void **state)
+{
+  static struct daemon own;
+  struct client client;
+
+  (void)state;
+  daemon_init(&own);
+  daemon_configure(&own, "session_ttl: 10m\n"
+                         "providers: {gemini: {kind: gemini}}\n"
+                         "pools:\n"
+                         "  - name: p\n    provider: gemini\n    models: [m]\n"
+                         "    limits: {rpm: 20}\n");
+  daemon_start(&own);
+  client_init(&client, &own, 1);
+  client_hello(&client);
+  assert_int_equal(WEIR("stats", "--coordinator", own.endpoint, "--slow"), 0);
+  assert_holds(run.out, "SLOW CALLS OF");
+  for (uint64_t seq = 1; seq <= 2; seq++) {
+    ask_as(&client, seq, "chat", 100, WEIR_MSG_GRANT);
+    settle_after(&client, seq, seq * 1500 * WEIR_US_PER_MS);
+  }
+  assert_int_equal(WEIR("stats", "--coordinator", own.endpoint), 0);
+  assert_null(strstr(run.out, "SLOW"));
+  assert_int_equal(WEIR("stats", "--coordinator", own.endpoint, "--slow"), 0);
+  assert_holds(run.out, "         3s        90        11   200  ok\n");
+  assert_true(strstr(run.out, "  3s ") < strstr(run.out, "1.5s"));
+  assert_int_equal(WEIR("stats", "--coordinator", own.endpoint, "--json"), 0);
+  assert_one_json();
+  assert_holds(run.out, "\"slow\":[{\"pool\":\"p\",\"instance\":\"");
+  assert_holds(run.out, "\"took_s\":3.000,\"input_tokens\":90,\"output_tokens\":11,"
+                        "\"outcome\":\"ok\",\"http\":200},{");
+  client_fini(&client);
+  daemon_fini(&own);
+}
+
 static void explains_nothing_of_pools_that_are_not_there(void **state)
 {
   (void)state;
@@ -479,7 +531,7 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
   assert_holds(
       run.out,
       "}],\"leases\":3,\"profile\":\"paced\",\"cost_today\":null,\"overshoot\":0}],\"tenants\":[],"
-      "\"instances\":[],\"totals\":");
+      "\"slow\":[],\"instances\":[],\"totals\":");
   assert_holds(run.out, "\"fallbacks\":1,\"cuts\":2,");
   fake_fini(&fake);
 }
@@ -659,6 +711,7 @@ int main(void)
       cmocka_unit_test(shows_profiles_cuts_shadows_and_limits_without_a_window),
       cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
       cmocka_unit_test(explains_that_tokens_bind_and_who_uses_them),
+      cmocka_unit_test(lists_the_slowest_calls),
       cmocka_unit_test(explains_nothing_of_pools_that_are_not_there),
       cmocka_unit_test(tells_what_today_cost_and_of_how_much),
       cmocka_unit_test(explains_cuts_breakers_and_freezes),

@@ -5,7 +5,7 @@ endforeach()
 # The coordinator's pure machine, in virtual time.
 foreach(module alerts throttle calendar fair bias breaker retries choose latency ratio coord coord_breaker
                coord_reload keep coord_tenants coord_budgets coord_standing coord_routes coord_routes_random
-               coord_callers coord_peers coord_show today coord_islands grant)
+               coord_callers coord_peers coord_show today slow coord_islands grant)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()
 # What is shown, as text.

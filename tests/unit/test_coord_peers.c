@@ -79,6 +79,26 @@ static void only_an_admin_steers_and_only_who_may_looks(void **state)
   assert_int_equal(counter(f, WEIR_COUNTER_REFUSED), 2);
 }
 
+static void a_session_is_shown_with_the_tenant_that_its_key_is_bound_to_now(void **state)
+{
+  struct fixture *f = *state;
+  struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_SESSIONS}};
+  struct weir_msg ping = {.type = WEIR_MSG_PING};
+  struct weir_coord_peer moved = shop;
+
+  ping.session = hello_as(f, 9, 1, 1, &shop);
+  assert_int_equal(send_as(f, 77, &show, &other), WEIR_MSG_ROW);
+  assert_string_equal(answer(f)->row.tenant, "shop");
+  strcpy(moved.tenant, "store");
+  send_as(f, 9, &ping, &moved);
+  send_as(f, 77, &show, &other);
+  assert_string_equal(answer(f)->row.tenant, "store");
+  memset(moved.tenant, 0, sizeof(moved.tenant));
+  send_as(f, 9, &ping, &moved);
+  send_as(f, 77, &show, &other);
+  assert_string_equal(answer(f)->row.tenant, "");
+}
+
 /* One tenant has one request a minute: whose is charged shows in what the second ask gets. */
 static void asks_are_the_tenants_of_the_key_whatever_they_say(void **state)
 {
@@ -225,6 +245,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(a_peer_without_the_right_to_ask_opens_no_session),
       TEST(only_an_admin_steers_and_only_who_may_looks),
+      TEST(a_session_is_shown_with_the_tenant_that_its_key_is_bound_to_now),
       TEST(asks_are_the_tenants_of_the_key_whatever_they_say),
       TEST(a_token_is_worth_nothing_to_another_key),
       TEST(an_instance_cannot_be_taken_over_by_another_key),

@@ -343,6 +343,60 @@ static void tells_what_today_cost_a_pool_and_its_budget_where_calls_have_prices(
   assert_int_equal(show(f, WEIR_VIEW_POOLS, 0)->figures[WEIR_FIGURE_TODAY_SPEND], 5000);
 }
 
+/* Settles |seq| as |outcome| of |http| after |latency_us|. */
+static void settle_slowly(struct fixture *f, uint64_t session, uint64_t seq,
+                          weir_duration latency_us, enum weir_outcome outcome, uint32_t http)
+{
+  struct weir_msg msg = {.type = WEIR_MSG_SETTLE, .session = session, .mark = ++f->mark};
+
+  msg.settle = (struct weir_msg_settle){.seq = seq,
+                                        .is_sent = true,
+                                        .is_final = true,
+                                        .has_usage = http == 200,
+                                        .input_tokens = 2500,
+                                        .output_tokens = 70,
+                                        .outcome = outcome,
+                                        .http = http,
+                                        .latency_us = latency_us};
+  fixture_send(f, 9, &msg);
+}
+
+static void lists_the_slowest_calls_with_how_long_they_waited(void **state)
+{
+  struct fixture *f = *state;
+  const uint64_t s = exhaust(f); /* 4 to 6 wait */
+  const struct weir_msg_row *row;
+
+  assert_int_equal(show(f, WEIR_VIEW_SLOW, 0)->rows, 0);
+  f->now += 20 * SECOND;
+  settle_slowly(f, s, 1, 0, WEIR_OUTCOME_OK, 200);       /* how long it took is not told */
+  fixture_settle(f, 9, s, 2, false, 0, WEIR_OUTCOME_OK); /* was not sent: 4 has its place */
+  settle_slowly(f, s, 3, 8 * SECOND, WEIR_OUTCOME_OK, 200);
+  f->now += SECOND;
+  settle_slowly(f, s, 4, 3 * SECOND, WEIR_OUTCOME_DEADLINE, 0);
+  f->now += 2 * SECOND;
+  row = show(f, WEIR_VIEW_SLOW, 0);
+  assert_int_equal(row->rows, 2);
+  assert_string_equal(row->pool, "flash");
+  assert_string_equal(row->instance, "01010101010101010101010101010101");
+  assert_int_equal(row->figures[WEIR_FIGURE_ENDED_US], 2 * SECOND);
+  assert_in_range(row->figures[WEIR_FIGURE_WAITED_US], 20 * SECOND, 21 * SECOND);
+  assert_int_equal(row->figures[WEIR_FIGURE_TOOK_US], 3 * SECOND);
+  assert_int_equal(row->figures[WEIR_FIGURE_INPUT_TOKENS], 0);
+  assert_int_equal(row->figures[WEIR_FIGURE_OUTCOME], WEIR_OUTCOME_DEADLINE);
+  assert_int_equal(row->figures[WEIR_FIGURE_HTTP], 0);
+  row = show(f, WEIR_VIEW_SLOW, 1);
+  assert_int_equal(row->figures[WEIR_FIGURE_WAITED_US], 0);
+  assert_int_equal(row->figures[WEIR_FIGURE_TOOK_US], 8 * SECOND);
+  assert_int_equal(row->figures[WEIR_FIGURE_INPUT_TOKENS], 2500);
+  assert_int_equal(row->figures[WEIR_FIGURE_OUTPUT_TOKENS], 70);
+  assert_int_equal(row->figures[WEIR_FIGURE_HTTP], 200);
+  assert_string_equal(show(f, WEIR_VIEW_SLOW, 2)->pool, "");
+  assert_int_equal(show(f, WEIR_VIEW_SLOW, UINT32_MAX)->rows, 2);
+  f->now += 10 * MINUTE;
+  assert_int_equal(show(f, WEIR_VIEW_SLOW, 0)->rows, 0);
+}
+
 static void tells_what_use_may_have_grown_to_apart_from_a_cut(void **state)
 {
   struct fixture *f = *state;
@@ -399,6 +453,7 @@ int main(void)
       TEST(finds_every_budget_in_any_order_between_other_views_and_after_a_reload),
       TEST(lays_rejections_to_a_foreign_spender_once_a_limit_is_cut_for_it),
       TEST(tells_what_today_cost_a_pool_and_its_budget_where_calls_have_prices),
+      TEST(lists_the_slowest_calls_with_how_long_they_waited),
       TEST(tells_what_use_may_have_grown_to_apart_from_a_cut),
       TEST(tells_that_a_limit_is_closed_and_how_long),
   };

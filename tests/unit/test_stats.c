@@ -20,7 +20,7 @@ static char text[1 << 17];
       fail_msg("no '%s' in:\n%s", part, text);                                                     \
   } while (0)
 
-static struct weir_msg_row totals, pool, budget, tenant, session;
+static struct weir_msg_row totals, pool, budget, tenant, slow, session;
 
 static struct weir_stats stats_of(void)
 {
@@ -62,7 +62,12 @@ static struct weir_stats stats_of(void)
   tenant.figures[WEIR_FIGURE_CLASS] = WEIR_CLASS_BATCH;
   tenant.figures[WEIR_FIGURE_SHARE_PM] = 874;
   tenant.queued[WEIR_CLASS_BATCH] = 6;
-  session = (struct weir_msg_row){.instance = "00ff", .leases = 1};
+  slow = (struct weir_msg_row){.pool = "p", .instance = "00ff"};
+  slow.figures[WEIR_FIGURE_ENDED_US] = 61000000;
+  slow.figures[WEIR_FIGURE_WAITED_US] = 250000;
+  slow.figures[WEIR_FIGURE_TOOK_US] = 9500000;
+  slow.figures[WEIR_FIGURE_OUTPUT_TOKENS] = 70;
+  session = (struct weir_msg_row){.instance = "00ff", .tenant = "shop", .leases = 1};
   return (struct weir_stats){.totals = &totals,
                              .pools = &pool,
                              .pools_count = 1,
@@ -70,6 +75,8 @@ static struct weir_stats stats_of(void)
                              .budgets_count = 1,
                              .tenants = &tenant,
                              .tenants_count = 1,
+                             .slow = &slow,
+                             .slow_count = 1,
                              .sessions = &session,
                              .sessions_count = 1};
 }
@@ -151,6 +158,24 @@ static void what_today_cost_is_told_with_its_budget_and_whose_day_it_is(void **s
   metrics_of(&stats);
   assert_holds("weir_spend_today{pool=\"p\",day=\"limit\"} 0.005000\n");
   assert_holds("weir_budget_spend_today{budget=\"shared\",day=\"utc\"} 0.006000\n");
+}
+
+static void json_lists_slow_calls_and_the_tenants_of_sessions(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  json_of(&stats);
+  assert_holds("\"slow\":[{\"pool\":\"p\",\"instance\":\"00ff\",\"ended_s\":61.000,"
+               "\"waited_s\":0.250,\"took_s\":9.500,\"input_tokens\":0,\"output_tokens\":70,"
+               "\"outcome\":null,\"http\":0}],");
+  assert_holds("{\"instance\":\"00ff\",\"tenant\":\"shop\",\"waiting\":0,");
+  slow.figures[WEIR_FIGURE_OUTCOME] = WEIR_OUTCOME_DEADLINE;
+  json_of(&stats);
+  assert_holds("\"outcome\":\"deadline\",");
+  stats.pool = "other";
+  json_of(&stats);
+  assert_holds("\"slow\":[],");
 }
 
 static void budgets_tell_of_grants_above_a_limit_too(void **state)
@@ -320,6 +345,7 @@ int main(void)
       cmocka_unit_test(json_tells_why_less_than_the_amount_is_kept),
       cmocka_unit_test(growth_that_is_held_back_is_a_reason_of_its_own),
       cmocka_unit_test(what_today_cost_is_told_with_its_budget_and_whose_day_it_is),
+      cmocka_unit_test(json_lists_slow_calls_and_the_tenants_of_sessions),
       cmocka_unit_test(budgets_tell_of_grants_above_a_limit_too),
       cmocka_unit_test(islands_are_shown_beside_what_is_granted),
       cmocka_unit_test(json_names_the_limit_of_a_budget_that_the_next_one_waits_for),

@@ -122,10 +122,10 @@ const struct fields_entry fields[] = {
 
     U(2, WEIR_MSG_PONG, pong.epoch, 0, ALL64),
 
-    U(2, WEIR_MSG_SHOW, show.view, 1, 5),
+    U(2, WEIR_MSG_SHOW, show.view, 1, 6),
     U(3, WEIR_MSG_SHOW, show.row, 0, ALL32),
 
-    U(2, WEIR_MSG_ROW, row.view, 1, 5),
+    U(2, WEIR_MSG_ROW, row.view, 1, 6),
     U(3, WEIR_MSG_ROW, row.row, 0, ALL32),
     U(4, WEIR_MSG_ROW, row.rows, 0, ALL32),
     U(5, WEIR_MSG_ROW, row.epoch, 0, ALL64),
@@ -148,7 +148,7 @@ const struct fields_entry fields[] = {
     U(22, WEIR_MSG_ROW, row.latency_p50_us, 0, T400D),
     U(23, WEIR_MSG_ROW, row.latency_p95_us, 0, T400D),
     U(24, WEIR_MSG_ROW, row.latency_p99_us, 0, T400D),
-    {WEIR_MSG_ROW, 25, "row.figures", FIELDS_ARRAY, AT(row.figures), 0, 26},
+    {WEIR_MSG_ROW, 25, "row.figures", FIELDS_ARRAY, AT(row.figures), 0, 31},
     S(26, WEIR_MSG_ROW, row.by, 0),
     S(27, WEIR_MSG_ROW, row.tenant, 0),
     S(28, WEIR_MSG_ROW, row.instance, 0),

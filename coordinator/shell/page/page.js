@@ -260,8 +260,14 @@ function draw() {
     ['tenant', (row) => row.tenant || '(none)'], ['pool', (row) => row.pool], ['class', (row) => row.class],
     ['waiting', (row) => number(row.waiting)], ['leases', (row) => number(row.leases)],
     ['of what was used', (row) => `${percent(row.share_pm, used.get(row.pool)).toFixed(0)} %`]], snapshot.tenants);
+  drawTable('slow', 'Of those that ended in the last ten minutes, the slowest first', [
+    ['pool', (row) => row.pool], ['ended', (row) => `${duration(row.ended_s)} ago`],
+    ['waited', (row) => duration(row.waited_s)], ['took', (row) => duration(row.took_s)],
+    ['tokens in', (row) => number(row.input_tokens)], ['tokens out', (row) => number(row.output_tokens)],
+    ['outcome', (row) => `${row.outcome || '-'}${row.http > 0 ? ` (${row.http})` : ''}`],
+    ['instance', (row) => row.instance]], snapshot.slow);
   drawTable('sessions', 'Connected now', [
-    ['instance', (row) => row.instance], ['waiting', (row) => number(row.waiting)],
+    ['instance', (row) => row.instance], ['tenant of its key', (row) => row.tenant || '-'], ['waiting', (row) => number(row.waiting)],
     ['leases', (row) => number(row.leases)], ['silent for', (row) => duration(row.silent_s)]], state.instances);
 }
 

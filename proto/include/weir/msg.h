@@ -71,7 +71,8 @@ enum weir_refusal { WEIR_REFUSAL_LIST(X) WEIR_REFUSAL_MAX };
   X(POOLS, 2, "pools")       /* a row a pool */                                                    \
   X(BUDGETS, 3, "budgets")   /* a row a shared budget or one of a tenant */                        \
   X(TENANTS, 4, "tenants")   /* a row a tenant of a class of a pool; the busiest only */           \
-  X(SESSIONS, 5, "sessions") /* a row an open session */
+  X(SESSIONS, 5, "sessions") /* a row an open session */                                           \
+  X(SLOW, 6, "slow")         /* a row a call: the slowest that ended lately */
 #define X(name, value, text) WEIR_VIEW_##name = (value),
 enum weir_view { WEIR_VIEW_LIST(X) WEIR_VIEW_MAX };
 #undef X
@@ -102,7 +103,12 @@ enum weir_view { WEIR_VIEW_LIST(X) WEIR_VIEW_MAX };
   X(TODAY_SPEND, 23, "today_spend") /* of calls that ended today; what follows is 0: not told */   \
   X(TODAY_DAY, 24, "today_day")     /* whose day: enum weir_row_day */                             \
   X(TODAY_US, 25, "today_us")       /* it was counted so long: not the whole day after a start */  \
-  X(TODAY_LEFT_US, 26, "today_left_us") /* until the day is over */
+  X(TODAY_LEFT_US, 26, "today_left_us") /* until the day is over */                                \
+  X(ENDED_US, 27, "ended_us")           /* slow: so long ago */                                    \
+  X(WAITED_US, 28, "waited_us")         /* from its ask to its start */                            \
+  X(TOOK_US, 29, "took_us")             /* from its writing to the end of the answer */            \
+  X(OUTCOME, 30, "outcome")             /* an outcome; 0: it has none */                           \
+  X(HTTP, 31, "http")                   /* status; 0: there was none */
 #define X(name, value, text) WEIR_FIGURE_##name = (value),
 enum weir_figure { WEIR_FIGURE_LIST(X) WEIR_FIGURE_MAX };
 #undef X
@@ -266,8 +272,9 @@ struct weir_msg_row {
   uint64_t latency_p50_us, latency_p95_us, latency_p99_us; /* of good calls; 0: none yet */
   uint64_t figures[WEIR_FIGURE_MAX];                       /* by enum weir_figure; [0] unused */
   char by[WEIR_POOL_NAME_SIZE];           /* pool or budget whose limit the next one waits for */
-  char tenant[WEIR_TENANT_SIZE];          /* tenants: its name, perhaps ""; |pool| is its pool */
-  char instance[WEIR_INSTANCE_TEXT_SIZE]; /* sessions: hexadecimal */
+  char tenant[WEIR_TENANT_SIZE];          /* tenants: its name, perhaps ""; |pool| is its pool.
+                                             sessions: that its key is bound to; "": to none */
+  char instance[WEIR_INSTANCE_TEXT_SIZE]; /* sessions, slow: hexadecimal */
   uint32_t islands;      /* instances that have a part of it to use without the coordinator */
   uint64_t island_calls; /* that instances made so, as they told since start */
 };

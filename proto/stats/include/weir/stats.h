@@ -35,10 +35,10 @@ struct weir_stats_process {
 
 struct weir_stats {
   const char *coordinator; /* where it was asked; NULL: not told */
-  const char *pool;        /* only this pool and its tenants, no budgets; NULL: everything */
+  const char *pool;        /* only this pool, its tenants and calls, no budgets; NULL: everything */
   const struct weir_msg_row *totals;
-  const struct weir_msg_row *pools, *budgets, *tenants, *sessions; /* rows of these views */
-  uint32_t pools_count, budgets_count, tenants_count, sessions_count;
+  const struct weir_msg_row *pools, *budgets, *tenants, *slow, *sessions; /* rows of these views */
+  uint32_t pools_count, budgets_count, tenants_count, slow_count, sessions_count;
   const struct weir_stats_process *process; /* NULL: not told */
 };
 
