@@ -174,6 +174,50 @@ static void spark(const struct history *history, bool is_utf8, char ret_text[LIN
   }
 }
 
+/* ---- the terminal ---- */
+
+static struct termios terminal_before;
+static bool is_terminal_changed;
+
+static void terminal_restore(void)
+{
+  static const char text[] = "\033[?25h\033[?1049l";
+
+  if (!is_terminal_changed)
+    return;
+  is_terminal_changed = false;
+  (void)!write(STDOUT_FILENO, text, sizeof(text) - 1);
+  tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+}
+
+static void on_signal(int number)
+{
+  signalled = number;
+}
+
+/* Another screen without cursor; keys come at once and are not shown. */
+static bool terminal_change(void)
+{
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
+  struct sigaction action = {.sa_handler = on_signal};
+  struct termios raw;
+
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+    sigaction(numbers[i], &action, NULL);
+  if (tcgetattr(STDIN_FILENO, &terminal_before) != 0)
+    return false;
+  raw = terminal_before;
+  raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+  if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) != 0)
+    return false;
+  is_terminal_changed = true;
+  atexit(terminal_restore);
+  /* Now: terminal_restore, which does not use stdio, has to come after it. */
+  fputs("\033[?1049h\033[?25l", stdout);
+  fflush(stdout);
+  return true;
+}
+
 /* ---- lines of 80 columns ---- */
 
 static const char *state_of(const struct item *item)
@@ -241,6 +285,7 @@ static bool view_print(struct top *top, const struct weir_view_data *data)
   char span[WEIR_CLI_TEXT_SIZE];
 
   if (!items) {
+    terminal_restore();
     weir_cli_error(&weir_cli_top_command, "out of memory for %" PRIu32 " pools", count);
     return false;
   }
@@ -264,47 +309,7 @@ static bool view_print(struct top *top, const struct weir_view_data *data)
   return fflush(stdout) == 0;
 }
 
-/* ---- the terminal ---- */
-
-static struct termios terminal_before;
-static bool is_terminal_changed;
-
-static void terminal_restore(void)
-{
-  static const char text[] = "\033[?25h\033[?1049l";
-
-  if (!is_terminal_changed)
-    return;
-  is_terminal_changed = false;
-  (void)!write(STDOUT_FILENO, text, sizeof(text) - 1);
-  tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
-}
-
-static void on_signal(int number)
-{
-  signalled = number;
-}
-
-/* Another screen without cursor; keys come at once and are not shown. */
-static bool terminal_change(void)
-{
-  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
-  struct sigaction action = {.sa_handler = on_signal};
-  struct termios raw;
-
-  for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-    sigaction(numbers[i], &action, NULL);
-  if (tcgetattr(STDIN_FILENO, &terminal_before) != 0)
-    return false;
-  raw = terminal_before;
-  raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-  if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) != 0)
-    return false;
-  is_terminal_changed = true;
-  atexit(terminal_restore);
-  fputs("\033[?1049h\033[?25l", stdout);
-  return true;
-}
+/* ---- keys ---- */
 
 static void key_take(struct top *top)
 {
@@ -324,7 +329,8 @@ static void key_take(struct top *top)
 
 /* ---- command ---- */
 
-static int look(struct top *top)
+/* One look; |ret_result| is of its output. */
+static enum weir_err look(struct top *top, int *ret_result)
 {
   struct weir_view_data data;
   struct weir_stats stats;
@@ -332,32 +338,48 @@ static int look(struct top *top)
   bool is_fine;
 
   if (err)
-    return weir_view_failed(&weir_cli_top_command, top->endpoint, top->timeout_ms, err);
+    return err;
   weir_view_stats(&data, &stats);
   stats.coordinator = top->endpoint;
   is_fine = top->is_json ? weir_view_print(&weir_cli_top_command, &stats) : view_print(top, &data);
   weir_view_free(&data);
-  return is_fine ? WEIR_CLI_FINE : WEIR_CLI_BAD;
+  *ret_result = is_fine ? WEIR_CLI_FINE : WEIR_CLI_BAD;
+  return WEIR_OK;
 }
 
-/* Until a key or a signal ends it; a coordinator that is away may come back. */
-static int watch(struct top *top)
+/* A coordinator that is away may come back; what the command line or the key lacks does not come
+ * by waiting. */
+static bool may_pass(enum weir_err err)
+{
+  return err != WEIR_EINVAL && err != WEIR_ECONFIG && err != WEIR_EDENIED;
+}
+
+static void failure_print(const struct top *top, enum weir_err err)
+{
+  printf("\033[H\033[2Jweir: %s: %s; looking again; (q)uit", top->endpoint,
+         weir_err_text((int)err));
+  fflush(stdout);
+}
+
+/* Until a key or a signal ends it. What went wrong in the last look is returned, to be said where
+ * it stays. */
+static enum weir_err watch(struct top *top, int *ret_result)
 {
   struct pollfd keys = {.fd = STDIN_FILENO, .events = POLLIN};
-  int result = WEIR_CLI_FINE;
+  enum weir_err err = WEIR_OK;
 
-  if (!terminal_change())
-    return weir_cli_usage(&weir_cli_top_command, "standard input is no terminal");
   while (!top->is_over && (signalled == 0 || signalled == SIGWINCH)) {
     signalled = 0;
-    result = look(top);
-    if (result != WEIR_CLI_FINE && result != WEIR_CLI_UNREACHABLE)
+    err = look(top, ret_result);
+    if (err ? !may_pass(err) : *ret_result != WEIR_CLI_FINE)
       break;
+    if (err)
+      failure_print(top, err);
     if (signalled == 0 && poll(&keys, 1, (int)top->interval_ms) > 0)
       key_take(top);
   }
   terminal_restore();
-  return result;
+  return err;
 }
 
 static int order_parse(const struct weir_cli_args *args, enum order *ret_order)
@@ -390,6 +412,7 @@ static int run(int argc, char **argv)
   struct weir_cli_args args = {.command = &weir_cli_top_command, .argc = argc, .argv = argv};
   static struct top top = {.timeout_ms = WEIR_VIEW_TIMEOUT_MS, .interval_ms = 1000};
   int id, bad = WEIR_CLI_FINE;
+  enum weir_err err;
 
   while (!bad && (id = weir_cli_next(&args)) != WEIR_CLI_END) {
     if (id == 'c')
@@ -414,7 +437,10 @@ static int run(int argc, char **argv)
   top.endpoint = weir_cli_endpoint(top.endpoint);
   top.is_utf8 = is_utf8();
   top.is_terminal = !top.is_json && isatty(STDOUT_FILENO);
-  return top.is_terminal ? watch(&top) : look(&top);
+  if (top.is_terminal && !terminal_change())
+    return weir_cli_usage(args.command, "standard input is no terminal");
+  err = top.is_terminal ? watch(&top, &bad) : look(&top, &bad);
+  return err ? weir_view_failed(args.command, top.endpoint, top.timeout_ms, err) : bad;
 }
 
 const struct weir_cli_command weir_cli_top_command = {

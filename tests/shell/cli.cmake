@@ -7,12 +7,15 @@ set(cli_env WEIR_BIN=$<TARGET_FILE:weir_cli> WEIR_COORDINATOR_BIN=$<TARGET_FILE:
 weir_test(shell.cli LABEL shell SOURCES shell/test_cli.c shell/daemon.c shell/run.c
                   shell/fake_coordinator.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
+weir_test(shell.cli_top LABEL shell SOURCES shell/test_cli_top.c shell/fake_coordinator.c
+          USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 weir_test(shell.batch LABEL shell SOURCES shell/test_cli_batch.c shell/daemon.c shell/run.c
                   shell/fake_coordinator.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 weir_test(shell.cli_keys LABEL shell SOURCES shell/test_cli_keys.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 add_dependencies(test_shell_cli_keys weir_cli weir-coordinator)
+add_dependencies(test_shell_cli_top weir_cli)
 add_dependencies(test_shell_cli weir_cli weir-coordinator weir-upstream)
 add_dependencies(test_shell_batch weir_cli weir-coordinator weir-upstream)
 
