@@ -81,8 +81,7 @@ bool weir_store_rows(struct weir_store *store, bool is_backwards, weir_store_vis
   return code == SQLITE_DONE;
 }
 
-/* What SQLite finds in its pages. */
-static uint32_t pages_check(struct weir_store *store, weir_store_visit_fn *visit, void *context)
+uint32_t weir_store_pages(struct weir_store *store, weir_store_visit_fn *visit, void *context)
 {
   sqlite3_stmt *statement = NULL;
   uint32_t damages = 0;
@@ -121,7 +120,7 @@ static void counter_visit(void *context, const struct weir_record *record, const
 uint32_t weir_store_check(struct weir_store *store, weir_store_visit_fn *visit, void *context)
 {
   struct counter counter = {.visit = visit, .context = context};
-  uint32_t damages = pages_check(store, visit, context);
+  uint32_t damages = weir_store_pages(store, visit, context);
   weir_store_rows(store, false, counter_visit, &counter);
   return damages + counter.damages;
 }

@@ -56,6 +56,10 @@ WEIR_MUSTUSE enum weir_err weir_store_make(const char *path, const struct weir_s
 /* weir_store_rename gives the file of weir_store_make its name |to|, durably. */
 WEIR_MUSTUSE enum weir_err weir_store_rename(const char *from, const char *to, char *ret_error);
 
+/* weir_store_pages calls |visit| for each damage that SQLite finds in its pages, and returns how
+ * many there are. */
+uint32_t weir_store_pages(struct weir_store *store, weir_store_visit_fn *visit, void *context);
+
 /* weir_store_rows calls |visit| for each row, backwards with |is_backwards|; false when reading
  * broke off, which is visited as a damage. */
 bool weir_store_rows(struct weir_store *store, bool is_backwards, weir_store_visit_fn *visit,

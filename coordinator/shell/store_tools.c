@@ -51,9 +51,10 @@ static void salvage_all(struct weir_store *store, struct weir_store_salvage *sal
 {
   if (store->db == NULL)
     return;
-  weir_store_check(store, weir_store_salvage_visit, salvage);
-  /* A damaged page ends a walk: what lies behind it is reached from the other end. */
-  if (salvage->damages > 0)
+  weir_store_pages(store, weir_store_salvage_visit, salvage);
+  /* A damaged page ends a walk: what lies behind it is reached from the other end. A damaged row
+   * does not, and from the other end everything would be read a second time. */
+  if (!weir_store_rows(store, false, weir_store_salvage_visit, salvage))
     weir_store_rows(store, true, weir_store_salvage_visit, salvage);
 }
 

@@ -22,6 +22,8 @@
 #include "fake_coordinator.h"
 
 #define TIMEOUT_MS 60000
+#define PATIENT    "60"
+#define HASTY      "0.2"
 #define ENTER      "\033[?1049h\033[?25l" /* the other screen, without cursor */
 #define LEAVE      "\033[?25h\033[?1049l"
 
@@ -37,14 +39,17 @@ struct terminal {
 static struct terminal terminal; /* large, as the next */
 static struct fake_coordinator fake;
 
-static void terminal_start(struct terminal *t, const char *endpoint)
+/* |timeout|: in seconds, of a look. PATIENT where every look is to succeed, however busy the
+ * machine is. */
+static void terminal_start(struct terminal *t, const char *timeout, const char *endpoint)
 {
-  char words[][128] = {"top", "--interval", "0.05", "--timeout", "0.2", "--coordinator", ""};
+  char words[][128] = {"top", "--interval", "0.05", "--timeout", "", "--coordinator", ""};
   char *path = getenv("WEIR_BIN"), *arguments[] = {path,     words[0], words[1], words[2], words[3],
                                                    words[4], words[5], words[6], NULL};
   int slave;
 
   assert_non_null(path);
+  snprintf(words[4], sizeof(words[4]), "%s", timeout);
   snprintf(words[6], sizeof(words[6]), "%s", endpoint);
   memset(t, 0, sizeof(*t));
   t->fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -152,7 +157,7 @@ static void gives_the_terminal_back_after_the_key(void **state)
   struct termios during;
 
   (void)state;
-  terminal_start(&terminal, fake.endpoint);
+  terminal_start(&terminal, PATIENT, fake.endpoint);
   wait_text(&terminal, ENTER);
   wait_text(&terminal, "the-pool");
   assert_int_equal(tcgetattr(terminal.fd, &during), 0);
@@ -165,7 +170,7 @@ static void gives_the_terminal_back_after_the_key(void **state)
 static void gives_the_terminal_back_after_an_interrupt(void **state)
 {
   (void)state;
-  terminal_start(&terminal, fake.endpoint);
+  terminal_start(&terminal, PATIENT, fake.endpoint);
   wait_text(&terminal, "the-pool");
   type(&terminal, "\003");
   assert_int_equal(terminal_end(&terminal), 0);
@@ -175,11 +180,11 @@ static void gives_the_terminal_back_after_an_interrupt(void **state)
 static void says_on_the_screen_as_it_was_why_it_cannot_begin(void **state)
 {
   (void)state;
-  terminal_start(&terminal, "nonsense");
+  terminal_start(&terminal, PATIENT, "nonsense");
   assert_int_equal(terminal_end(&terminal), 2);
   assert_ptr_equal(strstr(left_over(&terminal), "weir top: 'nonsense' is not an endpoint"),
                    left_over(&terminal));
-  terminal_start(&terminal, "tcp://127.0.0.1:1");
+  terminal_start(&terminal, PATIENT, "tcp://127.0.0.1:1");
   assert_int_equal(terminal_end(&terminal), 2);
   assert_ptr_equal(strstr(left_over(&terminal), "weir top: tcp://127.0.0.1:1 wants keys"),
                    left_over(&terminal));
@@ -188,7 +193,7 @@ static void says_on_the_screen_as_it_was_why_it_cannot_begin(void **state)
 static void waits_for_a_coordinator_that_is_away_and_says_so_after_the_end(void **state)
 {
   (void)state;
-  terminal_start(&terminal, fake.endpoint);
+  terminal_start(&terminal, HASTY, fake.endpoint);
   wait_text(&terminal, "the-pool");
   fake_stop(&fake);
   wait_text(&terminal, "looking again");
