@@ -155,6 +155,7 @@ static void show_head(struct weir_coord *c, struct weir_turn *turn, struct weir_
   row->figures[WEIR_FIGURE_HEAD_START_US] =
       at_most(weir_time_sub(start, turn->now), WEIR_DURATION_MAX);
   memcpy(row->by, name_of(c, pool, &plan), sizeof(row->by));
+  row->figures[WEIR_FIGURE_HEAD_BUDGET] = plan.by != &pool->ledger;
   if (plan.binding < 0)
     return;
   row->figures[WEIR_FIGURE_HEAD_LIMIT] = (uint64_t)plan.binding + 1;

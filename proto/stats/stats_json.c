@@ -28,16 +28,25 @@ uint64_t weir_stats_free(const struct weir_msg_row_limit *limit)
   return limit->used < amount ? amount - limit->used : 0;
 }
 
+const struct weir_msg_row *weir_stats_head_of(const struct weir_stats *stats,
+                                              const struct weir_msg_row *pool)
+{
+  if (pool->by[0] == '\0')
+    return NULL;
+  if (pool->figures[WEIR_FIGURE_HEAD_BUDGET] == 0 && strcmp(pool->by, pool->pool) == 0)
+    return pool;
+  for (uint32_t i = 0; i < stats->budgets_count; i++)
+    if (strcmp(stats->budgets[i].pool, pool->by) == 0)
+      return &stats->budgets[i];
+  return NULL;
+}
+
 const struct weir_msg_row_limit *weir_stats_head(const struct weir_stats *stats,
                                                  const struct weir_msg_row *pool)
 {
   const uint64_t number = pool->figures[WEIR_FIGURE_HEAD_LIMIT];
-  const struct weir_msg_row *of = NULL;
+  const struct weir_msg_row *of = weir_stats_head_of(stats, pool);
 
-  if (strcmp(pool->by, pool->pool) == 0)
-    of = pool;
-  for (uint32_t i = 0; !of && i < stats->budgets_count; i++)
-    of = strcmp(stats->budgets[i].pool, pool->by) == 0 ? &stats->budgets[i] : NULL;
   return of && number > 0 && number <= of->limits_count ? &of->limits[number - 1] : NULL;
 }
 
@@ -185,6 +194,7 @@ static void head(struct json *j, const struct weir_stats *stats, const struct we
   }
   enter(j, "head", "{");
   text(j, "by", pool->by);
+  boolean(j, "budget", weir_stats_head_of(stats, pool) != pool);
   text(j, "dimension", limit ? weir_dimension_name(limit->dimension) : NULL);
   seconds(j, "window_s", limit ? limit->window_us : 0);
   number(j, "cost", pool->figures[WEIR_FIGURE_HEAD_COST]);

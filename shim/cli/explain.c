@@ -9,8 +9,9 @@
 #include "view.h"
 
 #define LINE_SIZE   512
-#define LINES_MAX   40
+#define LINES_MAX   64
 #define TENANTS_MAX 5
+#define NAME_SIZE   128
 #define MUCH_PM     500 /* of the quota, by one tenant: worth a word */
 #define LITTLE_PM   500 /* of another limit: it is not what is short */
 
@@ -33,6 +34,7 @@ struct lines {
 struct explain {
   const struct weir_msg_row *pool;
   const struct weir_msg_row_limit *binding; /* NULL: no limit is known to bind */
+  const struct weir_msg_row *binding_of;    /* the pool or a budget; NULL: as before */
   struct weir_stats stats;
   struct lines state, advice;
 };
@@ -48,29 +50,14 @@ __attribute__((format(printf, 2, 3))) static void say(struct lines *lines, const
   va_end(arguments);
 }
 
-static uint64_t used_pm(const struct weir_msg_row_limit *limit)
+/* "requests/1m", and of which budget when it is not of the pool itself. */
+static const char *limit_name(const struct explain *e, const struct weir_msg_row *of,
+                              const struct weir_msg_row_limit *limit, char ret_text[NAME_SIZE])
 {
-  const uint64_t amount = weir_stats_amount(limit);
+  char name[WEIR_VIEW_LIMIT_SIZE];
 
-  if (amount == 0)
-    return 1000;
-  return limit->used <= UINT64_MAX / 1000 ? limit->used * 1000 / amount
-                                          : limit->used / (amount / 1000 + 1);
-}
-
-static const char *limit_name(const struct weir_msg_row_limit *limit, char *ret_text, size_t size)
-{
-  const uint64_t ms = limit->window_us / 1000;
-  const char *dimension = weir_dimension_name(limit->dimension);
-
-  if (limit->window_us == 0)
-    snprintf(ret_text, size, "%s", dimension);
-  else if (ms % 3600000 == 0)
-    snprintf(ret_text, size, "%s/%" PRIu64 "h", dimension, ms / 3600000);
-  else if (ms % 60000 == 0)
-    snprintf(ret_text, size, "%s/%" PRIu64 "m", dimension, ms / 60000);
-  else
-    snprintf(ret_text, size, "%s/%" PRIu64 "s", dimension, (ms + 999) / 1000);
+  snprintf(ret_text, NAME_SIZE, "%s%s%s", weir_view_limit_name(limit, name),
+           of == e->pool ? "" : " of budget ", of == e->pool ? "" : of->pool);
   return ret_text;
 }
 
@@ -107,13 +94,13 @@ static void say_queue(struct explain *e)
 static void say_head(struct explain *e)
 {
   const struct weir_msg_row_limit *limit = e->binding;
-  char name[WEIR_CLI_TEXT_SIZE * 2], cost[WEIR_CLI_TEXT_SIZE], free[WEIR_CLI_TEXT_SIZE],
+  char name[WEIR_VIEW_LIMIT_SIZE], cost[WEIR_CLI_TEXT_SIZE], free[WEIR_CLI_TEXT_SIZE],
       amount[WEIR_CLI_TEXT_SIZE], span[WEIR_CLI_TEXT_SIZE];
 
   if (!limit)
     return;
-  say(&e->state, "the next one waits for %s of %s: it needs %s, and %s of %s are free",
-      limit_name(limit, name, sizeof(name)), e->pool->by,
+  say(&e->state, "the next one waits for %s of %s%s: it needs %s, and %s of %s are free",
+      weir_view_limit_name(limit, name), e->binding_of == e->pool ? "" : "budget ", e->pool->by,
       weir_cli_grouped(e->pool->figures[WEIR_FIGURE_HEAD_COST], cost),
       weir_cli_grouped(weir_stats_free(limit), free),
       weir_cli_grouped(weir_stats_amount(limit), amount));
@@ -121,13 +108,14 @@ static void say_head(struct explain *e)
       weir_cli_span(e->pool->figures[WEIR_FIGURE_HEAD_START_US], span));
 }
 
-static void say_limit(struct explain *e, const struct weir_msg_row_limit *limit)
+static void say_limit(struct explain *e, const struct weir_msg_row *of,
+                      const struct weir_msg_row_limit *limit)
 {
-  char name[WEIR_CLI_TEXT_SIZE * 2], used[WEIR_CLI_TEXT_SIZE], leased[WEIR_CLI_TEXT_SIZE],
+  char name[NAME_SIZE], used[WEIR_CLI_TEXT_SIZE], leased[WEIR_CLI_TEXT_SIZE],
       span[WEIR_CLI_TEXT_SIZE];
-  const uint64_t pm = used_pm(limit);
+  const uint64_t pm = weir_view_used_pm(limit);
 
-  limit_name(limit, name, sizeof(name));
+  limit_name(e, of, limit, name);
   if (limit->used == 0) {
     say(&e->state, "%s: nothing of it is used", name);
     return;
@@ -139,12 +127,13 @@ static void say_limit(struct explain *e, const struct weir_msg_row_limit *limit)
       limit->half_us > 0 ? weir_cli_span(limit->half_us, span) : "");
 }
 
-static void say_reductions(struct explain *e, const struct weir_msg_row_limit *limit)
+static void say_reductions(struct explain *e, const struct weir_msg_row *of,
+                           const struct weir_msg_row_limit *limit)
 {
-  char name[WEIR_CLI_TEXT_SIZE * 2], kept[WEIR_CLI_TEXT_SIZE], amount[WEIR_CLI_TEXT_SIZE],
+  char name[NAME_SIZE], kept[WEIR_CLI_TEXT_SIZE], amount[WEIR_CLI_TEXT_SIZE],
       span[WEIR_CLI_TEXT_SIZE];
 
-  limit_name(limit, name, sizeof(name));
+  limit_name(e, of, limit, name);
   weir_cli_grouped(limit->amount, amount);
   if (limit->stated > 0)
     say(&e->state, "%s: the provider stated %s where %s is configured", name,
@@ -160,6 +149,14 @@ static void say_reductions(struct explain *e, const struct weir_msg_row_limit *l
         "%s: closed for %s, because what was spent before is in no book, or the day is "
         "used up",
         name, weir_cli_span(limit->closed_us, span));
+}
+
+static void say_limits(struct explain *e, const struct weir_msg_row *of)
+{
+  for (uint32_t i = 0; i < of->limits_count; i++)
+    say_reductions(e, of, &of->limits[i]);
+  for (uint32_t i = 0; i < of->limits_count; i++)
+    say_limit(e, of, &of->limits[i]);
 }
 
 static void say_upstream(struct explain *e)
@@ -236,12 +233,18 @@ static bool is_tokens(const struct weir_msg_row_limit *limit)
 static void advise_binding(struct explain *e)
 {
   const struct weir_msg_row *tenant = heaviest(e);
-  char name[WEIR_CLI_TEXT_SIZE * 2];
+  char name[NAME_SIZE];
 
   if (!e->binding)
     return;
-  limit_name(e->binding, name, sizeof(name));
-  if (tenant)
+  limit_name(e, e->binding_of, e->binding, name);
+  /* Other pools spend a budget, too: who uses this pool says nothing of it. */
+  if (e->binding_of != e->pool)
+    say(&e->advice,
+        "%s is short, which is no limit of the pool: raise it, or have what else spends it spend "
+        "less; another model by a route helps if its pool does not spend it",
+        name);
+  else if (tenant)
     say(&e->advice,
         "%s is short, and tenant %s uses most of it: give it limits or a smaller weight "
         "(tenants.%s), or %s",
@@ -252,15 +255,15 @@ static void advise_binding(struct explain *e)
         "%s is short: more of it from the provider, or another model by a route, is "
         "what helps",
         name);
-  for (uint32_t i = 0; i < e->pool->limits_count; i++) {
-    const struct weir_msg_row_limit *other = &e->pool->limits[i];
+  for (uint32_t i = 0; i < e->binding_of->limits_count; i++) {
+    const struct weir_msg_row_limit *other = &e->binding_of->limits[i];
 
     if (is_tokens(e->binding) && other->dimension == WEIR_DIMENSION_REQUESTS &&
-        other->window_us == e->binding->window_us && used_pm(other) < LITTLE_PM)
+        other->window_us == e->binding->window_us && weir_view_used_pm(other) < LITTLE_PM)
       say(&e->advice,
           "requests are at %" PRIu64 ".%" PRIu64
           " %%: calls are long for this quota, fewer of them would not help",
-          used_pm(other) / 10, used_pm(other) % 10);
+          weir_view_used_pm(other) / 10, weir_view_used_pm(other) % 10);
   }
 }
 
@@ -299,10 +302,9 @@ static void explain_fill(struct explain *e)
   say_queue(e);
   say_head(e);
   say_upstream(e);
-  for (uint32_t i = 0; i < e->pool->limits_count; i++)
-    say_reductions(e, &e->pool->limits[i]);
-  for (uint32_t i = 0; i < e->pool->limits_count; i++)
-    say_limit(e, &e->pool->limits[i]);
+  say_limits(e, e->pool);
+  if (e->binding_of && e->binding_of != e->pool)
+    say_limits(e, e->binding_of);
   say_tenants(e);
   advise(e);
 }
@@ -317,9 +319,10 @@ static void binding_json(struct weir_jsonout *out, const struct explain *e)
   }
   weir_jsonout_object(out, "binding");
   weir_jsonout_text(out, "by", e->pool->by);
+  weir_jsonout_bool(out, "budget", e->binding_of != e->pool);
   weir_jsonout_text(out, "dimension", weir_dimension_name(e->binding->dimension));
   weir_jsonout_seconds(out, "window_s", e->binding->window_us);
-  weir_jsonout_uint(out, "used_pm", used_pm(e->binding));
+  weir_jsonout_uint(out, "used_pm", weir_view_used_pm(e->binding));
   weir_jsonout_uint(out, "free", weir_stats_free(e->binding));
   weir_jsonout_uint(out, "cost", e->pool->figures[WEIR_FIGURE_HEAD_COST]);
   weir_jsonout_seconds(out, "start_s", e->pool->figures[WEIR_FIGURE_HEAD_START_US]);
@@ -399,6 +402,7 @@ static int run(int argc, char **argv)
   if (explain.pool) {
     weir_view_stats(&data, &explain.stats);
     explain.binding = weir_stats_head(&explain.stats, explain.pool);
+    explain.binding_of = weir_stats_head_of(&explain.stats, explain.pool);
     explain_fill(&explain);
     is_fine = is_json ? explain_json(&explain) : explain_text(&explain);
   }

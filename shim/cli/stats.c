@@ -65,41 +65,19 @@ static void cell_number(struct row *row, int column, uint64_t value)
   snprintf(row->cells[column], CELL_SIZE, "%s", weir_cli_grouped(value, text));
 }
 
-/* "1m", "25h", "90s": the largest unit that divides it. */
-static void window_format(uint64_t us, char *ret_text, size_t size)
-{
-  uint64_t ms = us / 1000;
-
-  if (ms % 3600000 == 0)
-    snprintf(ret_text, size, "%" PRIu64 "h", ms / 3600000);
-  else if (ms % 60000 == 0)
-    snprintf(ret_text, size, "%" PRIu64 "m", ms / 60000);
-  else if (ms % 1000 == 0)
-    snprintf(ret_text, size, "%" PRIu64 "s", ms / 1000);
-  else
-    snprintf(ret_text, size, "%" PRIu64 "ms", ms);
-}
-
 static void limit_fill(struct row *row, const struct weir_msg_row_limit *limit)
 {
-  char window[WEIR_CLI_TEXT_SIZE], kept[WEIR_CLI_TEXT_SIZE], whole[WEIR_CLI_TEXT_SIZE];
-  uint64_t kept_amount = weir_stats_amount(limit), amount = kept_amount > 0 ? kept_amount : 1;
-  /* Without 128 bits: amounts may be as large as 2^62. */
-  uint64_t share_pm = limit->used / (amount / 1000 + 1);
+  char name[WEIR_VIEW_LIMIT_SIZE], kept[WEIR_CLI_TEXT_SIZE], whole[WEIR_CLI_TEXT_SIZE];
+  const uint64_t kept_amount = weir_stats_amount(limit), used_pm = weir_view_used_pm(limit);
 
-  if (limit->used <= UINT64_MAX / 1000)
-    share_pm = limit->used * 1000 / amount;
-  window_format(limit->window_us, window, sizeof(window));
-  /* What is in flight has no window. */
-  snprintf(row->cells[1], CELL_SIZE, "%s%s%s%s", weir_dimension_name(limit->dimension),
-           limit->window_us > 0 ? "/" : "", limit->window_us > 0 ? window : "",
+  snprintf(row->cells[1], CELL_SIZE, "%.40s%s", weir_view_limit_name(limit, name),
            limit->is_shadow ? " shadow" : "");
   cell_number(row, 2, limit->used);
   cell_number(row, 3, limit->amount);
   if (kept_amount < limit->amount)
     snprintf(row->cells[3], CELL_SIZE, "%.20s/%.26s", weir_cli_grouped(kept_amount, kept),
              weir_cli_grouped(limit->amount, whole));
-  snprintf(row->cells[4], CELL_SIZE, "%" PRIu64 ".%" PRIu64 " %%", share_pm / 10, share_pm % 10);
+  snprintf(row->cells[4], CELL_SIZE, "%" PRIu64 ".%" PRIu64 " %%", used_pm / 10, used_pm % 10);
   cell_number(row, 5, weir_stats_free(limit));
 }
 
@@ -180,13 +158,13 @@ static void heads_print(const struct stats *stats, const struct weir_view_data *
   for (uint32_t i = 0; i < data->pools_count; i++) {
     const struct weir_msg_row *pool = &data->pools[i];
     const struct weir_msg_row_limit *limit = weir_stats_head(&rows, pool);
-    char window[WEIR_CLI_TEXT_SIZE], span[WEIR_CLI_TEXT_SIZE];
+    char name[WEIR_VIEW_LIMIT_SIZE], span[WEIR_CLI_TEXT_SIZE];
 
     if (!limit || (stats->pool && strcmp(stats->pool, pool->pool) != 0))
       continue;
-    window_format(limit->window_us, window, sizeof(window));
-    printf("%s waits for %s/%s of %s, for about %s; see 'weir explain %s'\n", pool->pool,
-           weir_dimension_name(limit->dimension), window, pool->by,
+    printf("%s waits for %s of %s%s, for about %s; see 'weir explain %s'\n", pool->pool,
+           weir_view_limit_name(limit, name),
+           weir_stats_head_of(&rows, pool) == pool ? "" : "budget ", pool->by,
            weir_cli_span(pool->figures[WEIR_FIGURE_HEAD_START_US], span), pool->pool);
   }
 }

@@ -65,11 +65,8 @@ static volatile sig_atomic_t signalled;
 
 static uint32_t use_of(const struct weir_msg_row_limit *limit)
 {
-  const uint64_t amount = weir_stats_amount(limit);
-  uint64_t pm = limit->used / (amount / 1000 + 1);
+  const uint64_t pm = weir_view_used_pm(limit);
 
-  if (limit->used <= UINT64_MAX / 1000)
-    pm = limit->used * 1000 / (amount > 0 ? amount : 1);
   return pm < 9999 ? (uint32_t)pm : 9999;
 }
 
@@ -231,23 +228,6 @@ static const char *state_of(const struct item *item)
   return item->limit && weir_stats_amount(item->limit) < item->limit->amount ? "cut" : "-";
 }
 
-static void limit_format(const struct weir_msg_row_limit *limit, char ret_text[LINE_SIZE])
-{
-  const uint64_t s = limit ? limit->window_us / WEIR_US_PER_S : 0;
-
-  if (!limit)
-    snprintf(ret_text, LINE_SIZE, "-");
-  else if (s == 0)
-    snprintf(ret_text, LINE_SIZE, "%s", weir_dimension_name(limit->dimension));
-  else if (s % 60 != 0)
-    snprintf(ret_text, LINE_SIZE, "%s/%" PRIu64 "s", weir_dimension_name(limit->dimension), s);
-  else if (s % 3600 != 0)
-    snprintf(ret_text, LINE_SIZE, "%s/%" PRIu64 "m", weir_dimension_name(limit->dimension), s / 60);
-  else
-    snprintf(ret_text, LINE_SIZE, "%s/%" PRIu64 "h", weir_dimension_name(limit->dimension),
-             s / 3600);
-}
-
 static void head_print(const struct top *top)
 {
   printf("%-16.16s %6s %-15s %s%6s %6s %6s %s\n", "POOL", "USE%", "LIMIT",
@@ -256,13 +236,13 @@ static void head_print(const struct top *top)
 
 static void item_print(struct top *top, const struct item *item)
 {
-  char limit[LINE_SIZE], line[LINE_SIZE] = "", span[WEIR_CLI_TEXT_SIZE];
+  char limit[WEIR_VIEW_LIMIT_SIZE], line[LINE_SIZE] = "", span[WEIR_CLI_TEXT_SIZE];
 
-  limit_format(item->limit, limit);
   if (top->is_terminal)
     spark(history_of(top, item->pool->pool), top->is_utf8, line);
   printf("%-16.16s %4u.%u %-15.15s %s%s%6u %6.6s %6u %.9s\n", item->pool->pool,
-         (unsigned)(item->use_pm / 10), (unsigned)(item->use_pm % 10), limit, line,
+         (unsigned)(item->use_pm / 10), (unsigned)(item->use_pm % 10),
+         item->limit ? weir_view_limit_name(item->limit, limit) : "-", line,
          top->is_terminal ? " " : "", (unsigned)item->waiting,
          item->waiting > 0 ? weir_cli_span(item->oldest_us, span) : "-",
          (unsigned)item->pool->leases, state_of(item));

@@ -2,6 +2,7 @@
 #include "view.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -415,6 +416,42 @@ bool weir_view_print(const struct weir_cli_command *command, const struct weir_s
   fwrite(out.at, 1, out.size, stdout);
   free(out.at);
   return true;
+}
+
+uint64_t weir_view_used_pm(const struct weir_msg_row_limit *limit)
+{
+  const uint64_t amount = weir_stats_amount(limit);
+
+  if (amount == 0)
+    return 1000;
+  /* Without 128 bits: amounts may be as large as 2^62. */
+  return limit->used <= UINT64_MAX / 1000 ? limit->used * 1000 / amount
+                                          : limit->used / (amount / 1000 + 1);
+}
+
+const char *weir_view_limit_name(const struct weir_msg_row_limit *limit,
+                                 char ret_text[WEIR_VIEW_LIMIT_SIZE])
+{
+  static const struct {
+    uint64_t us;
+    const char *name;
+  } units[] = {{WEIR_US_PER_HOUR, "h"}, {WEIR_US_PER_MIN, "m"}, {WEIR_US_PER_S, "s"}};
+  const char *dimension = weir_dimension_name(limit->dimension), *unit = "ms";
+  uint64_t unit_us = WEIR_US_PER_MS;
+
+  if (limit->window_us == 0) {
+    snprintf(ret_text, WEIR_VIEW_LIMIT_SIZE, "%s", dimension);
+    return ret_text;
+  }
+  for (size_t i = 0; unit_us == WEIR_US_PER_MS && i < sizeof(units) / sizeof(units[0]); i++) {
+    if (limit->window_us % units[i].us == 0) {
+      unit_us = units[i].us;
+      unit = units[i].name;
+    }
+  }
+  snprintf(ret_text, WEIR_VIEW_LIMIT_SIZE, "%s/%" PRIu64 "%s", dimension,
+           limit->window_us / unit_us, unit);
+  return ret_text;
 }
 
 void weir_view_free(struct weir_view_data *data)

@@ -20,6 +20,7 @@
 #define WEIR_VIEW_POOLS_MAX   65536
 #define WEIR_VIEW_TENANTS_MAX 64 /* as many as a coordinator shows */
 #define WEIR_VIEW_SLOW_MAX    16 /* the same, of slow calls */
+#define WEIR_VIEW_LIMIT_SIZE  48 /* of a limit's name */
 
 struct weir_view_data {
   struct weir_msg_row totals;
@@ -60,6 +61,15 @@ void weir_view_stats(const struct weir_view_data *data, struct weir_stats *ret_s
 /* weir_view_print writes |stats| to stdout as JSON; false, having said so in the name of |command|,
  * when memory runs out. */
 bool weir_view_print(const struct weir_cli_command *command, const struct weir_stats *stats);
+
+/* weir_view_used_pm returns what of |limit| is used, in thousandths of what is kept of it now: more
+ * than 1000 when too much is. */
+uint64_t weir_view_used_pm(const struct weir_msg_row_limit *limit);
+
+/* weir_view_limit_name writes the dimension and window of |limit|, the latter in the largest unit
+ * that divides it: "requests/1m"; "in_flight", which has none. Returns |ret_text|. */
+const char *weir_view_limit_name(const struct weir_msg_row_limit *limit,
+                                 char ret_text[WEIR_VIEW_LIMIT_SIZE]);
 
 /* weir_view_free frees what weir_view_get gave; zeros are allowed. */
 void weir_view_free(struct weir_view_data *data);

@@ -272,13 +272,13 @@ static void shows_what_the_coordinator_holds(void **state)
   client_fini(&client);
 }
 
-static void ask_as(struct client *c, uint64_t seq, const char *tenant, uint64_t tokens,
-                   enum weir_msg_type expected)
+static void ask_of(struct client *c, uint64_t seq, const char *model, const char *tenant,
+                   uint64_t tokens, enum weir_msg_type expected)
 {
   struct weir_msg msg = {.type = WEIR_MSG_ASK};
 
   msg.ask.seq = seq;
-  snprintf(msg.ask.model, sizeof(msg.ask.model), "p");
+  snprintf(msg.ask.model, sizeof(msg.ask.model), "%s", model);
   snprintf(msg.ask.tenant, sizeof(msg.ask.tenant), "%s", tenant);
   msg.ask.class = WEIR_CLASS_ONLINE;
   msg.ask.requests = 1;
@@ -287,6 +287,12 @@ static void ask_as(struct client *c, uint64_t seq, const char *tenant, uint64_t 
   client_send(c, &msg);
   client_receive(c, &msg);
   assert_int_equal(msg.type, expected);
+}
+
+static void ask_as(struct client *c, uint64_t seq, const char *tenant, uint64_t tokens,
+                   enum weir_msg_type expected)
+{
+  ask_of(c, seq, "p", tenant, tokens, expected);
 }
 
 /* A coordinator of its own: what others used of its window would be in the way. */
@@ -323,7 +329,7 @@ static void explains_that_tokens_bind_and_who_uses_them(void **state)
   assert_int_equal(WEIR("explain", "p", "--json", "--coordinator", own.endpoint), 0);
   assert_one_json();
   assert_holds(run.out, "{\"pool\":\"p\",\"waiting\":1,\"binding\":{\"by\":\"p\","
-                        "\"dimension\":\"input_tokens\",\"window_s\":60.000,");
+                        "\"budget\":false,\"dimension\":\"input_tokens\",\"window_s\":60.000,");
   assert_holds(run.out, "\"heaviest\":\"reports\"");
 
   assert_int_equal(WEIR("stats", "--coordinator", own.endpoint, "--sessions"), 0);
@@ -387,6 +393,48 @@ static void lists_the_slowest_calls(void **state)
   assert_holds(run.out, "\"slow\":[{\"pool\":\"p\",\"instance\":\"");
   assert_holds(run.out, "\"took_s\":3.000,\"input_tokens\":90,\"output_tokens\":11,"
                         "\"outcome\":\"ok\",\"http\":200},{");
+  client_fini(&client);
+  daemon_fini(&own);
+}
+
+/* The budget has the pool's name, and most of it is spent by another pool: the tenants of this one,
+ * and what its provider would give, have nothing to do with it. */
+static void explains_that_a_shared_budget_binds(void **state)
+{
+  static struct daemon own;
+  struct client client;
+
+  (void)state;
+  daemon_init(&own);
+  daemon_configure(&own, "session_ttl: 10m\n"
+                         "providers: {gemini: {kind: gemini}}\n"
+                         "budgets:\n  p: {limits: {rpm: 4, tpm: 2M}}\n"
+                         "pools:\n"
+                         "  - name: p\n    provider: gemini\n    models: [m]\n    budgets: p\n"
+                         "    limits: {rpm: 20, tpm: 1M}\n"
+                         "  - name: q\n    provider: gemini\n    models: [o]\n    budgets: p\n"
+                         "    limits: {rpm: 20, tpm: 1M}\n");
+  daemon_start(&own);
+  client_init(&client, &own, 1);
+  client_hello(&client);
+  ask_as(&client, 1, "reports", 600000, WEIR_MSG_GRANT);
+  for (uint64_t seq = 2; seq <= 4; seq++)
+    ask_of(&client, seq, "q", "chat", 100, WEIR_MSG_GRANT);
+  ask_as(&client, 5, "reports", 100, WEIR_MSG_QUEUED);
+
+  assert_int_equal(WEIR("explain", "p", "--coordinator", own.endpoint), 0);
+  assert_holds(run.out, "the next one waits for requests/1m of budget p: it needs 1, and 0 of 4");
+  assert_holds(run.out, "\nrequests/1m: 5.0 % used (1, of them 1 by leases that are out)");
+  assert_holds(run.out, "\nrequests/1m of budget p: 100.0 % used (4, of them 4 by leases");
+  assert_holds(run.out, "requests/1m of budget p is short, which is no limit of the pool: raise");
+  assert_null(strstr(run.out, "more of it from the provider"));
+  assert_null(strstr(run.out, "tenant reports uses most of it"));
+
+  assert_int_equal(WEIR("explain", "p", "--json", "--coordinator", own.endpoint), 0);
+  assert_one_json();
+  assert_holds(run.out, "\"binding\":{\"by\":\"p\",\"budget\":true,\"dimension\":\"requests\",");
+  assert_int_equal(WEIR("stats", "--coordinator", own.endpoint), 0);
+  assert_holds(run.out, "p waits for requests/1m of budget p,");
   client_fini(&client);
   daemon_fini(&own);
 }
@@ -484,6 +532,42 @@ static void tells_what_today_cost_and_of_how_much(void **state)
   pthread_mutex_unlock(&fake.lock);
   assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
   assert_holds(run.out, "p cost 1.23 of 10.00 today (the day of its limit, counted for");
+  fake_fini(&fake);
+}
+
+/* In the largest unit that divides its window. Half of what a limit may have is a little less, as
+ * numbers of 64 bits have it. */
+static void names_a_limit_alike_wherever_it_is_shown(void **state)
+{
+  static const struct {
+    uint64_t window_us;
+    const char *name;
+  } windows[] = {{250 * WEIR_US_PER_MS, "requests/250ms"},
+                 {2500 * WEIR_US_PER_MS, "requests/2500ms"},
+                 {90 * WEIR_US_PER_S, "requests/90s"},
+                 {90 * WEIR_US_PER_MIN, "requests/90m"},
+                 {25 * WEIR_US_PER_HOUR, "requests/25h"}};
+
+  (void)state;
+  fake_fill();
+  for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+    pthread_mutex_lock(&fake.lock);
+    fake.pool.limits_count = 1;
+    fake.pool.limits[0] = (struct weir_msg_row_limit){.dimension = WEIR_DIMENSION_REQUESTS,
+                                                      .window_us = windows[i].window_us,
+                                                      .amount = UINT64_C(1) << 62,
+                                                      .used = UINT64_C(1) << 61};
+    pthread_mutex_unlock(&fake.lock);
+    assert_int_equal(WEIR("stats", "--coordinator", fake.endpoint), 0);
+    assert_holds(run.out, windows[i].name);
+    assert_holds(run.out, " 49.9 %");
+    assert_int_equal(WEIR("top", "--coordinator", fake.endpoint), 0);
+    assert_holds(run.out, windows[i].name);
+    assert_holds(run.out, " 49.9 ");
+    assert_int_equal(WEIR("explain", "p", "--coordinator", fake.endpoint), 0);
+    assert_holds(run.out, windows[i].name);
+    assert_holds(run.out, ": 49.9 % used");
+  }
   fake_fini(&fake);
 }
 
@@ -711,9 +795,11 @@ int main(void)
       cmocka_unit_test(shows_profiles_cuts_shadows_and_limits_without_a_window),
       cmocka_unit_test(tells_machines_of_profiles_cuts_and_shadows),
       cmocka_unit_test(explains_that_tokens_bind_and_who_uses_them),
+      cmocka_unit_test(explains_that_a_shared_budget_binds),
       cmocka_unit_test(lists_the_slowest_calls),
       cmocka_unit_test(explains_nothing_of_pools_that_are_not_there),
       cmocka_unit_test(tells_what_today_cost_and_of_how_much),
+      cmocka_unit_test(names_a_limit_alike_wherever_it_is_shown),
       cmocka_unit_test(explains_cuts_breakers_and_freezes),
       cmocka_unit_test(shows_and_steers_a_breaker),
       cmocka_unit_test(watches_until_it_is_interrupted),

@@ -88,15 +88,18 @@ static void settle_partly(struct fixture *f, uint64_t s, uint64_t seq, uint64_t 
   fixture_send(f, 9, &msg);
 }
 
+static const struct weir_msg_row *pool_row(struct fixture *f, uint32_t index)
+{
+  const struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {WEIR_VIEW_POOLS, index}};
+
+  fixture_send(f, 77, &show);
+  return &answer(f)->row;
+}
+
 /* What pool |index| has used of its limit |limit|. */
 static uint64_t used(struct fixture *f, uint32_t index, uint32_t limit)
 {
-  struct weir_msg show = {.type = WEIR_MSG_SHOW};
-
-  show.show.view = WEIR_VIEW_POOLS;
-  show.show.row = index;
-  fixture_send(f, 77, &show);
-  return answer(f)->row.limits[limit].used;
+  return pool_row(f, index)->limits[limit].used;
 }
 
 static void a_shared_budget_holds_over_both_pools(void **state)
@@ -141,6 +144,25 @@ static void a_lease_is_charged_in_all_of_its_ledgers_or_in_none(void **state)
   fixture_settle(f, 9, s, 1, true, 300, WEIR_OUTCOME_OK);
   assert_int_equal(f->granted[0], 2);
   assert_int_equal(fixture_ask_as(f, s, 4, "", OTHER, 300, 0), WEIR_MSG_GRANT);
+}
+
+/* "flash" is the name of the first pool, too. */
+static void what_the_next_one_waits_for_is_told_apart_from_a_budget_of_its_name(void **state)
+{
+  struct fixture *f = *state;
+  uint64_t s;
+
+  budget_set(f, "flash", WEIR_DIMENSION_INPUT_TOKENS, 70000);
+  s = start(f);
+  fixture_ask_as(f, s, 1, "", FLASH, 59000, 0);
+  assert_int_equal(fixture_ask_as(f, s, 2, "", FLASH, 5000, 9 * MINUTE), WEIR_MSG_QUEUED);
+  assert_string_equal(pool_row(f, 0)->by, "flash");
+  assert_int_equal(pool_row(f, 0)->figures[WEIR_FIGURE_HEAD_LIMIT], 2);
+  assert_int_equal(pool_row(f, 0)->figures[WEIR_FIGURE_HEAD_BUDGET], 0);
+  assert_int_equal(fixture_ask_as(f, s, 3, "", OTHER, 50000, 9 * MINUTE), WEIR_MSG_QUEUED);
+  assert_string_equal(pool_row(f, 1)->by, "flash");
+  assert_int_equal(pool_row(f, 1)->figures[WEIR_FIGURE_HEAD_LIMIT], 1);
+  assert_int_equal(pool_row(f, 1)->figures[WEIR_FIGURE_HEAD_BUDGET], 1);
 }
 
 static void a_large_ask_of_one_pool_is_not_starved_by_small_ones_of_another(void **state)
@@ -398,6 +420,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(a_shared_budget_holds_over_both_pools),
       TEST(a_lease_is_charged_in_all_of_its_ledgers_or_in_none),
+      TEST(what_the_next_one_waits_for_is_told_apart_from_a_budget_of_its_name),
       TEST(a_large_ask_of_one_pool_is_not_starved_by_small_ones_of_another),
       TEST(pools_take_turns_at_a_budget),
       TEST(a_pool_that_its_own_limit_blocks_does_not_hold_up_a_budget),

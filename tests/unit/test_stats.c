@@ -213,12 +213,27 @@ static void json_names_the_limit_of_a_budget_that_the_next_one_waits_for(void **
 
   (void)state;
   json_of(&stats);
-  assert_holds("\"head\":{\"by\":\"shared\",\"dimension\":\"spend\",\"window_s\":3600.000,"
-               "\"cost\":12,\"start_s\":0.000}");
+  assert_holds(
+      "\"head\":{\"by\":\"shared\",\"budget\":true,\"dimension\":\"spend\",\"window_s\":3600.000,"
+      "\"cost\":12,\"start_s\":0.000}");
   pool.figures[WEIR_FIGURE_HEAD_LIMIT] = 2; /* the budget has one */
   assert_null(weir_stats_head(&stats, &pool));
   json_of(&stats);
   assert_holds("\"dimension\":null,");
+}
+
+static void json_tells_a_pool_from_a_budget_of_its_name(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  strcpy(pool.by, "p");
+  strcpy(budget.pool, "p");
+  json_of(&stats);
+  assert_holds("\"head\":{\"by\":\"p\",\"budget\":false,\"dimension\":\"requests\",");
+  pool.figures[WEIR_FIGURE_HEAD_BUDGET] = 1;
+  json_of(&stats);
+  assert_holds("\"head\":{\"by\":\"p\",\"budget\":true,\"dimension\":\"spend\",");
 }
 
 static void json_of_one_pool_has_its_tenants_only(void **state)
@@ -349,6 +364,7 @@ int main(void)
       cmocka_unit_test(budgets_tell_of_grants_above_a_limit_too),
       cmocka_unit_test(islands_are_shown_beside_what_is_granted),
       cmocka_unit_test(json_names_the_limit_of_a_budget_that_the_next_one_waits_for),
+      cmocka_unit_test(json_tells_a_pool_from_a_budget_of_its_name),
       cmocka_unit_test(json_of_one_pool_has_its_tenants_only),
       cmocka_unit_test(rejections_are_told_by_whose_fault_they_were),
       cmocka_unit_test(metrics_have_units_and_escaped_labels),

@@ -204,7 +204,7 @@ function card(pool, at) {
   }
   if (pool.head) {
     notes.push(`the next one waits for ${limitName(pool.head)}` +
-      (pool.head.by && pool.head.by !== pool.name ? ` of ${pool.head.by}` : '') +
+      (pool.head.budget ? ` of budget ${pool.head.by}` : '') +
       `, about ${duration(pool.head.start_s)} yet`);
   }
   if (pool.wait_p95_s > 0) notes.push(`95 of 100 waited ${duration(pool.wait_p95_s)} at most`);

@@ -100,6 +100,7 @@ enum weir_view { WEIR_VIEW_LIST(X) WEIR_VIEW_MAX };
   X(CLASS, 19, "class")             /* a class */                                                  \
   X(SILENT_US, 20, "silent_us")     /* since the session was heard of */                           \
   X(ASKS, 21, "asks")               /* waiting */                                                  \
+  X(HEAD_BUDGET, 22, "head_budget") /* 1: |by| is a budget */                                      \
   X(TODAY_SPEND, 23, "today_spend") /* of calls that ended today; what follows is 0: not told */   \
   X(TODAY_DAY, 24, "today_day")     /* whose day: enum weir_row_day */                             \
   X(TODAY_US, 25, "today_us")       /* it was counted so long: not the whole day after a start */  \

@@ -53,6 +53,13 @@ bool weir_stats_is_foreign(const struct weir_msg_row_limit *limit);
 /* weir_stats_free returns how much of |limit| is not charged. */
 uint64_t weir_stats_free(const struct weir_msg_row_limit *limit);
 
+/* weir_stats_head_of returns whose limit the next ask of |pool|, a row of |stats|, waits for:
+ * |pool| or the row of a budget, which may have the same name; NULL when it waits for none that is
+ * told.
+ */
+const struct weir_msg_row *weir_stats_head_of(const struct weir_stats *stats,
+                                              const struct weir_msg_row *pool);
+
 /* weir_stats_head returns the limit that the next ask of |pool|, a row of |stats|, waits for; NULL
  * when it waits for none that is told. */
 const struct weir_msg_row_limit *weir_stats_head(const struct weir_stats *stats,
