@@ -98,7 +98,8 @@ static weir_tstamp limit_earliest(const struct weir_ledger *l,
   return l->profile < WEIR_PROFILE_BUCKET && then > l->smooth_until ? l->smooth_until : then;
 }
 
-/* The tightest of the limits that are enforced in sub-windows. */
+/* The tightest of the limits that are enforced in sub-windows. A ramp is about the window: rounded
+ * down to a second, a ceiling below two of them would never be used enough to grow. */
 static weir_tstamp sub_earliest(const struct weir_ledger *l, const struct weir_ledger_entry *entry,
                                 weir_tstamp at, int *ret_binding)
 {
@@ -113,9 +114,9 @@ static weir_tstamp sub_earliest(const struct weir_ledger *l, const struct weir_l
 
     if (weir_ledger_sub(l, limit, &length) == 0)
       continue;
-    amount =
-        weir_wide_clamp(weir_wide_mul(limit->effective, l->sub.window_us) / limit->config.window_us,
-                        WEIR_LIMIT_MAX);
+    amount = weir_wide_clamp(weir_wide_mul(limit->cut_amount, l->sub.window_us) /
+                                 limit->config.window_us,
+                             WEIR_LIMIT_MAX);
     if (amount < room) {
       room = amount > 0 ? amount : 1;
       *ret_binding = (int)i;

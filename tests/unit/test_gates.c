@@ -153,6 +153,28 @@ static void paced_requests_keep_every_second(void **state)
   assert_true(b->ledger.sub.slot_us < 2 * MS);
 }
 
+/* 84 in a minute would be one in a second, of which 60 are too few to grow any further. */
+static void a_ceiling_on_growth_is_not_rounded_down_to_seconds(void **state)
+{
+  struct books *b = requests_of(6000, MINUTE, WEIR_PROFILE_PACED);
+  const struct weir_msg_settle settle = {.outcome = WEIR_OUTCOME_RAMP_LIMIT,
+                                         .retry_after_us = SECOND};
+  struct lease lease;
+
+  (void)state;
+  b->rules.ramp_pm = 400;
+  b->rules.ramp_per_us = 2 * MINUTE;
+  books_configure(b);
+  lease = books_take(b, cost_of(1, 0, 0));
+  assert_int_equal(weir_ledger_hear(&b->ledger, &lease.entry, &settle, &b->now),
+                   WEIR_HEARD_REJECTION);
+  b->now.at += 2 * MINUTE - 1;
+  books_used(b, 0);
+  assert_int_equal(b->ledger.limits[0].effective, 83);
+  books_take(b, cost_of(1, 0, 0));
+  books_take(b, cost_of(1, 0, 0));
+}
+
 static void tokens_are_not_paced_by_the_second(void **state)
 {
   struct books *b = tokens_of(60000, 60000, WEIR_PROFILE_PACED);
@@ -550,6 +572,7 @@ int main(void)
       cmocka_unit_test(a_call_larger_than_the_burst_waits_until_the_bucket_is_full_then_passes),
       cmocka_unit_test(windows_beyond_ten_minutes_are_smoothed_only_with_a_burst),
       cmocka_unit_test(paced_requests_keep_every_second),
+      cmocka_unit_test(a_ceiling_on_growth_is_not_rounded_down_to_seconds),
       cmocka_unit_test(tokens_are_not_paced_by_the_second),
       cmocka_unit_test(sub_windows_too_short_for_one_request_are_widened),
       cmocka_unit_test(a_limit_of_one_has_no_sub_windows),
