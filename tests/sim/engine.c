@@ -282,10 +282,23 @@ static void answer(struct weir_sim *sim, const struct weir_sim_event *event, wei
   weir_sim_at(sim, sim->now + in, WEIR_SIM_ANSWER, event->instance, event->a, event->b, what);
 }
 
+/* Whether use would grow too fast with this call of the first provider. */
+static bool is_too_steep(struct weir_sim *sim, const struct weir_sim_call *call)
+{
+  if (weir_slope_fits(&sim->slope, sim->now, call->tokens))
+    return false;
+  if (sim->steep++ == 0)
+    sim->steep_first = sim->now;
+  sim->steep_last = sim->now;
+  sim->steep_until = weir_slope_next(&sim->slope);
+  return true;
+}
+
 static void note_use(struct weir_sim *sim, const struct weir_sim_call *call)
 {
   const uint64_t second = (sim->now - WEIR_SIM_BEGIN) / WEIR_US_PER_S;
 
+  weir_slope_take(&sim->slope, call->tokens);
   if (second < sim->use_seconds) {
     sim->use[second].requests++;
     sim->use[second].tokens += call->tokens;
@@ -328,25 +341,28 @@ static void on_count(struct weir_sim *sim, const struct weir_sim_event *event)
       latency < (double)s->latency_max_us ? (weir_duration)latency : s->latency_max_us;
   enum weir_sim_answer failure = fault_answer(sim, fault);
   uint32_t rejected = 0;
+  bool is_counted, is_steep;
 
   sim->counted++;
   if (!failure && fate < s->failing_uncharged_pm)
     failure = WEIR_SIM_BUSY;
-  if (!failure || failure == WEIR_SIM_BROKEN)
+  is_counted = !failure || failure == WEIR_SIM_BROKEN;
+  is_steep = is_first && is_counted && is_too_steep(sim, call);
+  if (is_counted && !is_steep)
     rejected = weir_up_meter_admit(sim->meters[call->provider], sim->now, &cost);
   if (is_first)
-    weir_outage_came(&sim->outage, weir_sim_since(sim), !failure && !rejected);
-  if (failure && !rejected) {
+    weir_outage_came(&sim->outage, weir_sim_since(sim), !failure && !rejected && !is_steep);
+  if (failure && !rejected && !is_steep) {
     answer(sim, event, fault && fault->latency_us ? fault->latency_us : fail_in, failure);
     return;
   }
-  if (rejected) {
+  if (rejected || is_steep) {
     sim->rejected++;
     sim->rejected_by = rejected;
     answer(sim, event,
            REJECT_US + weir_draw_between(&sim->provider_rng, s->delay_min_us,
                                          s->delay_min_us + s->delay_spread_us),
-           WEIR_SIM_REJECTED);
+           is_steep ? WEIR_SIM_STEEP : WEIR_SIM_REJECTED);
     return;
   }
   if (is_first)
@@ -362,14 +378,19 @@ static weir_duration backoff(struct weir_sim *sim, uint32_t attempts)
   return base + weir_rng_below(&sim->scheme_rng, BACKOFF_SPREAD_US);
 }
 
+static bool is_429(enum weir_sim_answer what)
+{
+  return what == WEIR_SIM_REJECTED || what == WEIR_SIM_STEEP;
+}
+
 /* Whether a failed call is tried again, and after what. */
 static bool is_again(struct weir_sim *sim, uint32_t call, enum weir_sim_answer what,
                      weir_duration *ret_after_us)
 {
   const uint32_t attempts = sim->calls[call].attempts;
 
-  if ((what != WEIR_SIM_REJECTED && !sim->scenario->is_errors_retried) ||
-      what == WEIR_SIM_EXPIRED || attempts > sim->scenario->retries)
+  if ((!is_429(what) && !sim->scenario->is_errors_retried) || what == WEIR_SIM_EXPIRED ||
+      attempts > sim->scenario->retries)
     return false;
   if (sim->scheme->again)
     return sim->scheme->again(sim, call, what, ret_after_us);
@@ -389,8 +410,7 @@ static void answered(struct weir_sim *sim, uint32_t call, enum weir_sim_answer w
   if (what == WEIR_SIM_OK) {
     over(sim, call, WEIR_SIM_DONE);
   } else if (!is_again(sim, call, what, &after_us)) {
-    over(sim, call,
-         what == WEIR_SIM_REJECTED || what == WEIR_SIM_EXPIRED ? WEIR_SIM_FAILED : WEIR_SIM_ERROR);
+    over(sim, call, is_429(what) || what == WEIR_SIM_EXPIRED ? WEIR_SIM_FAILED : WEIR_SIM_ERROR);
   } else if (after_us == 0) {
     begin(sim, call);
   } else {
@@ -585,6 +605,9 @@ static void open(struct weir_sim *sim, uint64_t seed, weir_tstamp end)
   sim->now = WEIR_SIM_BEGIN;
   sim->meters[0] = meter_make(sim, sim->set, &rng);
   weir_rng_init(&sim->fault_rng, weir_rng_split(&rng));
+  weir_slope_open(&sim->slope, &sim->scenario->slope,
+                  sim->now -
+                      (sim->scenario->slope.least ? weir_rng_below(&rng, WEIR_US_PER_MIN) : 0));
   if (sim->scenario->fallback.limits_count > 0)
     sim->meters[1] = meter_make(sim, &sim->scenario->fallback, &rng);
   weir_outage_open(&sim->outage, end - WEIR_SIM_BEGIN);

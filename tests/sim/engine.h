@@ -43,6 +43,7 @@ enum weir_sim_event_type {
 enum weir_sim_answer {
   WEIR_SIM_OK = 1,
   WEIR_SIM_REJECTED, /* 429: a limit, of those in |rejected_by|, is full */
+  WEIR_SIM_STEEP,    /* 429: use grows too fast; not before |steep_until| */
   WEIR_SIM_BROKEN,   /* 500, counted */
   WEIR_SIM_BUSY,     /* 503, not counted */
   WEIR_SIM_CAPACITY, /* 429 that names no limit, not counted */
@@ -130,6 +131,9 @@ struct weir_sim {
   uint64_t counted, rejected, foreign_counted, foreign_rejected;
   uint32_t
       rejected_by; /* bit i: limit i of the set was among those without room, at the last 429 */
+  struct weir_slope slope; /* of the first provider */
+  uint64_t steep;          /* calls that it rejected, the first and the last of them */
+  weir_tstamp steep_first, steep_last, steep_until;
   struct weir_sim_use *use; /* accepted, by second of the run */
   uint32_t *foreign_use;    /* somebody else's accepted calls, by second of the run */
   uint32_t use_seconds;

@@ -84,6 +84,9 @@ void weir_simulation_json(FILE *file, const struct weir_simulation_row *row)
           "\"virtual_hours\":%.5f,\"events\":%" PRIu64,
           row->goodput_per_min, row->wait_p50_ms, row->wait_p99_ms, row->makespan_s,
           row->messages_per_call, row->jitter_ms, row->virtual_hours, row->events);
+  if (row->has_ramp)
+    fprintf(file, ",\"ramp_rejected\":%" PRIu64 ",\"ramp_span_s\":%.3f", row->ramp_rejected,
+            row->ramp_span_s);
   json_outage(file, &row->outage);
   fputs("}\n", file);
   for (uint32_t i = 0; i < row->streams_count; i++)
@@ -159,6 +162,9 @@ void weir_simulation_text(FILE *file, const struct weir_simulation_row *row)
   if (row->foreign_arrivals)
     fprintf(file, "  somebody else: %" PRIu64 " requests, %" PRIu64 " of them rejected\n",
             row->foreign_arrivals, row->foreign_rejected);
+  if (row->ramp_rejected > 0)
+    fprintf(file, "  use grew too fast: %" PRIu64 " of the 429s, the last %.1f s after the first\n",
+            row->ramp_rejected, row->ramp_span_s);
   text_outage(file, row);
   if (row->has_left)
     fprintf(file, "  he left %.1f%% of the quota, and %.1f%% of that was used\n", row->left * 100,
@@ -220,6 +226,11 @@ static void judge_counts(const struct weir_scenario_expect *e,
              rejected * 100, (double)e->rejected_share_max_pm / 10);
   else if (e->has_failed && failed > e->failed_max)
     snprintf(ret_what, size, "failed is %" PRIu64 ", more than %" PRIu64, failed, e->failed_max);
+  else if (e->has_ramp_span && row->ramp_rejected == 0)
+    snprintf(ret_what, size, "use never grew too fast");
+  else if (e->has_ramp_span && row->ramp_span_s * 1e6 > (double)e->ramp_span_max_us)
+    snprintf(ret_what, size, "use grew too fast for %.1f s, more than %.1f s", row->ramp_span_s,
+             (double)e->ramp_span_max_us / 1e6);
 }
 
 static void judge_waits(const struct weir_scenario_expect *e, const struct weir_simulation_row *row,

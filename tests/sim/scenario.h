@@ -17,6 +17,7 @@
 #include <weir/vocab.h>
 
 #include "limits.h"
+#include "slope.h"
 
 #define WEIR_SCENARIO_INSTANCES_MAX 10000
 #define WEIR_SCENARIO_FLEETS_MAX    16 /* numbers of instances in one scenario */
@@ -133,11 +134,12 @@ struct weir_scenario_expect {
   bool has_rejected, has_rejected_min, has_rejected_share, has_failed, has_utilisation;
   bool has_wait_p99, has_wait_ratio, has_share, has_fairness, has_left;
   bool has_probes, has_bin_ratio, has_retry_share, has_overrun, has_recovery, has_moved;
-  bool has_done_share;
+  bool has_done_share, has_ramp_span;
   uint64_t rejected_max, rejected_min, rejected_share_max_pm, failed_max, utilisation_min_pm;
   uint64_t wait_ratio_max_pm, share_min_pm, fairness_min_pm, left_min_pm;
   uint64_t probes, bin_ratio_max_pm, retry_share_max_pm, done_share_min_pm;
   weir_duration wait_p99_max_us, overrun_max_us, recovery_max_us, moved_max_us;
+  weir_duration ramp_span_max_us;
 };
 
 struct weir_scenario {
@@ -165,6 +167,7 @@ struct weir_scenario {
   weir_duration latency_median_us, latency_max_us;
   uint64_t latency_sigma_pm;
   uint64_t failing_uncharged_pm, failing_charged_pm;
+  struct weir_slope_rule slope; /* without |least| use may grow at will */
 
   /* between instance and coordinator, or whatever the scheme asks */
   weir_duration hop_min_us, hop_max_us;
@@ -176,6 +179,8 @@ struct weir_scenario {
   weir_duration heartbeat_us, session_ttl_us, ask_wait_us;
   struct weir_breaker_config breaker;
   uint64_t breaker_retries_pm;
+  uint64_t ramp_pm; /* the pool's ramp */
+  weir_duration ramp_per_us;
 
   /* somebody else's traffic: a share of every limit */
   uint64_t foreign_pm;

@@ -89,6 +89,15 @@ static const struct weir_conf_key keys[] = {
      "of the calls, that fail and are not counted"},
     {"provider.failing_charged", WEIR_CONF_PERCENT, "0.5%", "0%..100%",
      "of the calls, that fail after they were counted"},
+    {"provider.ramp", WEIR_CONF_MAP, "", "",
+     "use that grows too fast is rejected, inside every limit; in minutes of a clock"},
+    {"provider.ramp.least", WEIR_CONF_AMOUNT, NULL, "1..1000G",
+     "tokens that a minute may always hold"},
+    {"provider.ramp.growth", WEIR_CONF_PERCENT, "50%", "0%..1000%",
+     "a minute may hold so much more than the fullest of the period before held"},
+    {"provider.ramp.step", WEIR_CONF_AMOUNT, "", "1..1000G",
+     "in place of growth: so many tokens more than a minute might hold in the period before"},
+    {"provider.ramp.per", WEIR_CONF_DURATION, "1m", "1m..1h", "the period, in whole minutes"},
 
     {"faults", WEIR_CONF_LIST, "", "", "times in which the first provider fails"},
     {"faults[].from", WEIR_CONF_DURATION, "1m", "0s..24h", "when it begins"},
@@ -127,6 +136,10 @@ static const struct weir_conf_key keys[] = {
     {"weir.session_ttl", WEIR_CONF_DURATION, "3s", "300ms..10m",
      "silence after which an instance counts as gone"},
     {"weir.ask_wait", WEIR_CONF_DURATION, "30m", "1ms..24h", "longest wait of an ask"},
+    {"weir.ramp", WEIR_CONF_MAP, "", "", "pools[].ramp of the first pool"},
+    {"weir.ramp.growth", WEIR_CONF_PERCENT, "50%", "0%..900%",
+     "growth in a period, once a call was rejected by provider.ramp; 0%: calls only wait"},
+    {"weir.ramp.per", WEIR_CONF_DURATION, "15m", "1s..1h", "the period"},
 
     {"breaker", WEIR_CONF_MAP, "", "",
      "weir: pools[].breaker and pools[].retries of the first pool, with their defaults"},
@@ -200,6 +213,8 @@ static const struct weir_conf_key keys[] = {
      "90 % of what was admitted before was admitted again this soon after the faults"},
     {"expect[].moved_max", WEIR_CONF_DURATION, "", "0s..24h",
      "the first provider rejected a call, and was sent nothing later than this after it"},
+    {"expect[].ramp_span_max", WEIR_CONF_DURATION, "", "0s..24h",
+     "provider.ramp rejected a call, and none later than this after it"},
 };
 
 const struct weir_conf_key *weir_scenario_keys(size_t *ret_count)

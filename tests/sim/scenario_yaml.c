@@ -300,6 +300,27 @@ static void read_workloads(const struct weir_conf_section *top, struct weir_scen
 
 /* ---- what surrounds them ---- */
 
+/* A rule of growth by share, or by steps. */
+static void read_slope(const struct weir_conf_section *provider, struct weir_slope_rule *slope)
+{
+  struct weir_conf_section section;
+
+  if (!has(provider, "ramp") ||
+      !weir_conf_section_open(provider->reader, weir_conf_find(provider, "ramp"), "provider.ramp",
+                              &section))
+    return;
+  if (!weir_conf_need(&section, "least"))
+    return;
+  slope->least = weir_conf_number(&section, "least");
+  slope->growth_pm = weir_conf_number(&section, "growth");
+  slope->step = weir_conf_number(&section, "step");
+  slope->per_us = weir_conf_number(&section, "per");
+  if (has(&section, "growth") && has(&section, "step"))
+    COMPLAIN(&section, "step", "growth and step are two rules; remove one of them");
+  if (slope->per_us % WEIR_US_PER_MIN != 0)
+    COMPLAIN(&section, "per", "per is not a number of whole minutes; write 1m, or 15m");
+}
+
 static void read_provider(const struct weir_conf_section *top, struct weir_scenario *s)
 {
   struct weir_conf_section section;
@@ -314,6 +335,7 @@ static void read_provider(const struct weir_conf_section *top, struct weir_scena
     s->latency_max_us = weir_conf_number(&section, "latency_max");
     s->failing_uncharged_pm = weir_conf_number(&section, "failing_uncharged");
     s->failing_charged_pm = weir_conf_number(&section, "failing_charged");
+    read_slope(&section, &s->slope);
     if (s->failing_uncharged_pm + s->failing_charged_pm > 1000)
       COMPLAIN(&section, "failing_charged", "more than all calls fail; lower one of the shares");
   }
@@ -327,10 +349,14 @@ static void read_provider(const struct weir_conf_section *top, struct weir_scena
 
 static void read_weir(const struct weir_conf_section *top, struct weir_scenario *s)
 {
-  struct weir_conf_section section;
+  struct weir_conf_section section, ramp;
 
   if (!weir_conf_section_open(top->reader, weir_conf_find(top, "weir"), "weir", &section))
     return;
+  if (weir_conf_section_open(top->reader, weir_conf_find(&section, "ramp"), "weir.ramp", &ramp)) {
+    s->ramp_pm = weir_conf_number(&ramp, "growth");
+    s->ramp_per_us = weir_conf_number(&ramp, "per");
+  }
   s->lease_ttl_us = weir_conf_number(&section, "lease_ttl");
   s->jitter_us = weir_conf_number(&section, "jitter");
   s->write_delay_us = weir_conf_number(&section, "write_delay");
@@ -523,6 +549,10 @@ static void read_outage(const struct weir_conf_section *section, const struct we
   e->moved_max_us = weir_conf_number(section, "moved_max");
   e->has_done_share = has(section, "done_share_min");
   e->done_share_min_pm = weir_conf_number(section, "done_share_min");
+  e->has_ramp_span = has(section, "ramp_span_max");
+  e->ramp_span_max_us = weir_conf_number(section, "ramp_span_max");
+  if (s->slope.least == 0 && e->has_ramp_span)
+    COMPLAIN(section, "ramp_span_max", "ramp_span_max judges a run with provider.ramp; add it");
   if (s->faults_count == 0 && (e->has_probes || e->has_bin_ratio || e->has_recovery))
     COMPLAIN(section, "scheme",
              "probes, bin_ratio_max and recovery_max judge a run with faults; add faults");
@@ -533,7 +563,8 @@ static void read_reach(const struct weir_conf_section *section,
                        const struct weir_scenario_expect *e)
 {
   const bool is_of_outage = e->has_probes || e->has_bin_ratio || e->has_retry_share ||
-                            e->has_overrun || e->has_recovery || e->has_moved || e->has_done_share;
+                            e->has_overrun || e->has_recovery || e->has_moved ||
+                            e->has_done_share || e->has_ramp_span;
   const bool is_of_run = e->has_rejected_min || e->has_rejected_share || e->has_utilisation ||
                          e->has_fairness || e->has_left || is_of_outage;
 

@@ -17,3 +17,6 @@ weir_test(sim.scenario LABEL sim TIMEOUT 600 SOURCES sim/test_scenario.c USES we
 # Outages in it: what is noted of them, and what follows.
 weir_test(sim.outage LABEL sim TIMEOUT 600 SOURCES sim/test_outage.c USES weir_sim
           ENV WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})
+# Use that grows too fast for the provider.
+weir_test(sim.ramp LABEL sim TIMEOUT 600 SOURCES sim/test_ramp.c USES weir_sim
+          ENV WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})

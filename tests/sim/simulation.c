@@ -205,6 +205,9 @@ static void figures_find(const struct weir_sim *sim, struct weir_simulation_row 
   calls_count(sim, row);
   row->arrivals = sim->counted;
   row->rejected = sim->rejected;
+  row->has_ramp = sim->scenario->slope.least > 0;
+  row->ramp_rejected = sim->steep;
+  row->ramp_span_s = (double)(sim->steep_last - sim->steep_first) / 1e6;
   row->foreign_arrivals = sim->foreign_counted;
   row->foreign_rejected = sim->foreign_rejected;
   row->makespan_s = span_s;

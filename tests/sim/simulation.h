@@ -31,6 +31,9 @@ struct weir_simulation_row {
   uint64_t calls, done, failed, errors, lost, unfinished;
   uint64_t arrivals; /* requests that reached the provider */
   uint64_t rejected, foreign_arrivals, foreign_rejected;
+  bool has_ramp;          /* the provider rejects use that grows too fast */
+  uint64_t ramp_rejected; /* by that, of |rejected| */
+  double ramp_span_s;     /* from the first of them to the last */
   bool has_utilisation;   /* a backlog, and at least a whole minute of it */
   double utilisation;     /* of the binding limit, 1 is all of it */
   bool has_left;          /* a backlog, and somebody else who left something of the quota */

@@ -588,7 +588,7 @@ static void every_scenario_of_the_gallery_is_valid(void **state)
 {
   static const char *const names[] = {"accuracy",       "estimates", "foreign", "classes",
                                       "tenants",        "double",    "quick",   "outage",
-                                      "outage_network", "exhausted"};
+                                      "outage_network", "exhausted", "ramp"};
 
   (void)state;
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -345,6 +345,8 @@ static enum weir_outcome outcome_of(const struct weir_sim *sim, uint32_t call,
     return WEIR_OUTCOME_OK;
   case WEIR_SIM_REJECTED:
     return rejection_of(sim, sim->calls[call].provider);
+  case WEIR_SIM_STEEP:
+    return WEIR_OUTCOME_RAMP_LIMIT;
   case WEIR_SIM_BROKEN:
     return WEIR_OUTCOME_SERVER_ERROR;
   case WEIR_SIM_BUSY:
@@ -363,9 +365,9 @@ static enum weir_outcome outcome_of(const struct weir_sim *sim, uint32_t call,
 static void weir_answered(struct weir_sim *sim, uint32_t call, enum weir_sim_answer answer)
 {
   static const uint32_t statuses[] = {
-      [WEIR_SIM_OK] = 200,   [WEIR_SIM_REJECTED] = 429, [WEIR_SIM_BROKEN] = 500,
-      [WEIR_SIM_BUSY] = 503, [WEIR_SIM_CAPACITY] = 429, [WEIR_SIM_CUT] = 0,
-      [WEIR_SIM_EXPIRED] = 0};
+      [WEIR_SIM_OK] = 200,     [WEIR_SIM_REJECTED] = 429, [WEIR_SIM_STEEP] = 429,
+      [WEIR_SIM_BROKEN] = 500, [WEIR_SIM_BUSY] = 503,     [WEIR_SIM_CAPACITY] = 429,
+      [WEIR_SIM_CUT] = 0,      [WEIR_SIM_EXPIRED] = 0};
   const struct network *n = sim->own;
   const struct weir_sim_call *it = &sim->calls[call];
   struct weir_client_settle end = {
@@ -373,6 +375,8 @@ static void weir_answered(struct weir_sim *sim, uint32_t call, enum weir_sim_ans
 
   end.msg.latency_us = sim->now - it->sent_at;
   end.msg.outcome = outcome_of(sim, call, answer);
+  if (answer == WEIR_SIM_STEEP)
+    end.msg.retry_after_us = weir_time_sub(sim->steep_until, sim->now);
   if (answer == WEIR_SIM_OK)
     weir_took_learn(&n->links[it->instance].took, end.msg.latency_us);
   if (answer == WEIR_SIM_OK || answer == WEIR_SIM_BROKEN) {
@@ -483,6 +487,8 @@ static void pool_configure(const struct weir_sim *sim, const struct weir_scenari
   pool->rules.profile =
       (enum weir_profile)(sim->scheme_name - WEIR_SCHEME_WEIR_WINDOW + WEIR_PROFILE_WINDOW);
   pool->rules.error_pm = (uint32_t)s->estimate_error_pm;
+  pool->rules.ramp_pm = (uint32_t)s->ramp_pm;
+  pool->rules.ramp_per_us = s->ramp_per_us;
   pool->ttl_us = s->lease_ttl_us;
   pool->jitter_us = s->jitter_us;
   pool->batch_floor_pm = (uint32_t)s->batch_floor_pm;
