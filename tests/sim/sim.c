@@ -108,7 +108,7 @@ static void no_seed_gets_over_a_limit_or_leaves_the_quota_unused(void **state)
   const uint64_t seeds = only ? 1 : number_from("WEIR_SEEDS", SEEDS_DEFAULT);
   struct tally tallies[WEIR_PROFILE_MAX] = {0};
   struct resumed resumed[2] = {0};
-  uint64_t events = 0, arrivals = 0, generations = 0;
+  uint64_t events = 0, arrivals = 0, generations = 0, ramps = 0, ramp_rejections = 0;
   double began = seconds(), hours;
 
   (void)state;
@@ -122,6 +122,8 @@ static void no_seed_gets_over_a_limit_or_leaves_the_quota_unused(void **state)
     resumed[r.is_stored].us += r.resumes_us;
     resumed[r.is_stored].days += r.is_day_judged && r.enabled[WEIR_FAULT_COORD_CRASH] > 0;
     generations += r.generations;
+    ramps += r.fired[WEIR_FAULT_RAMP];
+    ramp_rejections += r.ramp_rejections;
     events += r.events;
     arrivals += r.arrivals;
   }
@@ -136,7 +138,10 @@ static void no_seed_gets_over_a_limit_or_leaves_the_quota_unused(void **state)
                   "seeds with crashes were judged\n",
                   i ? "with" : "without", (unsigned long long)resumed[i].count,
                   mean_us(&resumed[i]) / 1e6, resumed[i].days);
-  print_message("sim: %llu generations were written\n", (unsigned long long)generations);
+  print_message("sim: %llu generations were written; use grew too fast %llu times, %llu calls were "
+                "rejected by that\n",
+                (unsigned long long)generations, (unsigned long long)ramps,
+                (unsigned long long)ramp_rejections);
   /* Of windows that are full, some are full still; but most of each is known. */
   if (resumed[0].count >= 100 && resumed[1].count >= 100)
     assert_true(mean_us(&resumed[1]) * 2 < mean_us(&resumed[0]));

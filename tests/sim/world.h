@@ -30,7 +30,8 @@
   X(DUPLICATE, "duplicate")       /* a message is delivered twice */                               \
   X(OUTAGE, "outage")             /* for a while nothing works at the provider */                  \
   X(STORE, "store")               /* the store is slow, fails, or says nothing */                  \
-  X(PARTITION, "partition")       /* an instance is cut off for long, and has its island */
+  X(PARTITION, "partition")       /* an instance is cut off for long, and has its island */        \
+  X(RAMP, "ramp")                 /* the provider says that use grows too fast */
 
 #define X(name, text) WEIR_FAULT_##name,
 enum weir_fault { WEIR_FAULT_LIST(X) WEIR_FAULT_MAX };
@@ -47,6 +48,7 @@ struct weir_sim_report {
   bool has_backlog;          /* the calm end had a backlog of calls small beside the limit */
   bool has_islands;
   uint64_t island_calls;        /* granted without the coordinator */
+  uint64_t ramp_rejections;     /* because use grows too fast */
   bool is_stored;               /* the coordinator had a store */
   uint64_t generations;         /* that it wrote */
   uint64_t resumes, resumes_us; /* lives that granted anew, and how long that took them */

@@ -256,9 +256,24 @@ static void islands_draw(struct world *w)
     w->pool.limits[i].amount *= (uint64_t)(i + 1) * times;
 }
 
+/* Use that the provider calls too fast, in two of three worlds that have other rejections, too:
+ * there the use of the quota is not judged. Drawn apart, like islands. Mostly a ceiling follows,
+ * whose growth is quick enough for its whole life to be seen. */
+static void ramp_draw(struct world *w)
+{
+  struct weir_rng rng;
+
+  weir_rng_init(&rng, ~w->report->seed * 3);
+  w->report->enabled[WEIR_FAULT_RAMP] =
+      w->report->enabled[WEIR_FAULT_REJECT] && weir_rng_below(&rng, 3) > 0;
+  w->pool.rules.ramp_pm = weir_rng_below(&rng, 4) ? 100 + (uint32_t)weir_rng_below(&rng, 1500) : 0;
+  w->pool.rules.ramp_per_us = SECOND + weir_rng_below(&rng, MINUTE);
+}
+
 void coord_configure(struct world *w)
 {
   coord_rules_draw(w);
+  ramp_draw(w);
   w->pool.jitter_us = world_draw(w, 200 * MS);
   w->pool.batch_floor_pm = 100;
   strcpy(w->names[0].name, "p/m");

@@ -117,6 +117,8 @@ static void provider_faults_draw(struct world *w)
     clock_step(w);
   if (world_strikes(w, WEIR_FAULT_REJECT, 60))
     w->rejects_next = 1 + (uint32_t)world_draw(w, 4);
+  if (world_strikes(w, WEIR_FAULT_RAMP, 60))
+    w->ramps_next = 1 + (uint32_t)world_draw(w, 4);
   if (world_strikes(w, WEIR_FAULT_SERVER_ERROR, 20))
     w->errors_next = 1 + (uint32_t)world_draw(w, 4);
   if (w->now >= w->outage_until && world_strikes(w, WEIR_FAULT_OUTAGE, 60)) {

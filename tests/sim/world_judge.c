@@ -205,6 +205,16 @@ static void reject(struct world *w, struct weir_msg_settle *said)
   }
 }
 
+/* Use grows too fast: the rest of a minute is the wait, if one is told. */
+static void reject_growth(struct world *w, struct weir_msg_settle *said)
+{
+  w->report->ramp_rejections++;
+  said->http = 429;
+  said->outcome = WEIR_OUTCOME_RAMP_LIMIT;
+  if (world_draw(w, 2))
+    said->retry_after_us = 1 + world_draw(w, MINUTE);
+}
+
 /* Refuses at once, or breaks off, or is not heard of until the caller gives up: not where calls in
  * flight are limited, because a coordinator that starts anew does not know of such long ones. */
 static weir_duration fail(struct world *w, struct weir_msg_settle *said)
@@ -236,6 +246,10 @@ static void answer(struct world *w, const struct happening *it)
     w->rejects_next--;
     took = 20 * MS + world_draw(w, 200 * MS);
     reject(w, said);
+  } else if (w->ramps_next > 0 && w->now < w->calm_at) {
+    w->ramps_next--;
+    took = 20 * MS + world_draw(w, 200 * MS);
+    reject_growth(w, said);
   } else if (w->now < w->outage_until) {
     took = fail(w, said);
   } else if (w->errors_next > 0) {

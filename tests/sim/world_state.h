@@ -175,6 +175,7 @@ struct world {
   uint64_t flight, flight_max;              /* calls under way there; 0: no limit */
   uint64_t day_used[2], day_max;            /* before and after midnight; 0: no limit */
   uint32_t rejects_next, errors_next;       /* answers that are to be 429, or 500 */
+  uint32_t ramps_next;                      /* those that are to say that use grows too fast */
   weir_tstamp outage_until;
   uint32_t outage_kind;
   weir_tstamp spike_until;
