@@ -11,6 +11,8 @@
 
 #include <weir.h>
 
+#include "curl_common.h"
+
 #define CONNECT_MS_MAX 10000
 #define IDLE_MAX       64   /* easy handles that are kept */
 #define WATCH_BUCKETS  1024 /* descriptors are small numbers */
@@ -196,6 +198,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
   struct watch *watch = poll->data;
   int flags = status < 0 ? CURL_CSELECT_ERR : 0;
 
+  if (status < 0)
+    watch->watching = 0; /* libuv has stopped it by itself */
   if (watch->events == 0) { /* of a connection that waits: libcurl will see when it takes it up */
     watch->watching = 0;
     uv_poll_stop(poll);
@@ -312,13 +316,10 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *context)
 /* What is the same for all transfers of a handle, which is told once. */
 static void options_init(struct weir_fetcher *fetcher, CURL *easy)
 {
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  weir_curl_common_set(easy);
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   if (fetcher->ca_file)
     curl_easy_setopt(easy, CURLOPT_CAINFO, fetcher->ca_file);
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket_open);
@@ -329,8 +330,6 @@ static void options_init(struct weir_fetcher *fetcher, CURL *easy)
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's word is no answer */
 }
 
 static CURL *handle_take(struct weir_fetcher *fetcher)

@@ -16,7 +16,7 @@ target_include_directories(weir_proxy_config PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}
 
 weir_program(weir-proxy
   SOURCES proxy/main.c proxy/prices.c proxy/proxy.c proxy/call.c proxy/call_send.c
-          proxy/call_answer.c proxy/call_log.c proxy/fetch.c
+          proxy/call_answer.c proxy/call_log.c proxy/fetch.c shell/curl_common.c
   USES weir_proxy_config weir_proxy_rules weir_http_server weir weir_rules weir_core PkgConfig::CURL PkgConfig::UV
        Threads::Threads)
 target_include_directories(weir-proxy PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/shell)

@@ -3,7 +3,7 @@
 add_library(weir_shim OBJECT
   shell/weir.c shell/identity.c shell/lease.c shell/worker.c shell/provider.c shell/keys.c
   shell/file.c shell/account.c shell/call.c shell/memory.c shell/degrade.c shell/outgoing.c shell/upstream.c
-  shell/text.c)
+  shell/curl_common.c shell/text.c)
 target_include_directories(weir_shim PUBLIC
   ${CMAKE_CURRENT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/shell)
 target_link_libraries(weir_shim PUBLIC

@@ -1,5 +1,6 @@
 #define _DEFAULT_SOURCE /* explicit_bzero */
 #include "upstream.h"
+#include "curl_common.h"
 #include "keys.h"
 
 #include <curl/curl.h>
@@ -246,22 +247,11 @@ static void set_options(CURL *curl, struct weir_transfer *t, struct curl_slist *
   const long left_ms = (long)(left / WEIR_US_PER_MS) + 2;
 
   curl_easy_setopt(curl, CURLOPT_URL, t->url);
-#if LIBCURL_VERSION_NUM >= 0x075500
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
+  weir_curl_common_set(curl);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->request_size);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, t->request);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075700
-  /* At the deadline, do not wait for a resolver that hangs: its thread ends by itself. */
-  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
-#endif
-  curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-  curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, left_ms);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
                    left_ms < CONNECT_MS_MAX ? left_ms : (long)CONNECT_MS_MAX);
@@ -273,8 +263,6 @@ static void set_options(CURL *curl, struct weir_transfer *t, struct curl_slist *
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's word is no answer */
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
 }
 
