@@ -64,11 +64,18 @@ static void touch(struct weir_http_exchange *x)
   x->since_ms = uv_now(x->server->loop);
 }
 
+static void spool_release(struct weir_http_exchange *x)
+{
+  weir_spool_close(&x->spool);
+  weir_http_server_spool_give(x->server, x->spooled_bytes);
+  x->spooled_bytes = 0;
+}
+
 static void body_release(struct weir_http_exchange *x)
 {
   x->server->bodies_bytes -= x->body.capacity;
   buffer_free(&x->body);
-  weir_spool_close(&x->spool);
+  spool_release(x);
 }
 
 /* Ends the exchange at hand; the connection's next state is |state|. */
@@ -258,21 +265,27 @@ static void out_end(struct weir_http_exchange *x, const struct weir_http_out *ou
 
 /* --- bytes in ------------------------------------------------------------------------------ */
 
-/* Answers with an error that the machine or the server found; the connection ends with it. */
-static void refuse(struct weir_http_exchange *x, uint32_t status, const char *text)
+/* Answers before the request is read, with |refusal| or with what the machine found (NULL); the
+ * connection ends with it. */
+static void refuse(struct weir_http_exchange *x, const struct weir_http_refusal *refusal)
 {
+  const size_t room = refusal == NULL
+                          ? 1024
+                          : weir_http_head_size(refusal->headers, refusal->header_count) +
+                                refusal->size + 2 * WEIR_HTTP_CHUNK_OVERHEAD;
   struct weir_http_out out;
-  if (!out_begin(x, 1024, &out)) {
+  if (!out_begin(x, room, &out)) {
     weir_http_exchange_cut(x);
     return;
   }
   enum weir_err err;
-  if (status == 0) {
+  if (refusal == NULL) {
     err = weir_http_conn_refuse(x->http, &out);
   } else {
-    err = weir_http_conn_head(x->http, status, NULL, 0, strlen(text), true, &out);
+    err = weir_http_conn_head(x->http, refusal->status, refusal->headers, refusal->header_count,
+                              refusal->size, true, &out);
     if (err == WEIR_OK)
-      err = weir_http_conn_body(x->http, text, strlen(text), &out);
+      err = weir_http_conn_body(x->http, refusal->body, refusal->size, &out);
     if (err == WEIR_OK)
       err = weir_http_conn_finish(x->http, &out);
   }
@@ -282,6 +295,25 @@ static void refuse(struct weir_http_exchange *x, uint32_t status, const char *te
   settle(x);
 }
 
+static void refuse_full(struct weir_http_exchange *x)
+{
+  const struct weir_http_handler *handler = &x->server->options.handler;
+  struct weir_http_refusal full = {.status = 503,
+                                   .body = "the server holds too many requests\n",
+                                   .size = sizeof "the server holds too many requests\n" - 1};
+  if (handler->on_full != NULL)
+    handler->on_full(weir_http_conn_request(x->http), &full, handler->context);
+  refuse(x, &full);
+}
+
+static bool spool_add(struct weir_http_exchange *x, const void *bytes, size_t size)
+{
+  if (!weir_http_server_spool_take(x->server, size))
+    return false;
+  x->spooled_bytes += size;
+  return weir_spool_add(&x->spool, bytes, size);
+}
+
 /* Moves a body that grows by |size| too large for memory into a file. False: it stays where it is,
  * because it is small, or because no file can be made. */
 static bool spool_begin(struct weir_http_exchange *x, size_t size)
@@ -289,8 +321,8 @@ static bool spool_begin(struct weir_http_exchange *x, size_t size)
   if (x->server->spool_folder == NULL || x->body.size + size <= x->server->options.spool_bytes ||
       !weir_spool_open(&x->spool, x->server->spool_folder))
     return false;
-  if (!weir_spool_add(&x->spool, x->body.at, x->body.size)) {
-    weir_spool_close(&x->spool);
+  if (!spool_add(x, x->body.at, x->body.size)) {
+    spool_release(x);
     return false;
   }
   x->server->bodies_bytes -= x->body.capacity;
@@ -302,7 +334,7 @@ static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t siz
 {
   size_t before = x->body.capacity;
   if (x->spool.is_open || spool_begin(x, size))
-    return weir_spool_add(&x->spool, bytes, size);
+    return spool_add(x, bytes, size);
   if (!buffer_reserve(&x->body, size + 1))
     return false;
   x->server->bodies_bytes += x->body.capacity - before;
@@ -311,6 +343,18 @@ static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t siz
   x->body.size += size;
   x->body.at[x->body.size] = '\0';
   return x->server->bodies_bytes <= x->server->options.bodies_bytes_max;
+}
+
+/* False: the request was refused by its headers. */
+static bool head_take(struct weir_http_exchange *x)
+{
+  const struct weir_http_handler *handler = &x->server->options.handler;
+  struct weir_http_refusal refusal = {.status = 0};
+  if (handler->on_head == NULL ||
+      handler->on_head(weir_http_conn_request(x->http), &refusal, handler->context))
+    return true;
+  refuse(x, &refusal);
+  return false;
 }
 
 static void send_continue(struct weir_http_exchange *x)
@@ -328,7 +372,7 @@ static void dispatch(struct weir_http_exchange *x)
 {
   const struct weir_http_handler *handler = &x->server->options.handler;
   if (!body_add(x, NULL, 0) || (x->spool.is_open && weir_spool_map(&x->spool) == NULL)) {
-    refuse(x, 503, "the server holds too many requests\n");
+    refuse_full(x);
     return;
   }
   x->request = *weir_http_conn_request(x->http);
@@ -344,18 +388,20 @@ static bool process_one(struct weir_http_exchange *x)
   case WEIR_HTTP_MORE:
     return false;
   case WEIR_HTTP_HEAD:
+    if (!head_take(x))
+      return false;
     send_continue(x);
     return true;
   case WEIR_HTTP_BODY:
     if (body_add(x, piece.at, piece.size))
       return true;
-    refuse(x, 503, "the server holds too many requests\n");
+    refuse_full(x);
     return false;
   case WEIR_HTTP_END:
     dispatch(x);
     return true;
   case WEIR_HTTP_ERROR:
-    refuse(x, 0, NULL);
+    refuse(x, NULL);
     return false;
   }
   return false;

@@ -283,6 +283,20 @@ uint32_t weir_http_server_connections(const struct weir_http_server *server)
   return server->connection_count;
 }
 
+bool weir_http_server_spool_take(struct weir_http_server *server, uint64_t size)
+{
+  if (size > server->options.spool_bytes_max - server->spooled_bytes)
+    return false;
+  server->spooled_bytes += size;
+  return true;
+}
+
+void weir_http_server_spool_give(struct weir_http_server *server, uint64_t size)
+{
+  assert(size <= server->spooled_bytes);
+  server->spooled_bytes -= size;
+}
+
 /* Connections that the system has made and nobody has accepted yet: closing the listener would
  * reset them. */
 static void accept_rest(struct weir_http_server *s)

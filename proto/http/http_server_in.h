@@ -42,6 +42,7 @@ struct weir_http_exchange {
   struct weir_http_request request; /* a copy: the machine forgets its own when it finishes */
   struct buffer body;
   struct weir_spool spool; /* the body, once it is too large for memory */
+  uint64_t spooled_bytes;  /* that are counted for it */
   uint64_t index;
   void *data;
 
@@ -71,7 +72,8 @@ struct weir_http_server {
   uint8_t *input; /* what is read at the moment, of whichever connection */
   struct weir_http_exchange *connections;
   uint32_t connection_count;
-  uint64_t bodies_bytes;
+  uint64_t bodies_bytes;  /* in memory */
+  uint64_t spooled_bytes; /* in files */
   bool is_closing;
   uint64_t idle_cut_ms; /* when closing: idle connections are closed then */
   uint64_t cut_ms;      /* and open exchanges cut then */

@@ -18,6 +18,8 @@
 #include "relay.h"
 
 #define OUTPUT_TOKENS_DEFAULT 1024
+#define HEADERS_MAX           128
+#define NO_PROVIDER           "weir: no provider is at this path"
 
 /* ---- answers of our own ---- */
 
@@ -59,7 +61,9 @@ void weir_call_refuse_text(struct weir_proxy_call *c, uint32_t status, const cha
 
 void weir_call_body_free(struct weir_proxy_call *c)
 {
-  if (!c->spool.is_open)
+  if (c->spool.is_open)
+    weir_http_server_spool_give(c->p->server, c->spool.size);
+  else
     free(c->body);
   weir_spool_close(&c->spool);
   c->body = NULL;
@@ -315,20 +319,34 @@ static uint64_t deadline_ms(const struct weir_proxy_call *c)
                                                   : c->p->config->online_wait_ms;
 }
 
-/* Whose key goes upstream. NULL, or why none does. */
-static const char *key_choose(struct weir_proxy_call *c, const struct weir_header *headers,
-                              size_t count)
+/* The request's headers in the form of the rules. */
+static size_t headers_of(const struct weir_http_request *request,
+                         struct weir_header ret_headers[HEADERS_MAX])
 {
-  const struct weir_proxy_config *config = c->p->config;
-  struct weir_keys keys = {.headers = headers, .header_count = count};
+  size_t count = 0;
+
+  for (; count < request->header_count && count < HEADERS_MAX; count++)
+    ret_headers[count] =
+        (struct weir_header){request->headers[count].name, request->headers[count].value};
+  return count;
+}
+
+/* Whose key goes upstream. NULL, or why none does. */
+static const char *key_choose(const struct weir_proxy_config *config,
+                              const struct weir_http_request *request, const struct weir_path *path,
+                              bool *ret_is_ours)
+{
+  struct weir_header headers[HEADERS_MAX];
+  struct weir_keys keys = {.headers = headers};
   enum weir_key whose;
 
-  keys.query = weir_path_key(weir_http_exchange_request(c->x)->target, &c->path, &keys.query_size);
+  keys.header_count = headers_of(request, headers);
+  keys.query = weir_path_key(request->target, path, &keys.query_size);
   whose = weir_relay_key_choose(&keys, config->token, config->is_wide);
-  c->is_key_ours = whose == WEIR_KEY_OURS;
+  *ret_is_ours = whose == WEIR_KEY_OURS;
   if (whose == WEIR_KEY_NONE)
     return "weir: the key is not that of this proxy";
-  if (c->is_key_ours && !config->providers[c->path.mount].keys)
+  if (*ret_is_ours && !config->providers[path->mount].keys)
     return "weir: this proxy has no key for that provider";
   return NULL;
 }
@@ -343,19 +361,76 @@ static enum weir_provider_kind kind_hint(const struct weir_http_request *request
   return 0;
 }
 
+static bool path_read(const struct weir_proxy_config *config,
+                      const struct weir_http_request *request, struct weir_path *ret_path)
+{
+  return weir_path_read(request->method, request->target, config->mounts, config->provider_count,
+                        kind_hint(request), ret_path);
+}
+
+static void refusal_make(enum weir_protocol protocol, const struct weir_rejection *rejection,
+                         struct weir_http_refusal *ret_refusal)
+{
+  static const struct weir_http_header final[] = {
+      {"Content-Type", "application/json"}, {"x-weir-refused", "1"}, {"x-should-retry", "false"}};
+  static const struct weir_http_header again[] = {{"Content-Type", "application/json"},
+                                                  {"x-weir-refused", "1"},
+                                                  {"x-should-retry", "true"},
+                                                  {"retry-after-ms", "1000"},
+                                                  {"retry-after", "1"}};
+  struct weir_put put;
+
+  weir_put_init(&put, ret_refusal->body, sizeof(ret_refusal->body));
+  weir_rejection_put(&put, protocol, rejection);
+  ret_refusal->size = put.size;
+  ret_refusal->status = rejection->status;
+  ret_refusal->headers = rejection->is_retried ? again : final;
+  ret_refusal->header_count =
+      rejection->is_retried ? sizeof(again) / sizeof(again[0]) : sizeof(final) / sizeof(final[0]);
+}
+
+bool weir_call_is_welcome(struct weir_proxy *p, const struct weir_http_request *request,
+                          struct weir_http_refusal *ret_refusal)
+{
+  struct weir_path path = {.protocol = WEIR_PROTOCOL_OPENAI};
+  struct weir_rejection rejection;
+  const bool has_path = path_read(p->config, request, &path);
+  const char *flaw;
+  bool is_ours;
+
+  flaw = has_path ? key_choose(p->config, request, &path, &is_ours) : NO_PROVIDER;
+  if (!flaw)
+    return true;
+  p->counters.requests += has_path;
+  p->counters.refused++;
+  weir_rejection_make(has_path ? 401 : 404, flaw, &rejection);
+  refusal_make(path.protocol, &rejection, ret_refusal);
+  return false;
+}
+
+void weir_call_refuse_full(struct weir_proxy *p, const struct weir_http_request *request,
+                           struct weir_http_refusal *ret_refusal)
+{
+  struct weir_path path = {.protocol = WEIR_PROTOCOL_OPENAI};
+  struct weir_rejection rejection;
+
+  p->counters.requests += path_read(p->config, request, &path);
+  p->counters.refused++;
+  weir_rejection_no_room(&rejection);
+  refusal_make(path.protocol, &rejection, ret_refusal);
+}
+
 /* Reads the request into |c|. False: it was answered. */
 static bool request_read(struct weir_proxy_call *c)
 {
   const struct weir_http_request *request = weir_http_exchange_request(c->x);
-  struct weir_header headers[128];
+  struct weir_header headers[HEADERS_MAX];
   const char *flaw;
   char text[128];
-  size_t size, count = 0;
+  size_t size;
   const char *body = weir_http_exchange_body(c->x, &size);
 
-  for (uint32_t i = 0; i < request->header_count && count < 128; i++)
-    headers[count++] = (struct weir_header){request->headers[i].name, request->headers[i].value};
-  flaw = weir_wishes_read(headers, count, &c->wishes);
+  flaw = weir_wishes_read(headers, headers_of(request, headers), &c->wishes);
   if (flaw) {
     snprintf(text, sizeof(text), "weir: the header %.64s is not understood", flaw);
     weir_call_refuse_text(c, 400, text);
@@ -363,7 +438,7 @@ static bool request_read(struct weir_proxy_call *c)
   }
   c->p->counters.sdk_retries += c->wishes.attempts > 0;
   c->track.failures = c->wishes.attempts;
-  flaw = key_choose(c, headers, count);
+  flaw = key_choose(c->p->config, request, &c->path, &c->is_key_ours);
   if (flaw) {
     weir_call_refuse_text(c, 401, flaw);
     return false;
@@ -396,9 +471,8 @@ void weir_call_begin(struct weir_proxy *p, struct weir_http_exchange *x)
   c->timer.data = c;
   p->calls_open++;
   weir_http_exchange_set_data(x, c);
-  if (!weir_path_read(request->method, request->target, p->config->mounts,
-                      p->config->provider_count, kind_hint(request), &c->path)) {
-    weir_call_refuse_text(c, 404, "weir: no provider is at this path");
+  if (!path_read(p->config, request, &c->path)) {
+    weir_call_refuse_text(c, 404, NO_PROVIDER);
     return;
   }
   p->counters.requests++;

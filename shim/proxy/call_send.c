@@ -1,4 +1,5 @@
 /* What goes to the provider: URL, headers and body of one attempt. */
+#define _DEFAULT_SOURCE /* explicit_bzero */
 #include "call.h"
 
 #include <stdio.h>
@@ -8,7 +9,10 @@
 #include "relay.h"
 #include "splice.h"
 
-#define KEY_LINE_SIZE (WEIR_PROXY_KEY_MAX + sizeof("Bearer "))
+#define KEY_LINE_SIZE (WEIR_KEY_SIZE_MAX + sizeof("Bearer "))
+
+/* Why an attempt cannot begin. */
+enum flaw { FLAW_NONE, FLAW_FINAL, FLAW_NO_ROOM };
 
 static bool has_body(const struct weir_http_request *request)
 {
@@ -47,22 +51,28 @@ static bool model_splice(const struct weir_proxy_call *c, const char *body, size
          weir_splices_model(splices, body, size, &c->facts, leased_model(c));
 }
 
-/* Makes room for the changed body, where the client's is: in memory, or in a file. */
-static void body_room(struct weir_proxy_call *c, size_t size)
+/* Makes room for the changed body, where the client's is: in memory, or in a file. Where there is
+ * none for a file, there is none in memory either, which is bounded. */
+static bool body_room(struct weir_proxy_call *c, size_t size)
 {
   const struct weir_proxy_config *config = c->p->config;
 
   c->body_size = size;
-  if (size > config->body_memory_kib << 10 && weir_spool_open(&c->spool, config->spool_dir)) {
-    weir_spool_reserve(&c->spool, size);
-    c->body = weir_spool_map(&c->spool);
-  } else {
+  if (size <= config->body_memory_kib << 10 || !weir_spool_open(&c->spool, config->spool_dir)) {
     c->body = malloc(size + 1);
+    return c->body != NULL;
   }
+  if (!weir_http_server_spool_take(c->p->server, size)) {
+    weir_spool_close(&c->spool);
+    return false;
+  }
+  weir_spool_reserve(&c->spool, size);
+  c->body = weir_spool_map(&c->spool);
+  return c->body != NULL; /* or else weir_call_body_free gives back what was taken */
 }
 
-/* Puts the changed body into c->body. False: 500. */
-static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
+/* Puts the changed body into c->body. */
+static enum flaw body_make(struct weir_proxy_call *c, const char *body, size_t size)
 {
   struct weir_stream_options options = {.is_usage_asked = true};
   struct weir_splices splices;
@@ -70,20 +80,53 @@ static bool body_make(struct weir_proxy_call *c, const char *body, size_t size)
   weir_splices_init(&splices);
   c->is_usage_ours = false;
   if (!c->has_facts)
-    return true;
+    return FLAW_NONE;
   if (c->path.has_stream_options && c->facts.is_stream && c->has_lease) {
     weir_stream_options_read(body, size, &options);
     weir_splices_usage(&splices, &options);
     c->is_usage_ours = !options.is_usage_asked;
   }
   if (c->has_lease && !c->path.has_model && !model_splice(c, body, size, &splices))
-    return false;
+    return FLAW_FINAL;
   if (splices.count == 0)
-    return true;
-  body_room(c, weir_splices_size(&splices, size));
-  if (c->body)
-    weir_splices_apply(&splices, body, size, c->body);
-  return c->body != NULL;
+    return FLAW_NONE;
+  if (!body_room(c, weir_splices_size(&splices, size)))
+    return FLAW_NO_ROOM;
+  weir_splices_apply(&splices, body, size, c->body);
+  return FLAW_NONE;
+}
+
+/* Puts what reads the answer into |c|. */
+static enum flaw readers_make(struct weir_proxy_call *c)
+{
+  if (c->has_lease) {
+    c->scan = malloc(sizeof(*c->scan));
+    if (!c->scan)
+      return FLAW_NO_ROOM;
+    weir_usage_init(c->scan);
+  }
+  if (c->is_usage_ours) {
+    c->filter = malloc(sizeof(*c->filter));
+    if (!c->filter)
+      return FLAW_NO_ROOM;
+    weir_filter_init(c->filter);
+  }
+  return FLAW_NONE;
+}
+
+/* Nothing was sent, and the lease goes back. */
+static void give_up(struct weir_proxy_call *c, enum flaw flaw)
+{
+  struct weir_rejection rejection;
+
+  weir_call_settle(c, NULL);
+  if (flaw == FLAW_FINAL) {
+    weir_call_refuse_text(
+        c, 500, "weir: the request cannot be made: its path or its model's name is too long");
+    return;
+  }
+  weir_rejection_no_room(&rejection);
+  weir_call_refuse(c, &rejection);
 }
 
 static bool url_make(const struct weir_proxy_call *c, char *url, size_t size)
@@ -146,30 +189,21 @@ void weir_call_send(struct weir_proxy_call *c)
                                      .idle_ms = c->p->config->idle_ms};
   size_t size;
   const char *body = weir_http_exchange_body(c->x, &size);
-  bool is_made = url_make(c, url, sizeof(url)) && body_make(c, body, size);
+  enum flaw flaw = url_make(c, url, sizeof(url)) ? body_make(c, body, size) : FLAW_FINAL;
 
-  if (is_made && c->has_lease) {
-    c->scan = malloc(sizeof(*c->scan));
-    is_made = c->scan != NULL;
-    if (is_made)
-      weir_usage_init(c->scan);
-  }
-  if (is_made && c->is_usage_ours) {
-    c->filter = malloc(sizeof(*c->filter));
-    is_made = c->filter != NULL;
-    if (is_made)
-      weir_filter_init(c->filter);
+  if (flaw == FLAW_NONE)
+    flaw = readers_make(c);
+  if (flaw != FLAW_NONE) {
+    give_up(c, flaw);
+    return;
   }
   fetch.header_count = headers_make(c, headers, key);
   fetch.body = c->body ? c->body : body;
   fetch.body_size = c->body ? c->body_size : size;
   c->attempts++;
   c->state = CALL_FETCHING;
-  c->fetch = is_made ? weir_fetch_start(c->p->fetcher, &fetch, c) : NULL;
-  if (!c->fetch) {
-    weir_call_settle(c, NULL);
-    weir_call_refuse_text(
-        c, 500,
-        "weir: the request cannot be made: its path is too long, or memory or disk is short");
-  }
+  c->fetch = weir_fetch_start(c->p->fetcher, &fetch, c);
+  explicit_bzero(key, sizeof(key));
+  if (!c->fetch)
+    give_up(c, FLAW_NO_ROOM);
 }

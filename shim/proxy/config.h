@@ -50,7 +50,8 @@ struct weir_proxy_config {
   bool is_unknown_passed; /* models without a pool pass without lease */
   uint64_t online_wait_ms, batch_wait_ms, drain_ms, head_ms, idle_ms, stall_ms;
   uint64_t retries_max, body_mib_max, body_memory_kib, connections_max;
-  char *spool_dir; /* for bodies above |body_memory_kib| */
+  char *spool_dir;        /* for bodies above |body_memory_kib| */
+  uint64_t spool_mib_max; /* of all of them */
   size_t provider_count;
   struct weir_proxy_provider providers[WEIR_PROXY_PROVIDERS_MAX];
   struct weir_mount mounts[WEIR_PROXY_PROVIDERS_MAX]; /* the same, for paths */

@@ -12,6 +12,7 @@
 #include <weir.h>
 
 #include "curl_common.h"
+#include "file.h"
 
 #define CONNECT_MS_MAX 10000
 #define IDLE_MAX       64   /* easy handles that are kept */
@@ -29,7 +30,8 @@ struct weir_fetch {
   struct weir_fetcher *fetcher;
   void *context;
   CURL *easy;
-  struct curl_slist *lines; /* one block */
+  struct curl_slist *lines; /* one block, of |lines_size| bytes: one line may hold a key */
+  size_t lines_size;
   size_t body_size;
   weir_tstamp expires_at, sent_at, deadline;
   uint32_t sendings, http;
@@ -199,7 +201,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
   int flags = status < 0 ? CURL_CSELECT_ERR : 0;
 
   if (status < 0)
-    watch->watching = 0; /* libuv has stopped it by itself */
+    watch->watching = 0;    /* libuv has stopped it by itself */
   if (watch->events == 0) { /* of a connection that waits: libcurl will see when it takes it up */
     watch->watching = 0;
     uv_poll_stop(poll);
@@ -363,7 +365,7 @@ static void fetch_free(struct weir_fetch *f)
 
   curl_multi_remove_handle(fetcher->multi, f->easy);
   handle_give(fetcher, f->easy);
-  free(f->lines);
+  weir_file_free((char *)f->lines, f->lines_size);
   free(f->head);
   free(f);
   fetcher->fetches--;
@@ -402,7 +404,7 @@ static void ends_tell(struct weir_fetcher *fetcher)
 }
 
 /* The request's header lines, as libcurl reads them: one block of memory. NULL without memory. */
-static struct curl_slist *lines_make(const struct weir_fetch_request *request)
+static struct curl_slist *lines_make(const struct weir_fetch_request *request, size_t *ret_size)
 {
   /* What libcurl would add by itself. */
   static char without[][sizeof("Content-Type:")] = {
@@ -414,6 +416,7 @@ static struct curl_slist *lines_make(const struct weir_fetch_request *request)
 
   for (size_t i = 0; i < request->header_count; i++)
     size += strlen(request->headers[i].name) + strlen(request->headers[i].value) + 3;
+  *ret_size = size;
   lines = malloc(size);
   if (!lines)
     return NULL;
@@ -488,7 +491,7 @@ struct weir_fetch *weir_fetch_start(struct weir_fetcher *fetcher,
   f->deadline =
       request->timeout_us ? weir_time_add(weir_now_us(), request->timeout_us) : WEIR_NEVER;
   f->easy = handle_take(fetcher);
-  f->lines = lines_make(request);
+  f->lines = lines_make(request, &f->lines_size);
   if (f->easy && f->lines && options_set(f, request) &&
       curl_multi_add_handle(fetcher->multi, f->easy) == CURLM_OK) {
     fetcher->fetches++;
@@ -496,7 +499,7 @@ struct weir_fetch *weir_fetch_start(struct weir_fetcher *fetcher,
   }
   if (f->easy)
     handle_give(fetcher, f->easy);
-  free(f->lines);
+  weir_file_free((char *)f->lines, f->lines_size);
   free(f);
   return NULL;
 }

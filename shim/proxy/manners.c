@@ -99,6 +99,14 @@ void weir_rejection_make(uint32_t status, const char *text, struct weir_rejectio
   *ret_rejection = r;
 }
 
+void weir_rejection_no_room(struct weir_rejection *ret_rejection)
+{
+  weir_rejection_make(503, "weir: there is no room for the request now, in memory or on disk",
+                      ret_rejection);
+  ret_rejection->is_retried = true;
+  ret_rejection->retry_ms = 1000;
+}
+
 /* Again after |wait_ms| and up to half as long again; not at all where no SDK would wait so long.
  */
 static void retry_set(struct weir_rejection *r, uint64_t wait_ms, struct weir_rng *rng)

@@ -55,6 +55,10 @@ void weir_rejection_of_lease(int err, const struct weir_denied *denied, struct w
 /* weir_rejection_make makes one that is final: the SDK is told not to try again. */
 void weir_rejection_make(uint32_t status, const char *text, struct weir_rejection *ret_rejection);
 
+/* weir_rejection_no_room makes the 503 of a request that neither memory nor disk has room for now;
+ * the SDK may try again after a second. */
+void weir_rejection_no_room(struct weir_rejection *ret_rejection);
+
 /* weir_rejection_put writes the body of the answer, JSON in the shape of |protocol|; Gemini's holds
  * a RetryInfo where the SDK may try again. */
 void weir_rejection_put(struct weir_put *put, enum weir_protocol protocol,

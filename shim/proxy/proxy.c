@@ -219,6 +219,13 @@ struct weir_ratio *weir_proxy_ratio(struct weir_proxy *p, const char *model)
 
 /* ---- the server ---- */
 
+/* What the proxy answers itself, without asking for a token. */
+static bool is_own(const char *target)
+{
+  return strcmp(target, "/healthz") == 0 || strcmp(target, "/readyz") == 0 ||
+         strcmp(target, "/stats") == 0;
+}
+
 static void on_request(struct weir_http_exchange *x, void *context)
 {
   struct weir_proxy *p = context;
@@ -232,6 +239,23 @@ static void on_request(struct weir_http_exchange *x, void *context)
     say_stats(p, x);
   else
     weir_call_begin(p, x);
+}
+
+/* Who has to bring the token and does not is told before a body is taken in. */
+static bool on_head(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
+                    void *context)
+{
+  struct weir_proxy *p = context;
+
+  if (!p->config->is_wide || (is_own(request->target) && request->body_size == 0))
+    return true;
+  return weir_call_is_welcome(p, request, ret_refusal);
+}
+
+static void on_full(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
+                    void *context)
+{
+  weir_call_refuse_full(context, request, ret_refusal);
 }
 
 static void on_drain(struct weir_http_exchange *x, void *context)
@@ -265,14 +289,19 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   struct weir_http_server_options options = WEIR_HTTP_SERVER_OPTIONS_DEFAULT;
   const struct weir_proxy_config *config = p->config;
 
-  options.handler = (struct weir_http_handler){
-      .context = p, .on_request = on_request, .on_drain = on_drain, .on_close = on_close};
+  options.handler = (struct weir_http_handler){.context = p,
+                                               .on_head = on_head,
+                                               .on_full = on_full,
+                                               .on_request = on_request,
+                                               .on_drain = on_drain,
+                                               .on_close = on_close};
   options.limits.body_bytes_max = config->body_mib_max << 20;
   if (options.bodies_bytes_max < 4 * options.limits.body_bytes_max)
     options.bodies_bytes_max = 4 * options.limits.body_bytes_max;
   spool_try(config->spool_dir);
   options.spool_folder = config->spool_dir;
   options.spool_bytes = config->body_memory_kib << 10;
+  options.spool_bytes_max = config->spool_mib_max << 20;
   options.socket_fd = config->socket_fd;
   options.host = config->socket_fd || config->host[0] == '\0' ? NULL : config->host;
   options.port = config->port;

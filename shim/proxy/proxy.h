@@ -129,6 +129,15 @@ struct weir_ratio *weir_proxy_ratio(struct weir_proxy *p, const char *model);
 /* weir_proxy_is_down tells that the coordinator does not answer, in a mode that does not wait. */
 bool weir_proxy_is_down(const struct weir_proxy *p);
 
+/* weir_call_is_welcome tells by the headers of |request| whether it brings a key that the proxy
+ * takes; else |ret_refusal| is the answer. */
+bool weir_call_is_welcome(struct weir_proxy *p, const struct weir_http_request *request,
+                          struct weir_http_refusal *ret_refusal);
+
+/* weir_call_refuse_full makes the answer to a |request| whose body has no room. */
+void weir_call_refuse_full(struct weir_proxy *p, const struct weir_http_request *request,
+                           struct weir_http_refusal *ret_refusal);
+
 /* weir_call_begin takes on a request for a provider. weir_call_over frees its call; the exchange's
  * end (on_close) calls it, and nobody else. */
 void weir_call_begin(struct weir_proxy *p, struct weir_http_exchange *x);

@@ -235,6 +235,7 @@ int set_up(void **state)
   unsetenv("WEIR_PROXY_CALL_LOG");
   unsetenv("WEIR_PRICES");
   unsetenv("WEIR_PROXY_SPOOL_DIR");
+  unsetenv("WEIR_PROXY_SPOOL_MIB");
   unsetenv("WEIR_PROXY_INSECURE_LISTEN");
   return 0;
 }

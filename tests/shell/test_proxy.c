@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -231,16 +232,30 @@ static void each_call_has_a_line_in_the_call_log(void **state)
 
 #define LARGE ((size_t)12 << 20)
 
+#define LARGE_BEGIN(model)                                                                         \
+  "{\"model\":\"" model "\",\"max_tokens\":2,\"messages\":[{\"role\":\"user\",\"content\":\""
+#define LARGE_END "\"}]}"
+
+/* Sends |size| bytes of no meaning. */
+static void bytes_send(int fd, size_t size)
+{
+  static char bytes[65536];
+
+  memset(bytes, 'a', sizeof(bytes));
+  while (size > 0) {
+    const ssize_t done = send(fd, bytes, size < sizeof(bytes) ? size : sizeof(bytes), MSG_NOSIGNAL);
+
+    assert_true(done > 0);
+    size -= (size_t)done;
+  }
+}
+
 /* Sends a chat with a prompt of LARGE bytes. */
 static void large_ask(int fd, const char *model)
 {
-  static char prompt[65536];
   char text[512];
-  const char *end = "\"}]}";
-  const int size = snprintf(text, sizeof(text),
-                            "{\"model\":\"%s\",\"max_tokens\":2,\"messages\":[{\"role\":"
-                            "\"user\",\"content\":\"",
-                            model);
+  const char *end = LARGE_END;
+  const int size = snprintf(text, sizeof(text), LARGE_BEGIN("%s"), model);
   char head[256];
 
   snprintf(head, sizeof(head),
@@ -249,14 +264,7 @@ static void large_ask(int fd, const char *model)
            (size_t)size + LARGE + strlen(end));
   http_write(fd, head);
   http_write(fd, text);
-  memset(prompt, 'a', sizeof(prompt));
-  for (size_t sent = 0; sent < LARGE; sent += sizeof(prompt))
-    for (size_t at = 0; at < sizeof(prompt);) {
-      const ssize_t done = send(fd, prompt + at, sizeof(prompt) - at, MSG_NOSIGNAL);
-
-      assert_true(done > 0);
-      at += (size_t)done;
-    }
+  bytes_send(fd, LARGE);
   http_write(fd, end);
 }
 
@@ -301,6 +309,60 @@ static void where_no_file_can_be_made_large_requests_stay_in_memory(void **state
   large_ask(fd, "fast");
   assert_int_equal(http_end(fd), 200);
   assert_int_equal(counted("arrivals"), 1);
+}
+
+/* A route changes the body, and what comes of it does not fit beside the client's. */
+static void a_body_without_room_for_its_change_is_refused_for_now(void)
+{
+  int fd;
+
+  script("{\"context_tokens\":100000000}");
+  for (int i = 0; i < 2; i++) { /* nothing stays counted */
+    fd = http_open(proxy_port);
+    large_ask(fd, "fast");
+    assert_int_equal(http_end(fd), 503);
+    assert_holds(answer, "x-should-retry: true\r\n");
+    assert_holds(answer, "no room for the request");
+  }
+  fd = http_open(proxy_port);
+  large_ask(fd, "few"); /* not changed */
+  assert_int_equal(http_end(fd), 200);
+  assert_int_equal(counted("arrivals"), 1);
+}
+
+static void what_all_files_may_hold_is_bounded(void **state)
+{
+  int fd;
+  (void)state;
+
+  setenv("WEIR_PROXY_SPOOL_MIB", "20", 1);
+  proxy_start();
+  unsetenv("WEIR_PROXY_SPOOL_MIB");
+  a_body_without_room_for_its_change_is_refused_for_now();
+  fd = http_open(proxy_port);
+  http_write(fd, "POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: token\r\n"
+                 "Content-Length: 30000000\r\n\r\n");
+  bytes_send(fd, ((size_t)20 << 20) + 1); /* more than fits, and less than it wants to send */
+  assert_int_equal(http_end(fd), 503);
+  assert_holds(answer, "retry-after-ms: 1000\r\n");
+  assert_holds(answer, "{\"type\":\"error\",\"error\":{\"type\":");
+}
+
+static void a_full_disk_is_a_failure_that_passes(void **state)
+{
+  struct rlimit before, limit;
+  (void)state;
+
+  /* The client's body fits to the byte; |gpt-4o| is longer than |fast|. */
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  limit = before;
+  limit.rlim_cur = LARGE + strlen(LARGE_BEGIN("fast") LARGE_END) + 1;
+  (void)signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  proxy_start();
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  (void)signal(SIGXFSZ, SIG_DFL);
+  a_body_without_room_for_its_change_is_refused_for_now();
 }
 
 /* ---- the limit ---- */
@@ -926,7 +988,9 @@ static void settings_are_checked_before_anything_is_opened(void **state)
 
 static void an_address_that_others_reach_needs_the_token(void **state)
 {
+  int fd;
   (void)state;
+
   setenv("WEIR_LISTEN", "0.0.0.0:0", 1);
   setenv("WEIR_PROXY_INSECURE_LISTEN", "1", 1);
   unsetenv("WEIR_PROXY_TOKEN");
@@ -944,6 +1008,16 @@ static void an_address_that_others_reach_needs_the_token(void **state)
     proxy_port = (uint16_t)port;
   }
   assert_int_equal(chat("Authorization: Bearer mine\r\n", CHAT("")), 401);
+  assert_holds(answer, "\"error\":{");
+  /* The answer does not wait for the body, which would have to be kept. */
+  fd = http_open(proxy_port);
+  http_write(fd, "POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+  assert_int_equal(http_end(fd), 401);
+  assert_holds(answer, "x-should-retry: false\r\n");
+  fd = http_open(proxy_port);
+  http_write(fd, "POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+  assert_int_equal(http_end(fd), 404);
+  assert_int_equal(stat_of("refused"), 3);
   assert_int_equal(chat(TOKEN, CHAT("")), 200);
   assert_int_equal(chat("x-weir-token: token\r\nAuthorization: Bearer mine\r\n", CHAT("")), 200);
   assert_int_equal(counted("arrivals"), 2);
@@ -970,6 +1044,8 @@ int main(void)
       WITHOUT(each_call_has_a_line_in_the_call_log),
       WITH_PROXY(large_requests_wait_in_files),
       WITHOUT(where_no_file_can_be_made_large_requests_stay_in_memory),
+      WITHOUT(what_all_files_may_hold_is_bounded),
+      WITHOUT(a_full_disk_is_a_failure_that_passes),
       WITH_PROXY(at_the_limit_a_call_waits_and_succeeds),
       WITH_PROXY(beyond_its_deadline_a_call_is_refused_in_its_providers_shape),
       WITH_PROXY(a_short_wait_is_told_to_the_sdk),

@@ -416,6 +416,36 @@ static void keeps_large_bodies_in_files(void **state)
   fixture_stop(&f);
 }
 
+/* One body fits into the files, a second one beside it does not, and it does when that is gone. */
+static void refuses_more_than_its_files_may_hold(void **state)
+{
+  static struct fixture f;
+  static char body[6000];
+  (void)state;
+  fixture_init(&f);
+  f.options.spool_folder = "/tmp";
+  f.options.spool_bytes = 1000;
+  f.options.spool_bytes_max = 10000;
+  fixture_start(&f);
+  int first = client(f.port), second = client(f.port);
+  memset(body, 'x', sizeof body);
+  say(first, "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n");
+  assert_int_equal(send(first, body, sizeof body, MSG_NOSIGNAL), sizeof body);
+  await(&f.arrived);
+  say(second, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n");
+  assert_int_equal(send(second, body, sizeof body, MSG_NOSIGNAL), sizeof body);
+  assert_non_null(strstr(hear_until(second, NULL), "503 Service Unavailable"));
+  close(second);
+  close(first);
+  await(&f.closed);
+  second = client(f.port);
+  say(second, "POST /index HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n");
+  assert_int_equal(send(second, body, sizeof body, MSG_NOSIGNAL), sizeof body);
+  hear_until(second, "\r\n\r\n0");
+  close(second);
+  fixture_stop(&f);
+}
+
 static void cuts_clients_that_are_slow_with_their_requests(void **state)
 {
   (void)state;
@@ -561,6 +591,7 @@ int main(void)
       cmocka_unit_test(holds_a_bounded_queue_for_a_slow_reader),
       cmocka_unit_test(cuts_a_reader_that_stalls),
       cmocka_unit_test(keeps_large_bodies_in_files),
+      cmocka_unit_test(refuses_more_than_its_files_may_hold),
       cmocka_unit_test(cuts_clients_that_are_slow_with_their_requests),
       cmocka_unit_test(refuses_more_than_its_bounds),
       cmocka_unit_test(stops_gracefully),

@@ -39,8 +39,28 @@
 struct weir_http_server;
 struct weir_http_exchange;
 
+/* An answer in place of the request's own. */
+struct weir_http_refusal {
+  uint32_t status;
+  const struct weir_http_header *headers; /* static */
+  uint32_t header_count;
+  char body[768];
+  size_t size;
+};
+
 struct weir_http_handler {
   void *context; /* borrowed; passed to each function */
+
+  /* on_head is called when a request's headers are there and its body is not: false to have
+   * |ret_refusal| answered at once, without reading the body, and the connection closed. No
+   * exchange begins then. May be NULL. */
+  bool (*on_head)(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
+                  void *context);
+
+  /* on_full is called when memory or disk has no room for a request's body: it fills |ret_refusal|,
+   * with which the request is answered, and the connection closed. NULL: a plain 503. */
+  void (*on_full)(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
+                  void *context);
 
   /* on_request is called once per complete request. */
   void (*on_request)(struct weir_http_exchange *x, void *context);
@@ -74,19 +94,21 @@ struct weir_http_server_options {
                                 name; NULL, or where none can be made: it stays in memory. When the
                                 disk is full meanwhile: 503 */
   uint64_t spool_bytes;
-  uint32_t head_ms;   /* from the first byte of a request to its headers' end; else 408 */
-  uint32_t body_ms;   /* between two reads of a body; else 408 */
-  uint32_t idle_ms;   /* between requests; then the connection is closed */
-  uint32_t linger_ms; /* when closing: before idle connections are closed, whose clients may
-                         be about to send; 0: at once */
-  uint32_t stall_ms;  /* without progress of a waiting answer; then it is cut */
+  uint64_t spool_bytes_max; /* of all that is in such files; above that 503 */
+  uint32_t head_ms;         /* from the first byte of a request to its headers' end; else 408 */
+  uint32_t body_ms;         /* between two reads of a body; else 408 */
+  uint32_t idle_ms;         /* between requests; then the connection is closed */
+  uint32_t linger_ms;       /* when closing: before idle connections are closed, whose clients may
+                               be about to send; 0: at once */
+  uint32_t stall_ms;        /* without progress of a waiting answer; then it is cut */
 };
 
 #define WEIR_HTTP_SERVER_OPTIONS_DEFAULT                                                           \
   {                                                                                                \
     .limits = WEIR_HTTP_LIMITS_DEFAULT, .host = "127.0.0.1", .unix_mode = 0600,                    \
-    .connections_max = 4096, .bodies_bytes_max = UINT64_C(512) << 20, .head_ms = 10000,            \
-    .body_ms = 30000, .idle_ms = 75000, .stall_ms = 30000                                          \
+    .connections_max = 4096, .bodies_bytes_max = UINT64_C(512) << 20,                              \
+    .spool_bytes_max = UINT64_C(4096) << 20, .head_ms = 10000, .body_ms = 30000, .idle_ms = 75000, \
+    .stall_ms = 30000                                                                              \
   }
 
 /* weir_http_server_open listens on |loop|. |options| is copied, its texts are not kept.
@@ -111,6 +133,13 @@ uint32_t weir_http_server_connections(const struct weir_http_server *server);
  * still called meanwhile, for exchanges that are open. Call it once; NULL is allowed. */
 void weir_http_server_close(struct weir_http_server *server, uint64_t limit_ms,
                             void (*on_closed)(void *context), void *context);
+
+/* weir_http_server_spool_take counts |size| bytes in files of the handler's own with those of the
+ * bodies, against spool_bytes_max: false, and nothing is counted, where they are too many. */
+WEIR_MUSTUSE bool weir_http_server_spool_take(struct weir_http_server *server, uint64_t size);
+
+/* weir_http_server_spool_give takes off |size| bytes that weir_http_server_spool_take counted. */
+void weir_http_server_spool_give(struct weir_http_server *server, uint64_t size);
 
 /* --- one exchange -------------------------------------------------------------------------- */
 
