@@ -263,11 +263,13 @@ WEIR_API void weir_close(struct weir *weir);
  * Blocks: no. It is not for signal handlers. Since 0.1. */
 WEIR_API void weir_drain(struct weir *weir);
 
-/* weir_fd returns a file descriptor that is readable while weir_acquire_next has a result. It
- * belongs to the handle: poll it, but do not read or close it. After fork() ask again: the child
- * has another one.
+/* weir_fd returns a file descriptor that becomes readable when weir_acquire_next has a result, and
+ * stays so until the last one is taken; it may also be readable when there is none, which
+ * WEIR_EAGAIN tells. It belongs to the handle and is the same each time: poll it, but do not read
+ * or close it. After fork() ask again: the child has another one.
  *
- * Fails with WEIR_EINVAL (NULL), WEIR_ESYSTEM (no descriptors left). Blocks: no. Since 0.1. */
+ * Fails with WEIR_EINVAL (NULL), WEIR_ECLOSED (weir_close was called), WEIR_ESYSTEM (no descriptors
+ * left). Blocks: no. Since 0.1. */
 WEIR_API int weir_fd(struct weir *weir);
 
 /* Providers */
@@ -394,13 +396,18 @@ struct weir_lease {
  *   WEIR_EDENIED       ret_lease->denied says why
  *   WEIR_ETIMEOUT      its turn did not come within max_wait_ms
  *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms, and what this instance
- * may use without it (is_island) was not enough WEIR_ECANCELLED    weir_drain WEIR_ECLOSED
- * weir_close and, writing nothing, with: WEIR_EINVAL        a pointer is NULL, a size is wrong, the
- * model is empty, or it or the tenant is too long or not printable WEIR_ERANGE        a number is
- * above its bound WEIR_EFULL         4,096 acquires wait, or their leases are not settled
- *   WEIR_ECONFIG       libzmq does not understand the coordinator's address
- *   WEIR_ESYSTEM       fewer than 32 file descriptors or no threads are left
- *   WEIR_ENOMEM
+ *                      may use without it (is_island) was not enough
+ *   WEIR_ECANCELLED    weir_drain
+ *   WEIR_ECLOSED       weir_close
+ *
+ * and, writing nothing, with:
+ *   WEIR_EINVAL   a pointer is NULL, a size is wrong, the model is empty, or it or the tenant is
+ *                 too long or not printable
+ *   WEIR_ERANGE   a number is above its bound
+ *   WEIR_EFULL    4,096 acquires wait, or their leases are not settled
+ *   WEIR_ECONFIG  libzmq does not understand the coordinator's address
+ *   WEIR_ESYSTEM  fewer than 32 file descriptors or no threads are left
+ *   WEIR_ENOMEM   out of memory
  * Blocks: for max_wait_ms at most. Since 0.1. */
 WEIR_API int weir_acquire(struct weir *weir, const struct weir_ask *ask,
                           struct weir_lease *ret_lease);

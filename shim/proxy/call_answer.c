@@ -285,12 +285,12 @@ static void judge(struct weir_proxy_call *c)
                                      .body_size = is_success(c) ? 0 : c->kept_size,
                                      .wall_s = (uint64_t)time(NULL)};
 
+  if (!c->scan || !weir_usage_verdict(c->scan, c->provider->kind, &c->verdict))
+    weir_classify(&answer, &c->verdict);
   if (!c->has_lease) {
     weir_call_log_answer(c, answer.http < 400 ? WEIR_OK : WEIR_EUPSTREAM, 0);
     return;
   }
-  if (!c->scan || !weir_usage_verdict(c->scan, c->provider->kind, &c->verdict))
-    weir_classify(&answer, &c->verdict);
   settlement_begin(c, &s);
   if (c->scan)
     weir_settled_usage(c->scan, c->provider->kind, c->scan->is_complete, c->output_tokens, &s);
@@ -339,16 +339,17 @@ bool weir_call_retry(struct weir_proxy_call *c, const struct weir_retry_failure 
   return true;
 }
 
-/* A key that was rejected rests; true: another one is tried at once. */
+/* A key that was rejected rests, whatever the call was; true: another one is tried at once. */
 static bool key_retry(struct weir_proxy_call *c)
 {
   const uint32_t retries = (uint32_t)c->p->config->retries_max;
   const weir_tstamp now = weir_now_us();
 
-  if (!c->is_key_ours || c->is_passing || c->verdict.outcome != WEIR_OUTCOME_AUTH)
+  if (!c->is_key_ours || c->verdict.outcome != WEIR_OUTCOME_AUTH)
     return false;
   weir_keyfile_reject(c->provider->keys, &c->key, now);
-  if (!weir_keyfile_is_again(c->provider->keys, c->verdict.outcome, c->track.failures + 1, retries,
+  if (c->is_passing || !c->has_lease ||
+      !weir_keyfile_is_again(c->provider->keys, c->verdict.outcome, c->track.failures + 1, retries,
                              now))
     return false;
   c->track.failures++;

@@ -201,6 +201,7 @@ void weir_call_send(struct weir_proxy_call *c)
   fetch.body = c->body ? c->body : body;
   fetch.body_size = c->body ? c->body_size : size;
   c->attempts++;
+  c->log.has_cost = c->log.has_usage = false; /* those of the attempt before */
   c->state = CALL_FETCHING;
   c->fetch = weir_fetch_start(c->p->fetcher, &fetch, c);
   explicit_bzero(key, sizeof(key));

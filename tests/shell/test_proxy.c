@@ -734,6 +734,24 @@ static void open_without_coordinator_passes_and_says_so(void **state)
   assert_int_equal(counted("arrivals"), 1);
 }
 
+static void a_key_rests_that_is_rejected_without_a_lease(void **state)
+{
+  (void)state;
+
+  setenv("OPENAI_API_KEY", "first\nsecond", 1);
+  start_without_coordinator("open");
+  script("{\"faults\":[{\"kind\":\"leaked_key_403\",\"next\":1}]}");
+  assert_int_equal(chat(TOKEN, CHAT("")), 401); /* there is no new attempt without a lease */
+  assert_holds(answer, "x-weir-lease: none");
+  run_wait_err(&proxy, "provider openai: key 1 of 2 was rejected");
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  assert_int_equal(counted("arrivals"), 3);
+  assert_holds(answer, "\"project\":\"first\",\"model\":\"gpt-4o\"");
+  assert_int_equal(
+      strtoul(strstr(strstr(answer, "\"project\":\"first\""), "\"arrivals\":") + 11, NULL, 10), 1);
+}
+
 static void waiting_without_coordinator_ends_when_it_is_back(void **state)
 {
   int fd;
@@ -1068,6 +1086,7 @@ int main(void)
       WITHOUT(a_unix_socket_serves_as_well),
       WITHOUT(closed_without_coordinator_refuses_at_once),
       WITHOUT(open_without_coordinator_passes_and_says_so),
+      WITHOUT(a_key_rests_that_is_rejected_without_a_lease),
       WITHOUT(waiting_without_coordinator_ends_when_it_is_back),
       WITH_PROXY(a_drain_lets_streams_end),
       WITH_PROXY(a_kept_connection_is_served_once_more_in_a_drain),
