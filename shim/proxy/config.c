@@ -20,6 +20,8 @@
 #define DAY_MS        "86400000"
 #define WAIT_MAX_MS   "604800000"
 
+#define KIND_WORD(name, value, text, rules) " " text
+
 static const struct weir_proxy_setting settings[] = {
     {"WEIR_COORDINATOR",
      {"coordinator", WEIR_CONF_TEXT, "", "",
@@ -246,12 +248,15 @@ static bool is_url(const char *url)
   return true;
 }
 
-static bool is_key(const char *key)
+/* NULL, or why the token cannot be one: it comes as keys do. */
+static const char *token_flaw(const char *token)
 {
-  for (const char *at = key; *at != '\0'; at++)
-    if (*at <= 0x20 || *at > 0x7e)
-      return false;
-  return key[0] != '\0' && strlen(key) <= WEIR_PROXY_KEY_MAX;
+  struct weir_key_scan scan;
+
+  weir_key_scan_init(&scan, token, strlen(token));
+  if (weir_key_scan_next(&scan) && scan.size == strlen(token))
+    return NULL;
+  return scan.fault ? scan.fault : "holds a line's end, or blanks at its ends";
 }
 
 static char upper(char c)
@@ -377,7 +382,7 @@ static const char *provider_read(struct weir_proxy_config *c, const char *text, 
   }
   kind = colon ? weir_provider_kind_parse(word) : 0;
   if (colon && !kind)
-    return "has an unknown kind; known are gemini, vertex, openai, anthropic, compatible";
+    return "has an unknown kind; known are:" WEIR_PROVIDER_LIST(KIND_WORD);
   return weir_proxy_provider_set(c, text, (size_t)((colon ? colon : equals) - text), kind,
                                  equals + 1, size - (size_t)(equals - text) - 1, NULL);
 }
@@ -477,6 +482,7 @@ static int listen_check(struct weir_proxy_config *c, FILE *errors)
 int weir_proxy_config_read(struct weir_proxy_config *ret_config, const char *path, FILE *errors)
 {
   struct weir_proxy_config *c = ret_config;
+  const char *flaw;
   int wrong = 0;
 
   *c = (struct weir_proxy_config){.coordinator = NULL};
@@ -495,8 +501,9 @@ int weir_proxy_config_read(struct weir_proxy_config *ret_config, const char *pat
             settings[i].key.help);
     wrong++;
   }
-  if (c->token && !is_key(c->token)) {
-    fprintf(errors, "WEIR_PROXY_TOKEN: it holds spaces or line ends\n");
+  flaw = c->token ? token_flaw(c->token) : NULL;
+  if (flaw) {
+    fprintf(errors, "WEIR_PROXY_TOKEN (token): it %s\n", flaw);
     wrong++;
   }
   wrong += providers_read(c, errors);

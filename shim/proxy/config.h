@@ -16,7 +16,6 @@
 #define WEIR_PROXY_PROVIDERS_MAX 32
 #define WEIR_PROXY_NAME_SIZE     32
 #define WEIR_PROXY_URL_SIZE      256
-#define WEIR_PROXY_KEY_MAX       8192
 
 /* What happens to calls while the coordinator does not answer. */
 enum weir_outage {

@@ -8,14 +8,17 @@
 #include <weir/conf_read.h>
 
 #define TEXT_SIZE 8192
-#define KINDS     "gemini|vertex|openai|anthropic|compatible"
-#define KEYS_MAX  ((size_t)64)
+/* The kinds as words, and below in the same order; "|" stands before the first one, too. */
+#define WORD(name, value, text, rules) "|" text
+#define KIND(name, value, text, rules) WEIR_PROVIDER_##name,
+#define KEYS_MAX                       ((size_t)64)
 
 /* What a provider may have, below the settings of the table. */
 static const struct weir_conf_key provider_keys[] = {
     {"providers", WEIR_CONF_MAP, "", "", "the providers, by the names that begin their paths"},
     {"providers.*", WEIR_CONF_MAP, "", "", "one provider"},
-    {"providers.*.kind", WEIR_CONF_WORD, "", KINDS, "whose protocol it speaks"},
+    {"providers.*.kind", WEIR_CONF_WORD, "", WEIR_PROVIDER_LIST(WORD) + 1,
+     "whose protocol it speaks"},
     {"providers.*.url", WEIR_CONF_TEXT, "", "", "its base URL"},
     {"providers.*.keys", WEIR_CONF_TEXTS, "", "",
      "where its keys are: env:NAME and file:/path, one key a line"},
@@ -29,13 +32,18 @@ struct builder {
   struct weir_conf_key keys[KEYS_MAX];
 };
 
-/* The texts of a list as one, separated by commas. False, and an issue, where one is none. */
+/* The texts of a list as one, separated by commas. False, and an issue, where one is none, or the
+ * list is empty. */
 static bool list_join(struct builder *b, const yaml_node_t *node, const char *what,
                       char ret_text[TEXT_SIZE])
 {
+  const size_t count = weir_conf_items(node);
   size_t used = 0;
 
-  for (size_t i = 0; i < weir_conf_items(node); i++) {
+  if (count == 0)
+    weir_conf_issue_add(b->reader.issues, false, node,
+                        "%s: the list is empty; put something in, or leave it out", what);
+  for (size_t i = 0; i < count; i++) {
     if (i > 0)
       ret_text[used++] = ',';
     if (!weir_conf_node_text(&b->reader, weir_conf_item(&b->reader, node, i), what, ret_text + used,
@@ -87,9 +95,7 @@ static void setting_read(struct builder *b, const struct weir_conf_section *top,
 
 static void provider_read(struct builder *b, const yaml_node_t *name, const yaml_node_t *value)
 {
-  static const enum weir_provider_kind kinds[] = {WEIR_PROVIDER_GEMINI, WEIR_PROVIDER_VERTEX,
-                                                  WEIR_PROVIDER_OPENAI, WEIR_PROVIDER_ANTHROPIC,
-                                                  WEIR_PROVIDER_COMPATIBLE};
+  static const enum weir_provider_kind kinds[] = {WEIR_PROVIDER_LIST(KIND)};
   const char *text = (const char *)name->data.scalar.value;
   char url[WEIR_PROXY_URL_SIZE], keys[TEXT_SIZE];
   struct weir_conf_section section;

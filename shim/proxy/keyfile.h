@@ -1,9 +1,8 @@
 /* keyfile.h - a provider's keys: read from the environment and from files, taken in turn.
  *
- * Which key's turn it is, and which one rests after a rejection, is the keyring's to say
- * (weir/keyring.h); here are its texts. Files are looked at again before a key is taken, at most
- * once a second. A file that cannot be read any more, or is not valid, leaves the former keys in
- * use. Memory that held a key is wiped. One thread.
+ * A set of keys (shell/keyset.h) for the sidecar's one thread, which says on stderr what becomes of
+ * it. Files are looked at again before a key is taken, at most once a second. One that cannot be
+ * read any more, or is not valid, leaves its former keys in use, beside what the others hold.
  */
 #ifndef WEIR_PROXY_KEYFILE_H
 #define WEIR_PROXY_KEYFILE_H
@@ -15,7 +14,7 @@
 #include <weir/keyring.h>
 #include <weir/time.h>
 
-#define WEIR_KEYFILE_WHY_SIZE 256
+#define WEIR_KEYFILE_WHY_SIZE 384
 
 struct weir_keyfile;
 

@@ -9,7 +9,7 @@ target_include_directories(weir_proxy_rules PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/i
 
 # Its settings, and the keys that they name: not pure, for these are files.
 weir_shell_library(weir_proxy_config
-  SOURCES proxy/config.c proxy/config_file.c proxy/keyfile.c shell/file.c
+  SOURCES proxy/config.c proxy/config_file.c proxy/keyfile.c shell/keyset.c shell/file.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/proxy ${CMAKE_CURRENT_SOURCE_DIR}/include
   USES weir_proxy_rules weir_conf_yaml weir_rules weir_core)
 target_include_directories(weir_proxy_config PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/shell)

@@ -70,6 +70,19 @@ static void trim(const char **text, size_t *size)
     (*size)--;
 }
 
+/* The names that shells know. What else stands behind "env:" may well be the key itself. */
+static bool is_variable(const char *name, size_t size)
+{
+  for (size_t i = 0; i < size; i++) {
+    const bool is_digit = name[i] >= '0' && name[i] <= '9';
+
+    if (!(name[i] >= 'A' && name[i] <= 'Z') && !(name[i] >= 'a' && name[i] <= 'z') &&
+        name[i] != '_' && !(is_digit && i > 0))
+      return false;
+  }
+  return size > 0;
+}
+
 int weir_keyref_next(const char **at, struct weir_keyref *ret_ref)
 {
   const char *text = *at;
@@ -80,7 +93,8 @@ int weir_keyref_next(const char **at, struct weir_keyref *ret_ref)
   *at += size + (text[size] == ',');
   trim(&text, &size);
   ret_ref->is_file = size > 6 && strncmp(text, "file:/", 6) == 0;
-  if (!ret_ref->is_file && (size <= 4 || strncmp(text, "env:", 4) != 0))
+  if (!ret_ref->is_file &&
+      (size <= 4 || strncmp(text, "env:", 4) != 0 || !is_variable(text + 4, size - 4)))
     return -1;
   ret_ref->name = text + (ret_ref->is_file ? 5 : 4);
   ret_ref->size = size - (ret_ref->is_file ? 5 : 4);

@@ -212,6 +212,34 @@ static void a_key_that_is_rejected_makes_way_for_the_next(void **state)
   assert_holds(answer, "\"project\":\"second\"");
 }
 
+/* A place that cannot be read any more is told, and holds up no other. */
+static void of_several_places_each_is_read_again_by_itself(void **state)
+{
+  char first[192], second_path[192], config[192], yaml[768];
+  (void)state;
+
+  snprintf(first, sizeof(first), "%s/first", coordinator.folder);
+  snprintf(second_path, sizeof(second_path), "%s/second", coordinator.folder);
+  snprintf(config, sizeof(config), "%s/proxy.yaml", coordinator.folder);
+  snprintf(yaml, sizeof(yaml), "providers:\n  openai: {keys: [\"file:%s\", \"file:%s\"]}\n", first,
+           second_path);
+  write_file(config, yaml);
+  write_file(first, "one\n");
+  write_file(second_path, "two\n");
+  run_start(&proxy, "WEIR_PROXY_BIN", "--config", config, NULL);
+  proxy_port = port_of(&proxy);
+  assert_int_equal(unlink(first), 0);
+  write_file(second_path, "other\n");
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(chat(TOKEN, CHAT("")), 200);
+  run_wait_err(&proxy,
+               "/first: it cannot be read: No such file or directory; its former keys stay");
+  run_wait_err(&proxy, "/second was read again: 2 keys in all");
+  assert_int_equal(counted("arrivals"), 2);
+  assert_holds(answer, "\"project\":\"one\"");
+  assert_holds(answer, "\"project\":\"other\"");
+}
+
 static void each_call_has_a_line_in_the_call_log(void **state)
 {
   (void)state;
@@ -912,16 +940,24 @@ static void a_file_has_settings_that_the_environment_overrides(void **state)
 {
   static const struct {
     const char *yaml, *error;
-  } rows[] = {{"retires: 3\n", "proxy.yaml:1:1: unknown key 'retires'; did you mean 'retries'?"},
-              {"token: t\nretries: many\n", "proxy.yaml:2:10: retries: 'many' is not a valid"},
-              {"without_coordinator: opn\n", "did you mean 'open'?"},
-              {"stall_ms: 1\n", "out of range; allowed is 100..86400000"},
-              {"shared_port: 1\n", "write true or false"},
-              {"listen: [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n", "one of each at most"},
-              {"providers: {x: {kind: compatible}}\n", "provider 'x' needs a URL"},
-              {"providers: {x: {url: \"http://a\", keys: secret}}\n", "place 1 is none"},
-              {"providers: {x: {ulr: \"http://a\"}}\n", "did you mean 'url'?"},
-              {"a: [\n", "not valid YAML"}};
+  } rows[] = {
+      {"retires: 3\n", "proxy.yaml:1:1: unknown key 'retires'; did you mean 'retries'?"},
+      {"token: t\nretries: many\n", "proxy.yaml:2:10: retries: 'many' is not a valid"},
+      {"without_coordinator: opn\n", "did you mean 'open'?"},
+      {"stall_ms: 1\n", "out of range; allowed is 100..86400000"},
+      {"shared_port: 1\n", "write true or false"},
+      {"listen: [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n", "one of each at most"},
+      {"providers: {x: {kind: compatible}}\n", "provider 'x' needs a URL"},
+      {"providers: {x: {url: \"http://a\", keys: secret}}\n", "place 1 of its keys is none"},
+      {"providers: {x: {url: \"http://a\", keys: \"env:sk-secret\"}}\n", "place 1 of its"},
+      {"providers: {x: {url: \"http://a\", keys: \"env:NO_SUCH\"}}\n",
+       "provider x: keys: env:NO_SUCH: there is no key in it; write one key a line"},
+      {"providers: {x: {url: \"http://a\", keys: []}}\n", "keys: the list is empty"},
+      {"listen: []\n", "proxy.yaml:1:9: listen: the list is empty"},
+      {"providers: {x: {kind: any, url: \"http://a\"}}\n",
+       "write one of gemini|vertex|openai|anthropic|compatible"},
+      {"providers: {x: {ulr: \"http://a\"}}\n", "did you mean 'url'?"},
+      {"a: [\n", "not valid YAML"}};
   char path[192];
   (void)state;
 
@@ -966,6 +1002,7 @@ static void settings_are_checked_before_anything_is_opened(void **state)
               {"WEIR_PROVIDERS", "groq", "\"groq\" is not of the form"},
               {"WEIR_PROVIDERS", "x:y=http://a", "unknown kind"},
               {"WEIR_PROVIDERS", "x=ftp://a", "needs a URL"},
+              {"WEIR_PROXY_TOKEN", "a\nb", "WEIR_PROXY_TOKEN (token): it holds a line's end"},
               {"OPENAI_API_KEY", "a b", "OPENAI_API_KEY"}};
   (void)state;
 
@@ -995,7 +1032,7 @@ static void settings_are_checked_before_anything_is_opened(void **state)
     setenv("OPENAI_API_KEY", key, 1);
     run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
     assert_int_equal(run_end(&proxy), 1);
-    assert_holds(proxy.err, "OPENAI_API_KEY: the key on line 1 is longer than 8,192 bytes");
+    assert_holds(proxy.err, "env:OPENAI_API_KEY: the key on line 1 is longer than 8,192 bytes");
     key[8192] = '\0';
     setenv("OPENAI_API_KEY", key, 1);
     run_start(&proxy, "WEIR_PROXY_BIN", "--check", NULL);
@@ -1059,6 +1096,7 @@ int main(void)
       WITH_PROXY(an_answer_tells_what_is_left_of_the_projects_quota),
       WITHOUT(an_answer_tells_what_it_cost),
       WITHOUT(a_key_that_is_rejected_makes_way_for_the_next),
+      WITHOUT(of_several_places_each_is_read_again_by_itself),
       WITHOUT(each_call_has_a_line_in_the_call_log),
       WITH_PROXY(large_requests_wait_in_files),
       WITHOUT(where_no_file_can_be_made_large_requests_stay_in_memory),

@@ -105,8 +105,9 @@ static void a_list_of_places_is_read_one_by_one(void **state)
 
 static void what_names_no_place_is_told(void **state)
 {
-  static const char *const texts[] = {"AIza-a-key",    "env:", "file:/",
-                                      "file:relative", " ",    "env:A,,env:B"};
+  static const char *const texts[] = {"AIza-a-key",    "env:",   "file:/",
+                                      "file:relative", " ",      "env:A,,env:B",
+                                      "env:sk-a-key",  "env:1A", "env:A B"};
   struct weir_keyref ref;
 
   (void)state;

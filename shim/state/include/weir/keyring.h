@@ -50,7 +50,7 @@ struct weir_keyref {
 
 /* weir_keyref_next reads the place at |*at| and moves |*at| behind it. 1: it was read; 0: there is
  * none any more; -1: what stands there names no place ("env:" or "file:/" is missing, or what has
- * to follow). */
+ * to follow: a variable's name is letters, digits and '_', no digit first). */
 int weir_keyref_next(const char **at, struct weir_keyref *ret_ref);
 
 /* Keys in a text, one a line; blanks around them and empty lines are passed over. */
