@@ -9,8 +9,8 @@
 #include <weir/price.h>
 
 #include "cli.h"
-#include "file.h"
 #include "jsonout.h"
+#include "pricefile.h"
 
 enum { OPTION_DATE = 256, OPTION_PRICES, OPTION_JSON };
 
@@ -38,36 +38,6 @@ struct query {
   uint64_t day;
   bool is_json;
 };
-
-/* ---- reading ---- */
-
-static int file_read(struct weir_prices *prices, const char *path)
-{
-  struct weir_price_fault fault;
-  char *bytes;
-  size_t size;
-  int error = weir_file_read(path, WEIR_PRICE_FILE_SIZE_MAX, NULL, &bytes, &size);
-  enum weir_err err;
-
-  if (error) {
-    weir_cli_error(self, "%s: %s", path, strerror(error));
-    return WEIR_CLI_BAD;
-  }
-  err = weir_prices_read(prices, bytes, size, &fault);
-  if (err)
-    fprintf(stderr, "%s:%" PRIu64 ":%" PRIu64 ": %s\n", path, fault.line, fault.column, fault.text);
-  weir_file_free(bytes, size);
-  return err ? WEIR_CLI_BAD : WEIR_CLI_FINE;
-}
-
-static int prices_read(struct weir_prices *prices, const char *path)
-{
-  struct weir_price_fault fault;
-
-  if (weir_prices_read(prices, weir_price_table, weir_price_table_size, &fault) != WEIR_OK)
-    return WEIR_CLI_BAD; /* a unit test reads it */
-  return path && *path ? file_read(prices, path) : WEIR_CLI_FINE;
-}
 
 /* ---- choosing ---- */
 
@@ -221,19 +191,18 @@ static int query_read(struct query *query, int argc, char **argv)
 static int run(int argc, char **argv)
 {
   struct query query = {.path = getenv("WEIR_PRICES"), .day = (uint64_t)time(NULL) / 86400};
-  struct weir_prices prices = {.capacity = WEIR_PRICE_RULES_MAX};
+  struct weir_prices prices = {.count = 0};
+  char why[WEIR_PRICEFILE_WHY_SIZE];
   int result = query_read(&query, argc, argv);
 
   if (result != WEIR_CLI_FINE)
     return result;
-  prices.rules = calloc(prices.capacity, sizeof(*prices.rules));
-  if (!prices.rules) {
-    weir_cli_error(self, "out of memory");
-    return WEIR_CLI_BAD;
-  }
-  result = prices_read(&prices, query.path);
-  if (result == WEIR_CLI_FINE)
+  if (weir_pricefile_open(&prices, query.path, why) == WEIR_OK) {
     result = table_show(&prices, &query);
+  } else {
+    fprintf(stderr, "%s\n", why);
+    result = WEIR_CLI_BAD;
+  }
   free(prices.rules);
   return result;
 }

@@ -8,6 +8,8 @@
 
 #include <weir/spool.h>
 
+#include "pricefile.h"
+
 #define PROBE_MS      2000 /* between probes, in modes that do not wait */
 #define PROBE_WAIT_MS 1000
 #define LINGER_MS     1000 /* for requests that are on their way when a drain begins */
@@ -372,13 +374,16 @@ static bool call_log_open(struct weir_proxy *p, char *error, size_t error_size)
 bool weir_proxy_open(struct weir_proxy *p, uv_loop_t *loop, const struct weir_proxy_config *config,
                      char *error, size_t error_size)
 {
+  char why[WEIR_PRICEFILE_WHY_SIZE];
   uint64_t seed = weir_now_us();
 
   *p = (struct weir_proxy){.loop = loop, .config = config};
   (void)getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
   weir_rng_init(&p->rng, seed);
-  if (!weir_prices_open(&p->prices, config->prices, error, error_size))
+  if (weir_pricefile_open(&p->prices, config->prices, why) != WEIR_OK) {
+    snprintf(error, error_size, "prices: %s", why);
     return false;
+  }
   if (config->call_log && !call_log_open(p, error, error_size))
     return false;
   p->fetcher = weir_fetcher_open(loop, &weir_call_fetch_handler);

@@ -15,8 +15,8 @@ weir_shell_library(weir_proxy_config
 target_include_directories(weir_proxy_config PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/shell)
 
 weir_program(weir-proxy
-  SOURCES proxy/main.c proxy/prices.c proxy/proxy.c proxy/call.c proxy/call_send.c
-          proxy/call_answer.c proxy/call_log.c proxy/fetch.c shell/curl_common.c
+  SOURCES proxy/main.c proxy/proxy.c proxy/call.c proxy/call_send.c
+          proxy/call_answer.c proxy/call_log.c proxy/fetch.c shell/curl_common.c shell/pricefile.c
   USES weir_proxy_config weir_proxy_rules weir_http_server weir weir_rules weir_core PkgConfig::CURL PkgConfig::UV
        Threads::Threads)
 target_include_directories(weir-proxy PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/shell)

@@ -108,12 +108,6 @@ void weir_proxy_drain(struct weir_proxy *p);
  * way (weir_close). */
 void weir_proxy_fini(struct weir_proxy *p);
 
-/* ---- prices.c ---- */
-
-/* weir_prices_open reads the prices that are built in, and on top of them the file |path| (NULL:
- * none). False, with the reason in |error|. The caller frees |prices->rules|. Blocks. */
-bool weir_prices_open(struct weir_prices *prices, const char *path, char *error, size_t error_size);
-
 /* ---- for call.c ---- */
 
 /* weir_proxy_wait has the result of the acquire |id| go to |call|. */

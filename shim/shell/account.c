@@ -1,55 +1,22 @@
 /* account.c - see account.h. */
 #include "account.h"
-#include "file.h"
+#include "pricefile.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* ---- prices ---- */
 
-static int file_read(struct weir *w, const char *path)
-{
-  struct weir_price_fault fault;
-  char *bytes;
-  size_t size;
-  int error = weir_file_read(path, WEIR_PRICE_FILE_SIZE_MAX, NULL, &bytes, &size);
-  int err;
-
-  if (error) {
-    weir_log(w, WEIR_LEVEL_ERROR, "prices: %.200s cannot be read: %s", path, strerror(error));
-    return WEIR_ECONFIG;
-  }
-  err = weir_prices_read(&w->prices, bytes, size, &fault);
-  if (err)
-    weir_log(w, WEIR_LEVEL_ERROR, "prices: %.200s:%" PRIu64 ":%" PRIu64 ": %s", path, fault.line,
-             fault.column, fault.text);
-  weir_file_free(bytes, size);
-  return err ? WEIR_ECONFIG : WEIR_OK;
-}
-
 int weir_account_open(struct weir *w, const char *path)
 {
-  struct weir_price_fault fault;
-  struct weir_price_rule *fitted;
-  int err;
+  char why[WEIR_PRICEFILE_WHY_SIZE];
+  const enum weir_err err =
+      weir_pricefile_open(&w->prices, path ? path : getenv("WEIR_PRICES"), why);
 
-  if (!path)
-    path = getenv("WEIR_PRICES");
-  w->prices.capacity = WEIR_PRICE_RULES_MAX;
-  w->prices.rules = calloc(w->prices.capacity, sizeof(*w->prices.rules));
-  if (!w->prices.rules)
-    return WEIR_ENOMEM;
-  err = weir_prices_read(&w->prices, weir_price_table, weir_price_table_size, &fault);
-  if (!err && path && *path)
-    err = file_read(w, path);
-  if (err)
-    return err;
-  /* Few of them are used; what does not get smaller is good as it is. */
-  fitted = realloc(w->prices.rules, (w->prices.count + 1) * sizeof(*fitted));
-  w->prices.rules = fitted ? fitted : w->prices.rules;
-  return WEIR_OK;
+  if (err == WEIR_ECONFIG)
+    weir_log(w, WEIR_LEVEL_ERROR, "prices: %s", why);
+  return err;
 }
 
 void weir_account_close(struct weir *w)

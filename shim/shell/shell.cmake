@@ -2,7 +2,7 @@
 # Tests link the objects, too, to reach what is hidden.
 add_library(weir_shim OBJECT
   shell/weir.c shell/identity.c shell/lease.c shell/worker.c shell/provider.c shell/keys.c
-  shell/keyset.c shell/file.c shell/account.c shell/call.c shell/memory.c shell/degrade.c shell/outgoing.c shell/upstream.c
+  shell/keyset.c shell/file.c shell/pricefile.c shell/account.c shell/call.c shell/memory.c shell/degrade.c shell/outgoing.c shell/upstream.c
   shell/curl_common.c shell/text.c)
 target_include_directories(weir_shim PUBLIC
   ${CMAKE_CURRENT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}/shell)

@@ -774,7 +774,7 @@ static void tells_what_is_wrong_with_prices(void **state)
   assert_holds(run.err, ":2:3: \"models\" is an array");
   assert_string_equal(run.out, "");
   assert_int_equal(WEIR("prices", "--prices", "/nowhere"), 1);
-  assert_holds(run.err, "/nowhere: No such file");
+  assert_holds(run.err, "/nowhere cannot be read: No such file");
   assert_int_equal(WEIR("prices", "--model", "nobody-knows-it"), 1);
   assert_holds(run.err, "no price of 'nobody-knows-it' is known");
   assert_int_equal(WEIR("prices", "--date", "2026-02-30"), 2);
