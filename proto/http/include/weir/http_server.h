@@ -1,4 +1,5 @@
-/* http_server.h - an HTTP/1.1 server on libuv; the simulated provider is built on it.
+/* http_server.h - an HTTP/1.1 server on libuv, for the sidecar, the admin port and the simulated
+ * provider.
  *
  *   static void on_request(struct weir_http_exchange *x, void *context)
  *   { weir_http_exchange_respond(x, 200, NULL, 0, "hello\n", 6); }
@@ -180,7 +181,8 @@ WEIR_MUSTUSE enum weir_err weir_http_exchange_start(struct weir_http_exchange *x
                                                     const struct weir_http_header *headers,
                                                     uint32_t header_count, uint64_t body_size);
 
-/* weir_http_exchange_send adds one piece, copied, and hands it on at once.
+/* weir_http_exchange_send adds one piece, copied, which is written when the loop's turn ends, or at
+ * once where much waits.
  *
  * Fails, sending nothing, with:
  *   WEIR_EFULL   WEIR_HTTP_QUEUE_MAX bytes or more wait already: on_drain will follow
@@ -201,7 +203,8 @@ bool weir_http_exchange_wait(struct weir_http_exchange *x);
 void weir_http_exchange_finish(struct weir_http_exchange *x);
 
 /* weir_http_exchange_abort cuts the connection without (further) answer, so that the client can
- * tell a broken answer from a finished one; on_close is called before it returns. */
+ * tell a broken answer from a finished one; on_close is called before it returns. Of what is queued
+ * the client gets as much as the system takes at once; the rest is dropped, as by every cut. */
 void weir_http_exchange_abort(struct weir_http_exchange *x);
 
 #endif
