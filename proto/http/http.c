@@ -146,9 +146,6 @@ static int on_headers_complete(llhttp_t *parser)
   c->request.body_size = (parser->flags & F_CONTENT_LENGTH) != 0 ? parser->content_length : 0;
   if (check_headers(c) != 0)
     return -1;
-  if (c->request.body_size != WEIR_HTTP_SIZE_UNKNOWN &&
-      c->request.body_size > c->limits.body_bytes_max)
-    return fail(c, 413, "the body is larger than this server takes");
   c->is_head_done = true;
   return 0;
 }
@@ -170,7 +167,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t size)
   const char *begin = (const char *)c->input + c->input_at;
   if (check_overhead(c, c->wire_bytes + (uint64_t)(at - begin)) != 0)
     return -1;
-  if (size > c->limits.body_bytes_max - c->body_bytes)
+  if (size > c->body_bytes_max - c->body_bytes)
     return fail(c, 413, "the body is larger than this server takes");
   c->body_bytes += size;
   c->piece = (struct weir_http_bytes){.at = (const uint8_t *)at, .size = size};
@@ -181,7 +178,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t size)
 static int on_chunk_header(llhttp_t *parser)
 {
   struct weir_http_conn *c = conn_of(parser);
-  if (parser->content_length > c->limits.body_bytes_max - c->body_bytes)
+  if (parser->content_length > c->body_bytes_max - c->body_bytes)
     return fail(c, 413, "the body is larger than this server takes");
   c->is_trailer_next = parser->content_length == 0;
   return c->is_trailer_next ? HPE_PAUSED : 0;
@@ -229,6 +226,7 @@ void weir_http_conn_restart(struct weir_http_conn *c)
   c->is_head_done = c->is_message_done = c->is_trailer_next = false;
   c->piece = (struct weir_http_bytes){0};
   c->body_bytes = c->wire_bytes = 0;
+  c->body_bytes_max = c->limits.body_bytes_max;
   c->request = (struct weir_http_request){0};
   c->is_continue_sent = c->is_head_sent = c->is_last = false;
 }
@@ -399,6 +397,10 @@ static enum weir_http_event read_trailer(struct weir_http_conn *c)
 
 static enum weir_http_event read_body(struct weir_http_conn *c, struct weir_http_bytes *ret_body)
 {
+  if (weir_http_conn_is_too_large(c)) {
+    (void)fail(c, 413, "the body is larger than this server takes");
+    return refused(c);
+  }
   while (!c->is_message_done) {
     if (c->is_in_trailer)
       return read_trailer(c);
@@ -447,6 +449,17 @@ enum weir_http_event weir_http_conn_next(struct weir_http_conn *c, struct weir_h
     break;
   }
   return WEIR_HTTP_MORE;
+}
+
+void weir_http_conn_body_max(struct weir_http_conn *c, uint64_t bytes)
+{
+  assert(c->state == CONN_BODY && c->wire_bytes == 0);
+  c->body_bytes_max = bytes;
+}
+
+bool weir_http_conn_is_too_large(const struct weir_http_conn *c)
+{
+  return c->request.body_size != WEIR_HTTP_SIZE_UNKNOWN && c->request.body_size > c->body_bytes_max;
 }
 
 const struct weir_http_request *weir_http_conn_request(const struct weir_http_conn *c)

@@ -146,7 +146,8 @@ size_t weir_http_head_size(const struct weir_http_header *headers, uint32_t head
 enum weir_err weir_http_conn_continue(struct weir_http_conn *c, struct weir_http_out *out)
 {
   if (!c->is_head_done || !c->request.is_continue_awaited || c->is_continue_sent ||
-      c->is_head_sent || c->wire_bytes > 0 || c->input_at < c->input_end || c->is_message_done)
+      c->is_head_sent || c->wire_bytes > 0 || c->input_at < c->input_end || c->is_message_done ||
+      weir_http_conn_is_too_large(c))
     return WEIR_OK;
   if (room(out) < 32)
     return WEIR_EFULL;

@@ -48,8 +48,9 @@ struct weir_http_conn {
   bool is_head_done, is_message_done, is_trailer_next;
   struct weir_http_bytes piece;
 
-  uint64_t body_bytes; /* of content */
-  uint64_t wire_bytes; /* of everything behind the head */
+  uint64_t body_bytes;     /* of content */
+  uint64_t body_bytes_max; /* for the request at hand */
+  uint64_t wire_bytes;     /* of everything behind the head */
 
   uint32_t error_status;
   const char *error_reason;
@@ -62,6 +63,9 @@ struct weir_http_conn {
   enum conn_framing framing;
   uint64_t body_left;
 };
+
+/* weir_http_conn_is_too_large tells that the head announces a larger body than is taken. */
+bool weir_http_conn_is_too_large(const struct weir_http_conn *c);
 
 /* weir_http_conn_restart makes ready for the next request on the same connection. */
 void weir_http_conn_restart(struct weir_http_conn *c);

@@ -1,7 +1,8 @@
 /* One connection of the server: bytes in, exchange, bytes out. */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, POLLRDHUP */
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -53,6 +54,8 @@ static void storage_free(void *at, size_t size)
 
 static void on_write(uv_write_t *write, int status);
 static void process(struct weir_http_exchange *x);
+static void read_as_room_is(struct weir_http_exchange *x);
+static void body_go_on(struct weir_http_exchange *x);
 
 static bool is_exchange_open(const struct weir_http_exchange *x)
 {
@@ -88,7 +91,7 @@ static void exchange_end(struct weir_http_exchange *x, bool is_sent, enum exchan
     handler->on_close(x, is_sent, handler->context);
   body_release(x);
   x->data = NULL;
-  x->is_full = false;
+  x->is_full = x->is_streamed = x->is_body_paused = false;
   x->index++;
   touch(x);
 }
@@ -146,6 +149,7 @@ static void linger(struct weir_http_exchange *x)
 {
   x->state = EXCHANGE_LINGERING;
   touch(x);
+  read_as_room_is(x); /* a streamed body may have been left unread */
   if (uv_shutdown(&x->shutdown, &x->io.stream, on_shutdown) != 0)
     weir_http_exchange_cut(x);
 }
@@ -217,13 +221,10 @@ static void on_turn_end(uv_prepare_t *prepare)
   weir_http_exchanges_flush(prepare->data);
 }
 
-/* Has what is queued written when the turn of the loop ends: by then the rest of an answer, or the
- * next events of a stream, are often there as well, and go with the same system call. */
-static void flush_soon(struct weir_http_exchange *x)
+/* Looks at |x| when the turn of the loop ends. */
+static void due_add(struct weir_http_exchange *x)
 {
   struct weir_http_server *server = x->server;
-  if (x->out.size >= TURN_MAX)
-    flush(x);
   if (x->due_at != NULL)
     return;
   if (server->due == NULL)
@@ -235,6 +236,15 @@ static void flush_soon(struct weir_http_exchange *x)
   server->due = x;
 }
 
+/* Has what is queued written when the turn of the loop ends: by then the rest of an answer, or the
+ * next events of a stream, are often there as well, and go with the same system call. */
+static void flush_soon(struct weir_http_exchange *x)
+{
+  if (x->out.size >= TURN_MAX)
+    flush(x);
+  due_add(x);
+}
+
 void weir_http_exchanges_flush(struct weir_http_server *server)
 {
   while (server->due != NULL) {
@@ -242,6 +252,8 @@ void weir_http_exchanges_flush(struct weir_http_server *server)
     due_forget(x);
     flush(x);
     settle(x);
+    if (x->is_streamed && !x->is_body_paused)
+      body_go_on(x);
   }
   (void)uv_prepare_stop(&server->turn_end);
 }
@@ -345,18 +357,6 @@ static bool body_add(struct weir_http_exchange *x, const void *bytes, size_t siz
   return x->server->bodies_bytes <= x->server->options.bodies_bytes_max;
 }
 
-/* False: the request was refused by its headers. */
-static bool head_take(struct weir_http_exchange *x)
-{
-  const struct weir_http_handler *handler = &x->server->options.handler;
-  struct weir_http_refusal refusal = {.status = 0};
-  if (handler->on_head == NULL ||
-      handler->on_head(weir_http_conn_request(x->http), &refusal, handler->context))
-    return true;
-  refuse(x, &refusal);
-  return false;
-}
-
 static void send_continue(struct weir_http_exchange *x)
 {
   struct weir_http_out out;
@@ -366,6 +366,60 @@ static void send_continue(struct weir_http_exchange *x)
   assert(err == WEIR_OK);
   out_end(x, &out);
   flush(x);
+}
+
+/* The exchange begins before its body. */
+static void stream_begin(struct weir_http_exchange *x)
+{
+  const struct weir_http_handler *handler = &x->server->options.handler;
+  weir_http_conn_body_max(x->http, UINT64_MAX);
+  x->request = *weir_http_conn_request(x->http);
+  x->state = EXCHANGE_OPEN;
+  x->is_streamed = x->is_body_paused = true;
+  handler->on_request(x, handler->context);
+}
+
+/* False: the request was refused by its headers. */
+static bool head_take(struct weir_http_exchange *x)
+{
+  const struct weir_http_handler *handler = &x->server->options.handler;
+  struct weir_http_refusal refusal = {.status = 0};
+  enum weir_http_intake intake = WEIR_HTTP_WHOLE;
+  if (handler->on_head != NULL)
+    intake = handler->on_head(weir_http_conn_request(x->http), &refusal, handler->context);
+  if (intake == WEIR_HTTP_REFUSED)
+    refuse(x, &refusal);
+  else if (intake == WEIR_HTTP_STREAMED)
+    stream_begin(x);
+  else
+    send_continue(x);
+  return intake != WEIR_HTTP_REFUSED;
+}
+
+/* The rest of a streamed body. */
+static void stream_add(struct weir_http_exchange *x, const void *bytes, size_t size)
+{
+  const struct weir_http_handler *handler = &x->server->options.handler;
+  x->is_streamed = size > 0;
+  handler->on_body(x, bytes, size, handler->context);
+}
+
+/* What follows of a streamed body makes no sense, or does not come. False: its answer has begun, so
+ * that there can be no other. */
+static bool stream_end(struct weir_http_exchange *x)
+{
+  if (x->state != EXCHANGE_OPEN) {
+    weir_http_exchange_cut(x);
+    return false;
+  }
+  exchange_end(x, false, EXCHANGE_READING);
+  return true;
+}
+
+static void body_go_on(struct weir_http_exchange *x)
+{
+  send_continue(x);
+  process(x);
 }
 
 static void dispatch(struct weir_http_exchange *x)
@@ -388,20 +442,22 @@ static bool process_one(struct weir_http_exchange *x)
   case WEIR_HTTP_MORE:
     return false;
   case WEIR_HTTP_HEAD:
-    if (!head_take(x))
-      return false;
-    send_continue(x);
-    return true;
+    return head_take(x);
   case WEIR_HTTP_BODY:
-    if (body_add(x, piece.at, piece.size))
-      return true;
-    refuse_full(x);
-    return false;
+    if (x->is_streamed)
+      stream_add(x, piece.at, piece.size);
+    else if (!body_add(x, piece.at, piece.size))
+      refuse_full(x);
+    return true;
   case WEIR_HTTP_END:
-    dispatch(x);
+    if (x->is_streamed)
+      stream_add(x, NULL, 0);
+    else
+      dispatch(x);
     return true;
   case WEIR_HTTP_ERROR:
-    refuse(x, NULL);
+    if (!x->is_streamed || stream_end(x))
+      refuse(x, NULL);
     return false;
   }
   return false;
@@ -430,12 +486,18 @@ static void read_as_room_is(struct weir_http_exchange *x)
     x->is_reading = uv_read_stop(&x->io.stream) != 0;
 }
 
+static bool is_input_due(const struct weir_http_exchange *x)
+{
+  return x->state == EXCHANGE_READING ||
+         (x->is_streamed && !x->is_body_paused && x->state != EXCHANGE_FINISHED);
+}
+
 static void process(struct weir_http_exchange *x)
 {
   if (x->is_processing)
     return;
   x->is_processing = true;
-  while (x->state == EXCHANGE_READING && process_one(x))
+  while (is_input_due(x) && process_one(x))
     ;
   x->is_processing = false;
   if (x->state != EXCHANGE_CLOSING)
@@ -455,7 +517,7 @@ static void take(struct weir_http_exchange *x, ssize_t size)
   }
   if (x->state == EXCHANGE_LINGERING)
     return;
-  if (x->state == EXCHANGE_READING && size > 0) {
+  if ((x->state == EXCHANGE_READING || x->is_streamed) && size > 0) {
     /* A head has a time limit from its first byte, a body from one read to the next. */
     if (weir_http_conn_is_idle(x->http) || weir_http_conn_is_in_body(x->http))
       touch(x);
@@ -561,34 +623,57 @@ static void time_out(struct weir_http_exchange *x)
   linger(x);
 }
 
-void weir_http_exchange_sweep(struct weir_http_exchange *x, uint64_t now_ms)
+/* Whether the client of a body that waits is gone, of which nothing is read meanwhile. */
+static bool is_gone(const struct weir_http_exchange *x)
+{
+  struct pollfd client = {.events = POLLRDHUP};
+  if (!x->is_streamed || !x->is_body_paused || uv_fileno(&x->io.handle, &client.fd) != 0)
+    return false;
+  return poll(&client, 1, 0) == 1;
+}
+
+/* A client that is to send. */
+static void sweep_reading(struct weir_http_exchange *x, uint64_t age_ms)
 {
   const struct weir_http_server_options *options = &x->server->options;
+  if (weir_http_conn_is_idle(x->http)) {
+    if (age_ms > options->idle_ms)
+      weir_http_exchange_cut(x);
+  } else if (age_ms > (weir_http_conn_is_in_body(x->http) ? options->body_ms : options->head_ms)) {
+    time_out(x);
+  }
+}
+
+/* A client that is to take what is queued. */
+static void sweep_writing(struct weir_http_exchange *x, uint64_t age_ms, size_t queued)
+{
+  uint64_t taken = x->queued_total - queued;
+  if (taken != x->taken_mark) {
+    x->taken_mark = taken;
+    touch(x);
+  } else if (age_ms > x->server->options.stall_ms) {
+    weir_http_exchange_cut(x);
+  }
+}
+
+void weir_http_exchange_sweep(struct weir_http_exchange *x, uint64_t now_ms)
+{
   uint64_t age_ms = now_ms - x->since_ms;
   size_t queued = weir_http_exchange_queued(x);
+  bool is_body_awaited = x->is_streamed && !x->is_body_paused;
   if (x->state == EXCHANGE_CLOSING)
     return;
-  if (x->is_broken) {
+  if (x->is_broken || is_gone(x)) {
     weir_http_exchange_cut(x);
   } else if (queued > 0) {
-    uint64_t taken = x->queued_total - queued;
-    if (taken != x->taken_mark) {
-      x->taken_mark = taken;
-      touch(x);
-    } else if (age_ms > options->stall_ms) {
-      weir_http_exchange_cut(x);
-    }
+    sweep_writing(x, age_ms, queued);
   } else if (x->state == EXCHANGE_LINGERING) {
     if (age_ms > LINGER_MS)
       weir_http_exchange_cut(x);
   } else if (x->state == EXCHANGE_READING) {
-    if (weir_http_conn_is_idle(x->http)) {
-      if (age_ms > options->idle_ms)
-        weir_http_exchange_cut(x);
-    } else if (age_ms >
-               (weir_http_conn_is_in_body(x->http) ? options->body_ms : options->head_ms)) {
-      time_out(x);
-    }
+    sweep_reading(x, age_ms);
+  } else if (is_body_awaited && age_ms > x->server->options.body_ms && stream_end(x)) {
+    time_out(x);
   }
 }
 
@@ -613,6 +698,25 @@ void weir_http_exchange_body_relax(struct weir_http_exchange *x)
 void weir_http_exchange_body_forget(struct weir_http_exchange *x)
 {
   body_release(x);
+}
+
+bool weir_http_exchange_is_streamed(const struct weir_http_exchange *x)
+{
+  return x->is_streamed;
+}
+
+void weir_http_exchange_body_resume(struct weir_http_exchange *x)
+{
+  if (!x->is_streamed || !x->is_body_paused)
+    return;
+  x->is_body_paused = false;
+  touch(x);
+  due_add(x);
+}
+
+void weir_http_exchange_body_pause(struct weir_http_exchange *x)
+{
+  x->is_body_paused = x->is_streamed;
 }
 
 void weir_http_exchange_set_data(struct weir_http_exchange *x, void *data)

@@ -38,6 +38,8 @@ struct weir_http_exchange {
   bool is_reading, is_eof;
   bool is_processing; /* inside process(): ends are handled there, not by recursion */
   bool is_full;       /* on_drain is owed */
+  bool is_streamed;   /* the rest of the body goes to on_body */
+  bool is_body_paused;
 
   struct weir_http_request request; /* a copy: the machine forgets its own when it finishes */
   struct buffer body;

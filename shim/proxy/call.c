@@ -103,6 +103,7 @@ void weir_call_over(struct weir_proxy_call *c, bool is_sent)
   }
   weir_call_log_write(c);
   weir_call_forget(c);
+  free(c->upload);
   p->calls_open--;
   uv_timer_stop(&c->timer);
   uv_close((uv_handle_t *)&c->timer, on_timer_closed);
@@ -368,6 +369,16 @@ static bool path_read(const struct weir_proxy_config *config,
                         kind_hint(request), ret_path);
 }
 
+bool weir_call_is_streamed(const struct weir_proxy *p, const struct weir_http_request *request)
+{
+  struct weir_path path;
+
+  return path_read(p->config, request, &path) &&
+         weir_upload_is_unread(&path, weir_http_request_header(request, "x-weir-route"),
+                               weir_http_request_header(request, "content-type"),
+                               request->body_size, p->config->body_memory_kib << 10);
+}
+
 static void refusal_make(enum weir_protocol protocol, const struct weir_rejection *rejection,
                          struct weir_http_refusal *ret_refusal)
 {
@@ -443,6 +454,8 @@ static bool request_read(struct weir_proxy_call *c)
     weir_call_refuse_text(c, 401, flaw);
     return false;
   }
+  if (c->upload)
+    return true; /* no lease, whatever comes */
   c->has_facts = weir_request_scan(body, size, &c->facts) == WEIR_OK;
   if (!c->path.has_model && !(c->has_facts && c->facts.has_model) && c->wishes.route[0] == '\0')
     return true; /* no model, no pool */
@@ -455,10 +468,25 @@ static bool request_read(struct weir_proxy_call *c)
   return true;
 }
 
+static struct weir_proxy_call *call_new(bool is_streamed)
+{
+  struct weir_proxy_call *c = calloc(1, sizeof(*c));
+
+  if (!c || !is_streamed)
+    return c;
+  c->upload = malloc(sizeof(*c->upload));
+  if (!c->upload) {
+    free(c);
+    return NULL;
+  }
+  weir_upload_init(c->upload);
+  return c;
+}
+
 void weir_call_begin(struct weir_proxy *p, struct weir_http_exchange *x)
 {
   const struct weir_http_request *request = weir_http_exchange_request(x);
-  struct weir_proxy_call *c = calloc(1, sizeof(*c));
+  struct weir_proxy_call *c = call_new(weir_http_exchange_is_streamed(x));
 
   if (!c) {
     weir_http_exchange_abort(x);

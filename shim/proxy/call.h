@@ -15,6 +15,7 @@
 
 #include "filter.h"
 #include "proxy.h"
+#include "upload.h"
 
 enum call_state { CALL_WAITING = 1, CALL_FETCHING, CALL_PAUSING, CALL_ENDED };
 
@@ -24,8 +25,9 @@ struct weir_proxy_call {
   enum call_state state;
   struct weir_path path;
   struct weir_wishes wishes;
-  bool is_key_ours; /* a provider's key of ours goes along */
-  bool has_facts;   /* the body is a JSON object */
+  bool is_key_ours;           /* a provider's key of ours goes along */
+  bool has_facts;             /* the body is a JSON object */
+  struct weir_upload *upload; /* a body that passes as it comes; NULL: it is there */
   struct weir_request_facts facts;
 
   /* What is asked for. */
@@ -78,6 +80,10 @@ void weir_call_ask(struct weir_proxy_call *c);
 
 /* weir_call_send begins an attempt: with the lease at hand, or with none. */
 void weir_call_send(struct weir_proxy_call *c);
+
+/* weir_call_need is the fetch handler's on_need. */
+size_t weir_call_need(struct weir_fetch *fetch, char *to, size_t size, bool *ret_is_over,
+                      void *context);
 
 /* weir_call_settle tells the coordinator, if there is a lease; NULL: it was not used. */
 void weir_call_settle(struct weir_proxy_call *c, const struct weir_settlement *settlement);

@@ -464,5 +464,8 @@ static void on_written(struct weir_fetch *fetch, void *context)
   weir_call_settle(c, &s);
 }
 
-const struct weir_fetch_handler weir_call_fetch_handler = {
-    .on_written = on_written, .on_head = on_head, .on_data = on_data, .on_end = on_end};
+const struct weir_fetch_handler weir_call_fetch_handler = {.on_need = weir_call_need,
+                                                           .on_written = on_written,
+                                                           .on_head = on_head,
+                                                           .on_data = on_data,
+                                                           .on_end = on_end};

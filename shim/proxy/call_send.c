@@ -14,6 +14,8 @@
 /* Why an attempt cannot begin. */
 enum flaw { FLAW_NONE, FLAW_FINAL, FLAW_NO_ROOM };
 
+_Static_assert(SIZE_MAX == WEIR_HTTP_SIZE_UNKNOWN, "sizes of bodies are passed on as they are");
+
 static bool has_body(const struct weir_http_request *request)
 {
   return request->body_size > 0 || strcmp(request->method, "POST") == 0 ||
@@ -200,6 +202,10 @@ void weir_call_send(struct weir_proxy_call *c)
   fetch.header_count = headers_make(c, headers, key);
   fetch.body = c->body ? c->body : body;
   fetch.body_size = c->body ? c->body_size : size;
+  if (c->upload) {
+    fetch.is_streamed = true;
+    fetch.body_size = request->body_size; /* which is SIZE_MAX, too, where it is not known */
+  }
   c->attempts++;
   c->log.has_cost = c->log.has_usage = false; /* those of the attempt before */
   c->state = CALL_FETCHING;
@@ -207,4 +213,32 @@ void weir_call_send(struct weir_proxy_call *c)
   explicit_bzero(key, sizeof(key));
   if (!c->fetch)
     give_up(c, FLAW_NO_ROOM);
+}
+
+/* ---- a body that passes as it comes ---- */
+
+/* The client's side: it waits while the provider does not take what is there. */
+void weir_call_body(struct weir_proxy_call *c, const void *bytes, size_t size)
+{
+  if (size > 0)
+    weir_upload_put(c->upload, bytes, size);
+  else
+    c->upload->is_over = true;
+  if (!weir_upload_has_room(c->upload))
+    weir_http_exchange_body_pause(c->x);
+  if (c->fetch)
+    weir_fetch_more(c->fetch);
+}
+
+size_t weir_call_need(struct weir_fetch *fetch, char *to, size_t size, bool *ret_is_over,
+                      void *context)
+{
+  struct weir_proxy_call *c = context;
+  const size_t got = weir_upload_take(c->upload, to, size);
+
+  (void)fetch;
+  *ret_is_over = got == 0 && c->upload->is_over;
+  if (weir_upload_has_room(c->upload))
+    weir_http_exchange_body_resume(c->x);
+  return got;
 }

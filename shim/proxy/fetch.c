@@ -32,10 +32,11 @@ struct weir_fetch {
   CURL *easy;
   struct curl_slist *lines; /* one block, of |lines_size| bytes: one line may hold a key */
   size_t lines_size;
-  size_t body_size;
+  size_t body_size, given; /* what on_need gave of it */
   weir_tstamp expires_at, sent_at, deadline;
   uint32_t sendings, http;
-  bool is_expired, is_written, is_head_told, is_paused;
+  bool is_expired, is_written, is_head_told;
+  bool is_paused, is_starved; /* on_data takes nothing now; on_need has nothing */
   struct head *head;
   char error[CURL_ERROR_SIZE];
 };
@@ -148,6 +149,35 @@ static void head_add(struct head *h, const char *line, size_t size)
   *value++ = '\0';
   value += strspn(value, " \t");
   h->lines[h->count++] = (struct weir_header){name, value};
+}
+
+/* Tells libcurl which directions wait. */
+static void pause_tell(struct weir_fetch *f)
+{
+  const int flags = (f->is_paused ? CURLPAUSE_RECV : 0) | (f->is_starved ? CURLPAUSE_SEND : 0);
+
+  (void)curl_easy_pause(f->easy, flags);
+}
+
+void weir_fetch_more(struct weir_fetch *fetch)
+{
+  if (!fetch->is_starved)
+    return;
+  fetch->is_starved = false;
+  pause_tell(fetch);
+}
+
+static size_t on_need(char *to, size_t one, size_t size, void *context)
+{
+  struct weir_fetch *f = context;
+  bool is_over = false;
+  const size_t got = f->fetcher->handler.on_need(f, to, size * one, &is_over, f->context);
+
+  f->given += got;
+  if (is_over)
+    f->body_size = f->given;
+  f->is_starved = got == 0 && !is_over;
+  return f->is_starved ? CURL_READFUNC_PAUSE : got;
 }
 
 static size_t on_header(char *line, size_t one, size_t size, void *context)
@@ -329,6 +359,7 @@ static void options_init(struct weir_fetcher *fetcher, CURL *easy)
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, fetcher);
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
+  curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_need);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -438,9 +469,15 @@ static void method_set(CURL *easy, const struct weir_fetch_request *request)
 {
   curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
   if (request->has_body) {
+    const bool is_open = request->is_streamed && request->body_size == SIZE_MAX;
+
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body_size > 0 ? request->body : "");
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     is_open ? (curl_off_t)-1 : (curl_off_t)request->body_size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                     request->is_streamed     ? NULL
+                     : request->body_size > 0 ? request->body
+                                              : "");
     if (strcmp(request->method, "POST") != 0)
       curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
   } else if (strcmp(request->method, "HEAD") == 0) {
@@ -469,6 +506,7 @@ static bool options_set(struct weir_fetch *f, const struct weir_fetch_request *r
                    request->timeout_us ? (long)(request->timeout_us / WEIR_US_PER_MS + 1) : 0L);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((request->idle_ms + 999) / 1000));
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, f);
+  curl_easy_setopt(easy, CURLOPT_READDATA, f);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, f);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, f);
   curl_easy_setopt(easy, CURLOPT_XFERINFODATA, f);
@@ -514,7 +552,7 @@ void weir_fetch_resume(struct weir_fetch *fetch)
   if (!fetch->is_paused)
     return;
   fetch->is_paused = false;
-  (void)curl_easy_pause(fetch->easy, CURLPAUSE_CONT);
+  pause_tell(fetch);
 }
 
 bool weir_fetch_is_uploaded(const struct weir_fetch *fetch)

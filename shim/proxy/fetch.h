@@ -34,6 +34,12 @@ enum weir_fetch_end {
 };
 
 struct weir_fetch_handler {
+  /* on_need asks for the next bytes of a streamed body: up to |size| of them to |to|, and returns
+   * how many. 0 is its end with |*ret_is_over|, or else: none yet, and it asks again after
+   * weir_fetch_more. */
+  size_t (*on_need)(struct weir_fetch *fetch, char *to, size_t size, bool *ret_is_over,
+                    void *context);
+
   /* on_written is called once when the whole request is written, or before on_head. */
   void (*on_written)(struct weir_fetch *fetch, void *context);
 
@@ -55,8 +61,10 @@ struct weir_fetch_request {
   const struct weir_header *headers; /* copied; Content-Length is not among them */
   size_t header_count;
   const void *body; /* borrowed until the end */
-  size_t body_size;
-  bool has_body;            /* false: none at all, as with GET */
+  size_t
+      body_size; /* of a streamed one: SIZE_MAX where it is not known, so that it goes in chunks */
+  bool has_body; /* false: none at all, as with GET */
+  bool is_streamed;         /* it comes by on_need */
   weir_duration timeout_us; /* of the whole; 0: none */
   weir_tstamp expires_at;   /* of the lease; WEIR_NEVER: without one */
   uint64_t idle_ms;         /* without a byte in either direction, after which it fails */
@@ -80,6 +88,9 @@ void weir_fetch_cancel(struct weir_fetch *fetch);
 
 /* weir_fetch_resume goes on after an on_data that returned false. */
 void weir_fetch_resume(struct weir_fetch *fetch);
+
+/* weir_fetch_more has on_need asked again, after it had nothing. */
+void weir_fetch_more(struct weir_fetch *fetch);
 
 /* weir_fetch_is_uploaded tells that the request's body is not needed any more. */
 bool weir_fetch_is_uploaded(const struct weir_fetch *fetch);

@@ -205,6 +205,7 @@ bool weir_path_read(const char *method, const char *target, const struct weir_mo
   } else {
     openai_read(p, &r);
   }
+  r.is_batch = is_end(p, "/batches");
   if (!is_post) {
     r.operation = WEIR_OPERATION_OTHER;
     r.has_stream_options = r.is_chat = false;

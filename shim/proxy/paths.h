@@ -44,6 +44,7 @@ struct weir_path {
   enum weir_operation operation;
   bool is_chat;            /* a chat completion in OpenAI's protocol, which every provider takes */
   bool has_stream_options; /* the operation knows OpenAI's "stream_options" */
+  bool is_batch;           /* makes a batch, whose models are not asked for */
   bool is_stream;          /* the path says so; else the body may */
   size_t begin;            /* of the provider's own path within the target */
   size_t query;            /* of '?' within the target, or its end */

@@ -9,6 +9,7 @@
 #include <weir/spool.h>
 
 #include "pricefile.h"
+#include "upload.h"
 
 #define PROBE_MS      2000 /* between probes, in modes that do not wait */
 #define PROBE_WAIT_MS 1000
@@ -244,14 +245,22 @@ static void on_request(struct weir_http_exchange *x, void *context)
 }
 
 /* Who has to bring the token and does not is told before a body is taken in. */
-static bool on_head(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
-                    void *context)
+static enum weir_http_intake on_head(const struct weir_http_request *request,
+                                     struct weir_http_refusal *ret_refusal, void *context)
 {
   struct weir_proxy *p = context;
 
-  if (!p->config->is_wide || (is_own(request->target) && request->body_size == 0))
-    return true;
-  return weir_call_is_welcome(p, request, ret_refusal);
+  if (is_own(request->target) && (!p->config->is_wide || request->body_size == 0))
+    return WEIR_HTTP_WHOLE;
+  if (p->config->is_wide && !weir_call_is_welcome(p, request, ret_refusal))
+    return WEIR_HTTP_REFUSED;
+  return weir_call_is_streamed(p, request) ? WEIR_HTTP_STREAMED : WEIR_HTTP_WHOLE;
+}
+
+static void on_body(struct weir_http_exchange *x, const void *bytes, size_t size, void *context)
+{
+  (void)context;
+  weir_call_body(weir_http_exchange_data(x), bytes, size);
 }
 
 static void on_full(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
@@ -294,10 +303,12 @@ static bool server_open(struct weir_proxy *p, char *error, size_t error_size)
   options.handler = (struct weir_http_handler){.context = p,
                                                .on_head = on_head,
                                                .on_full = on_full,
+                                               .on_body = on_body,
                                                .on_request = on_request,
                                                .on_drain = on_drain,
                                                .on_close = on_close};
   options.limits.body_bytes_max = config->body_mib_max << 20;
+  options.limits.input_bytes_max = WEIR_UPLOAD_PIECE_MAX;
   if (options.bodies_bytes_max < 4 * options.limits.body_bytes_max)
     options.bodies_bytes_max = 4 * options.limits.body_bytes_max;
   spool_try(config->spool_dir);

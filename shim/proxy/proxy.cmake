@@ -1,7 +1,7 @@
 # weir-proxy, the sidecar: what decides without I/O as one library, so that tests can link it.
 # Paths are relative to shim/.
 weir_pure_library(weir_proxy_rules
-  SOURCES proxy/put.c proxy/paths.c proxy/splice.c proxy/filter.c proxy/manners.c proxy/relay.c
+  SOURCES proxy/put.c proxy/paths.c proxy/splice.c proxy/filter.c proxy/manners.c proxy/relay.c proxy/upload.c
           proxy/settled.c
   INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/proxy
   USES weir_rules weir_proto)

@@ -128,6 +128,9 @@ bool weir_proxy_is_down(const struct weir_proxy *p);
 bool weir_call_is_welcome(struct weir_proxy *p, const struct weir_http_request *request,
                           struct weir_http_refusal *ret_refusal);
 
+/* weir_call_is_streamed tells by the headers of |request| whether it begins before its body. */
+bool weir_call_is_streamed(const struct weir_proxy *p, const struct weir_http_request *request);
+
 /* weir_call_refuse_full makes the answer to a |request| whose body has no room. */
 void weir_call_refuse_full(struct weir_proxy *p, const struct weir_http_request *request,
                            struct weir_http_refusal *ret_refusal);
@@ -142,6 +145,9 @@ void weir_call_lease(struct weir_proxy_call *call, const struct weir_lease *leas
 
 /* weir_call_outage tells a call that waits for a lease that the coordinator is gone. */
 void weir_call_outage(struct weir_proxy_call *call);
+
+/* weir_call_body takes a piece of a streamed body, and at its end a |size| of 0. */
+void weir_call_body(struct weir_proxy_call *call, const void *bytes, size_t size);
 
 /* weir_call_drained goes on with an answer that waited for its client to read. */
 void weir_call_drained(struct weir_proxy_call *call);

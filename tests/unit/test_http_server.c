@@ -44,6 +44,11 @@ struct stream {
   size_t sent;
 };
 
+/* A body that comes in pieces. */
+struct upload {
+  size_t pieces, size;
+};
+
 /* --- the handler --------------------------------------------------------------------------- */
 
 static void send_big(struct weir_http_exchange *x, struct fixture *f)
@@ -105,6 +110,51 @@ static void on_request(struct weir_http_exchange *x, void *context)
     assert_int_equal(weir_http_exchange_send(x, "abc", 3), WEIR_OK);
     weir_http_exchange_abort(x);
   } /* /hold: never */
+}
+
+/* --- the handler of bodies that come in pieces --------------------------------------------- */
+
+static enum weir_http_intake on_head(const struct weir_http_request *request,
+                                     struct weir_http_refusal *ret_refusal, void *context)
+{
+  (void)context;
+  if (strcmp(request->target, "/refused") == 0) {
+    *ret_refusal = (struct weir_http_refusal){.status = 403, .body = "no", .size = 2};
+    return WEIR_HTTP_REFUSED;
+  }
+  return strcmp(request->target, "/whole") == 0 ? WEIR_HTTP_WHOLE : WEIR_HTTP_STREAMED;
+}
+
+static void on_upload(struct weir_http_exchange *x, void *context)
+{
+  struct fixture *f = context;
+  weir_http_exchange_set_data(x, calloc(1, sizeof(struct upload)));
+  sem_post(&f->arrived);
+  if (!weir_http_exchange_is_streamed(x))
+    respond(x, "whole", 5);
+  else if (strcmp(weir_http_exchange_request(x)->target, "/early") == 0)
+    respond(x, "early", 5);
+  else
+    weir_http_exchange_body_resume(x);
+}
+
+/* Takes a piece a turn. */
+static void on_piece(struct weir_http_exchange *x, const void *bytes, size_t size, void *context)
+{
+  struct upload *upload = weir_http_exchange_data(x);
+  char text[64];
+  (void)bytes;
+  (void)context;
+  upload->size += size;
+  upload->pieces += size > 0;
+  if (size > 0) {
+    weir_http_exchange_body_pause(x);
+    weir_http_exchange_body_resume(x);
+  } else {
+    respond(
+        x, text,
+        (size_t)snprintf(text, sizeof text, "%zu in many: %d.", upload->size, upload->pieces > 1));
+  }
 }
 
 static void on_drain(struct weir_http_exchange *x, void *context)
@@ -446,6 +496,88 @@ static void refuses_more_than_its_files_may_hold(void **state)
   fixture_stop(&f);
 }
 
+static void fixture_start_streaming(struct fixture *f)
+{
+  fixture_init(f);
+  f->options.handler.on_head = on_head;
+  f->options.handler.on_request = on_upload;
+  f->options.handler.on_body = on_piece;
+  f->options.limits.body_bytes_max = 1000;
+  f->options.body_ms = 50;
+  fixture_start(f);
+}
+
+static void streams_bodies_of_any_size(void **state)
+{
+  static struct fixture f;
+  static char body[60001];
+  (void)state;
+  fixture_start_streaming(&f);
+  int fd = client(f.port);
+  memset(body, 'x', sizeof body - 1);
+  for (int i = 0; i < 2; i++) { /* the connection goes on */
+    say(fd, "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
+    say(fd, body);
+    assert_non_null(strstr(hear_until(fd, "."), "60000 in many: 1."));
+    say(fd, "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "3\r\nabc\r\n4\r\nabcd\r\n0\r\n\r\n");
+    assert_non_null(strstr(hear_until(fd, "."), "7 in many: 1."));
+    say(fd, "POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    hear_until(fd, "whole");
+  }
+  say(fd, "POST /up HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  assert_string_equal(hear_until(fd, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  say(fd, "ab");
+  hear_until(fd, "2 in many: 0.");
+  /* What is not streamed keeps its bound, and is not asked for. */
+  say(fd, "POST /whole HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+          "Content-Length: 1001\r\n\r\n");
+  assert_non_null(strstr(hear_until(fd, NULL), "HTTP/1.1 413"));
+  close(fd);
+  fixture_stop(&f);
+  assert_int_equal(f.sent_count, 7);
+}
+
+static void a_body_that_breaks_off_ends_its_exchange(void **state)
+{
+  static struct fixture f;
+  (void)state;
+  fixture_start_streaming(&f);
+  int slow = client(f.port), flawed = client(f.port), gone = client(f.port);
+  say(slow, "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+  say(flawed, "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n");
+  say(gone, "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+  await(&f.arrived);
+  close(gone);
+  assert_non_null(strstr(hear_until(slow, NULL), "HTTP/1.1 408"));
+  assert_non_null(strstr(hear_until(flawed, NULL), "HTTP/1.1 400"));
+  for (int i = 0; i < 3; i++)
+    await(&f.closed);
+  assert_int_equal(f.sent_count, 0);
+  close(slow);
+  close(flawed);
+  fixture_stop(&f);
+}
+
+static void answers_before_a_body_is_there(void **state)
+{
+  static struct fixture f;
+  (void)state;
+  fixture_start_streaming(&f);
+  int early = client(f.port), refused = client(f.port);
+  say(early, "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+  const char *heard = hear_until(early, NULL);
+  assert_non_null(strstr(heard, "Connection: close\r\n"));
+  assert_non_null(strstr(heard, "early"));
+  say(refused, "POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
+  assert_non_null(strstr(hear_until(refused, NULL), "HTTP/1.1 403"));
+  close(early);
+  close(refused);
+  fixture_stop(&f);
+  assert_int_equal(f.sent_count, 1);
+  assert_int_equal(f.unsent_count, 0);
+}
+
 static void cuts_clients_that_are_slow_with_their_requests(void **state)
 {
   (void)state;
@@ -592,6 +724,9 @@ int main(void)
       cmocka_unit_test(cuts_a_reader_that_stalls),
       cmocka_unit_test(keeps_large_bodies_in_files),
       cmocka_unit_test(refuses_more_than_its_files_may_hold),
+      cmocka_unit_test(streams_bodies_of_any_size),
+      cmocka_unit_test(a_body_that_breaks_off_ends_its_exchange),
+      cmocka_unit_test(answers_before_a_body_is_there),
       cmocka_unit_test(cuts_clients_that_are_slow_with_their_requests),
       cmocka_unit_test(refuses_more_than_its_bounds),
       cmocka_unit_test(stops_gracefully),

@@ -11,6 +11,7 @@
 
 #include "filter.h"
 #include "splice.h"
+#include "upload.h"
 
 /* ---- splices ---- */
 
@@ -227,6 +228,80 @@ static void a_line_of_a_long_event_is_no_event(void **state)
   assert_string_equal(filtered(stream, 1, text), stream);
 }
 
+/* ---- uploads ---- */
+
+static void an_upload_keeps_its_order_and_its_bound(void **state)
+{
+  static struct weir_upload upload;
+  static char piece[WEIR_UPLOAD_PIECE_MAX], taken[WEIR_UPLOAD_SIZE];
+  size_t put = 0, got = 0;
+  (void)state;
+
+  weir_upload_init(&upload);
+  assert_int_equal(weir_upload_take(&upload, taken, sizeof(taken)), 0);
+  for (size_t step = 1; step < 200; step++) {
+    const size_t size = step * 977 % sizeof(piece) + 1;
+
+    while (weir_upload_has_room(&upload)) {
+      for (size_t i = 0; i < size; i++)
+        piece[i] = (char)((put + i) * 31 % 251);
+      weir_upload_put(&upload, piece, size);
+      put += size;
+    }
+    assert_true(put - got <= WEIR_UPLOAD_SIZE);
+    assert_true(put - got > WEIR_UPLOAD_SIZE - WEIR_UPLOAD_PIECE_MAX);
+    {
+      const size_t wanted = step * 7919 % sizeof(taken) + 1;
+      const size_t left = put - got, some = weir_upload_take(&upload, taken, wanted);
+
+      assert_int_equal(some, wanted < left ? wanted : left);
+      for (size_t i = 0; i < some; i++)
+        assert_int_equal(taken[i], (char)((got + i) * 31 % 251));
+      got += some;
+    }
+  }
+}
+
+static void what_may_name_a_model_is_read_before_it_passes(void **state)
+{
+  static const struct weir_mount mounts[] = {{"openai", WEIR_PROVIDER_OPENAI},
+                                             {"gemini", WEIR_PROVIDER_GEMINI},
+                                             {"anthropic", WEIR_PROVIDER_ANTHROPIC}};
+  static const struct {
+    const char *target, *route, *type;
+    uint64_t size;
+    bool is_unread;
+  } rows[] = {{"/v1/files", NULL, "multipart/form-data; boundary=x", 101, true},
+              {"/v1/files", NULL, "multipart/form-data; boundary=x", 100, false},
+              {"/v1/files", NULL, NULL, UINT64_MAX, true},
+              {"/v1/files", NULL, "application/jsonl", 101, true},
+              {"/v1/files", NULL, "application/notjson", 101, true},
+              {"/v1/files", NULL, "json", 101, true},
+              {"/v1/images/generations", NULL, "application/json", 101, false},
+              {"/v1/images/generations", NULL, "Application/JSON; charset=utf-8", 101, false},
+              {"/v1/images/generations", NULL, "application/problem+json", 101, false},
+              {"/v1/files", "fast", "text/plain", 101, false},
+              {"/v1/chat/completions", NULL, "text/plain", 101, false},
+              {"/v1/embeddings", NULL, "text/plain", 101, false},
+              {"/v1beta/models/flash:predict", NULL, "text/plain", 101, false},
+              {"/v1/messages/batches", NULL, "application/json", 101, true},
+              {"/anthropic/v1/messages/batches?beta=true", NULL, "application/json", 101, true},
+              {"/v1/messages/batches", "fast", "application/json", 101, false},
+              {"/v1/batches/1/cancel", NULL, "application/json", 101, false},
+              {"/upload/v1beta/files", NULL, "video/mp4", 101, true}};
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    struct weir_path path;
+
+    if (!weir_path_read("POST", rows[i].target, mounts, 3, 0, &path))
+      fail_msg("%s", rows[i].target);
+    if (weir_upload_is_unread(&path, rows[i].route, rows[i].type, rows[i].size, 100) !=
+        rows[i].is_unread)
+      fail_msg("%s %s", rows[i].target, rows[i].type);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -239,6 +314,8 @@ int main(void)
       cmocka_unit_test(an_event_is_not_held_beyond_its_end),
       cmocka_unit_test(a_line_of_a_long_event_is_no_event),
       cmocka_unit_test(a_long_event_passes_and_what_follows_is_filtered_again),
+      cmocka_unit_test(an_upload_keeps_its_order_and_its_bound),
+      cmocka_unit_test(what_may_name_a_model_is_read_before_it_passes),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,10 @@ enum weir_http_event weir_http_conn_next(struct weir_http_conn *c,
  * answer is not finished. */
 const struct weir_http_request *weir_http_conn_request(const struct weir_http_conn *c);
 
+/* weir_http_conn_body_max takes a body of up to |bytes| for the request at hand, in place of the
+ * limit's. Precondition: HEAD was the last event. */
+void weir_http_conn_body_max(struct weir_http_conn *c, uint64_t bytes);
+
 /* weir_http_conn_is_idle tells that no byte of a request has arrived that is not answered: closing
  * now loses nothing. */
 bool weir_http_conn_is_idle(const struct weir_http_conn *c);
@@ -133,8 +137,9 @@ WEIR_MUSTUSE enum weir_err weir_http_conn_refuse(struct weir_http_conn *c,
 /* weir_http_conn_error returns the status of an ERROR, and its reason in |*ret_reason| (static). */
 uint32_t weir_http_conn_error(const struct weir_http_conn *c, const char **ret_reason);
 
-/* weir_http_conn_continue writes "100 Continue" if the client awaits it and no byte of the body
- * has come; else nothing. Needs 32 bytes of room; WEIR_EFULL otherwise. */
+/* weir_http_conn_continue writes "100 Continue" if the client awaits it, no byte of the body has
+ * come, and it is not larger than is taken; else nothing. Needs 32 bytes of room; WEIR_EFULL
+ * otherwise. */
 WEIR_MUSTUSE enum weir_err weir_http_conn_continue(struct weir_http_conn *c,
                                                    struct weir_http_out *out);
 

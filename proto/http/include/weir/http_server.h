@@ -9,7 +9,8 @@
  *   err = weir_http_server_open(&loop, &options, &server, error, sizeof error);
  *
  * An exchange is one request and its answer. The handler is called when the request is complete
- * with its body; it answers at once or any time later, whole or in pieces. The handle dies, and
+ * with its body, or, if it wants so, before the body comes, which it then gets in pieces; it
+ * answers at once or any time later, whole or in pieces. The handle dies, and
  * on_close is called, exactly once: when the answer is fully handed to the system, or when the
  * client is gone. A client that closes only its sending half counts as gone.
  *
@@ -49,21 +50,34 @@ struct weir_http_refusal {
   size_t size;
 };
 
+/* What becomes of a request whose headers are there. */
+enum weir_http_intake {
+  WEIR_HTTP_REFUSED = 1, /* it is answered at once without reading its body, the connection closed;
+                            no exchange begins */
+  WEIR_HTTP_WHOLE,       /* on_request follows when its body is there */
+  WEIR_HTTP_STREAMED     /* on_request follows now, and the body, of any size, by on_body */
+};
+
 struct weir_http_handler {
   void *context; /* borrowed; passed to each function */
 
-  /* on_head is called when a request's headers are there and its body is not: false to have
-   * |ret_refusal| answered at once, without reading the body, and the connection closed. No
-   * exchange begins then. May be NULL. */
-  bool (*on_head)(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
-                  void *context);
+  /* on_head is called when a request's headers are there and its body is not. |ret_refusal| is the
+   * answer to one that is refused. NULL: all are whole. */
+  enum weir_http_intake (*on_head)(const struct weir_http_request *request,
+                                   struct weir_http_refusal *ret_refusal, void *context);
+
+  /* on_body gets a piece of a streamed body, of at most input_bytes_max, and at its end a |size| of
+   * 0. Only after weir_http_exchange_body_resume, and no more once the answer is finished; for an
+   * answer that begins before the body's end the connection closes behind it. NULL: none is
+   * streamed. */
+  void (*on_body)(struct weir_http_exchange *x, const void *bytes, size_t size, void *context);
 
   /* on_full is called when memory or disk has no room for a request's body: it fills |ret_refusal|,
    * with which the request is answered, and the connection closed. NULL: a plain 503. */
   void (*on_full)(const struct weir_http_request *request, struct weir_http_refusal *ret_refusal,
                   void *context);
 
-  /* on_request is called once per complete request. */
+  /* on_request is called once per request: complete, unless it is streamed. */
   void (*on_request)(struct weir_http_exchange *x, void *context);
 
   /* on_drain is called when the queue that was full is empty. May be NULL. Not called from
@@ -97,7 +111,7 @@ struct weir_http_server_options {
   uint64_t spool_bytes;
   uint64_t spool_bytes_max; /* of all that is in such files; above that 503 */
   uint32_t head_ms;         /* from the first byte of a request to its headers' end; else 408 */
-  uint32_t body_ms;         /* between two reads of a body; else 408 */
+  uint32_t body_ms;         /* between two reads of a body that is wanted; else 408 */
   uint32_t idle_ms;         /* between requests; then the connection is closed */
   uint32_t linger_ms;       /* when closing: before idle connections are closed, whose clients may
                                be about to send; 0: at once */
@@ -157,6 +171,18 @@ void weir_http_exchange_body_relax(struct weir_http_exchange *x);
 
 /* weir_http_exchange_body_forget frees the body, for answers that go on long after it was used. */
 void weir_http_exchange_body_forget(struct weir_http_exchange *x);
+
+/* weir_http_exchange_is_streamed tells that the body, or the rest of it, comes by on_body. */
+bool weir_http_exchange_is_streamed(const struct weir_http_exchange *x);
+
+/* weir_http_exchange_body_resume has the pieces of a streamed body come, from the next turn of the
+ * loop on; the first time, a client that awaits "100 Continue" gets it. Does nothing where no body
+ * is streamed. */
+void weir_http_exchange_body_resume(struct weir_http_exchange *x);
+
+/* weir_http_exchange_body_pause ends that, as it is at first: no piece comes, and no more than
+ * input_bytes_max is read ahead. Does nothing where no body is streamed. */
+void weir_http_exchange_body_pause(struct weir_http_exchange *x);
 
 /* weir_http_exchange_set_data and weir_http_exchange_data keep and return a pointer of the
  * handler's, with |x|; NULL at first. */

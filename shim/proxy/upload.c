@@ -1,0 +1,69 @@
+#include "upload.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <weir/text.h>
+
+/* "application/json", "application/problem+json; charset=utf-8" */
+static bool is_json(const char *content_type)
+{
+  static const char word[] = "json";
+  const size_t size = content_type ? strcspn(content_type, "; \t") : 0, tail = sizeof(word) - 1;
+  char end[sizeof(word)];
+
+  if (size <= tail || !strchr("/+", content_type[size - tail - 1]))
+    return false;
+  memcpy(end, content_type + size - tail, tail);
+  end[tail] = '\0';
+  return weir_text_is(end, word);
+}
+
+bool weir_upload_is_unread(const struct weir_path *path, const char *route,
+                           const char *content_type, uint64_t body_size, uint64_t memory_bytes)
+{
+  return path->operation == WEIR_OPERATION_OTHER && !path->has_model && !route &&
+         (path->is_batch || !is_json(content_type)) && body_size > memory_bytes;
+}
+
+void weir_upload_init(struct weir_upload *upload)
+{
+  upload->begin = upload->size = 0;
+  upload->is_over = false;
+}
+
+bool weir_upload_has_room(const struct weir_upload *upload)
+{
+  return WEIR_UPLOAD_SIZE - upload->size >= WEIR_UPLOAD_PIECE_MAX;
+}
+
+void weir_upload_put(struct weir_upload *upload, const char *bytes, size_t size)
+{
+  const size_t end = (upload->begin + upload->size) % WEIR_UPLOAD_SIZE;
+  const size_t first = size < WEIR_UPLOAD_SIZE - end ? size : WEIR_UPLOAD_SIZE - end;
+
+  assert(size <= WEIR_UPLOAD_SIZE - upload->size);
+  memcpy(upload->bytes + end, bytes, first);
+  memcpy(upload->bytes, bytes + first, size - first);
+  upload->size += size;
+}
+
+/* As much as stands in one piece. */
+static size_t piece_take(struct weir_upload *upload, char *ret_bytes, size_t size)
+{
+  const size_t whole = WEIR_UPLOAD_SIZE - upload->begin;
+
+  size = size < upload->size ? size : upload->size;
+  size = size < whole ? size : whole;
+  memcpy(ret_bytes, upload->bytes + upload->begin, size);
+  upload->begin = (upload->begin + size) % WEIR_UPLOAD_SIZE;
+  upload->size -= size;
+  return size;
+}
+
+size_t weir_upload_take(struct weir_upload *upload, char *ret_bytes, size_t size)
+{
+  const size_t first = piece_take(upload, ret_bytes, size);
+
+  return first + piece_take(upload, ret_bytes + first, size - first);
+}
