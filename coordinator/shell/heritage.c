@@ -182,6 +182,15 @@ void weir_heritage_begin(struct weir_heritage *h, struct weir_coord_start *start
   h->former_until = weir_time_sub(now, start->past_us);
 }
 
+enum weir_err weir_heritage_go_on(struct weir_heritage *h, const struct weir_coord_start *start,
+                                  struct weir_coord *coord, char *ret_error)
+{
+  if (h->store == NULL)
+    return WEIR_OK;
+  uint32_t count = weir_coord_disown(coord, h->records, start->records_count);
+  return count > 0 ? weir_store_commit(h->store, NULL, h->records, count, ret_error) : WEIR_OK;
+}
+
 void weir_heritage_forget(struct weir_heritage *h)
 {
   free(h->records);

@@ -3,12 +3,13 @@
  *
  *   weir_heritage_open    the lock; the new epoch is durable when it returns
  *   weir_heritage_begin   immediately before the machine: how long ago the last grant was
+ *   weir_heritage_go_on   with the machine, before it steps: what it knows nothing of
  *   weir_heritage_close   what the next life will know
  *
  * A killed life leaves a true statement as well: the state file is ahead of the grants (keeper.h),
  * and the store's records are (recorder.h).
  *
- * Owner: the caller owns the struct, at a fixed place. Blocking: all three do file I/O.
+ * Owner: the caller owns the struct, at a fixed place. Blocking: all do file I/O.
  */
 #ifndef WEIR_HERITAGE_H
 #define WEIR_HERITAGE_H
@@ -49,6 +50,12 @@ WEIR_MUSTUSE enum weir_err weir_heritage_open(struct weir_heritage *h, const str
 /* weir_heritage_begin fills past_us of |start| for a machine that begins at |now|. The records of
  * |start| stay until weir_heritage_forget. */
 void weir_heritage_begin(struct weir_heritage *h, struct weir_coord_start *start, weir_tstamp now);
+
+/* weir_heritage_go_on makes durable which of the records |coord|, which began with |start|, does
+ * not go on with (weir_coord_disown). Errors as weir_store_commit: then |coord| must not grant. */
+WEIR_MUSTUSE enum weir_err weir_heritage_go_on(struct weir_heritage *h,
+                                               const struct weir_coord_start *start,
+                                               struct weir_coord *coord, char *ret_error);
 
 /* weir_heritage_forget frees the records that weir_heritage_open read. */
 void weir_heritage_forget(struct weir_heritage *h);

@@ -335,7 +335,7 @@ static void reload(struct weir_loop *loop, weir_tstamp now)
     weir_conf_free(next);
     weir_log_begin(&d->log, WEIR_LOG_ERROR, "not_reloaded");
     weir_log_text(&d->log, "why",
-                  err == WEIR_EFULL ? "pools that still have leases and the new ones together "
+                  err == WEIR_EFULL ? "what goes, or still has leases, and what is new together "
                                       "exceed 'bounds' of the start; wait or restart"
                                     : weir_err_text(err));
     weir_log_text(&d->log, "detail", "the old configuration stays");
@@ -410,6 +410,11 @@ static struct weir_coord *make_machine(struct daemon *d, struct weir_coord_start
     weir_log_text(&d->log, "detail", "not enough memory for the tables; lower 'bounds'");
     weir_log_number(&d->log, "bytes", size);
     weir_log_end(&d->log);
+    return NULL;
+  }
+  char error[WEIR_HERITAGE_ERROR_SIZE];
+  if (weir_heritage_go_on(&d->past, start, coord, error) != WEIR_OK) {
+    weir_log_say(&d->log, WEIR_LOG_ERROR, "store", error);
     return NULL;
   }
   return coord;

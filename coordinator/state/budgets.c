@@ -31,13 +31,24 @@ static bool is_wanted(const struct weir_coord_config *config, const struct weir_
   return false;
 }
 
-/* Budgets that are removed while something of them is out keep their place until it is settled. */
+static bool is_held(const struct weir_coord *c, uint32_t index)
+{
+  const struct weir_budget *budget = &c->budgets[index];
+
+  return budget->leases_count > 0 || (budget->state == WEIR_POOL_REMOVED &&
+                                      !weir_keep_has_left(c, weir_keep_index_of_budget(c, index)));
+}
+
+/* As with pools. */
 bool weir_budgets_fit(const struct weir_coord *c, const struct weir_coord_config *config)
 {
   uint32_t kept = 0;
 
-  for (uint32_t i = 0; i < c->bounds.budgets_max; i++)
-    kept += c->budgets[i].leases_count > 0 && !is_wanted(config, &c->budgets[i]);
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
+    const bool is_leaving = c->is_durable && c->budgets[i].state == WEIR_POOL_OPEN;
+
+    kept += (is_leaving || is_held(c, i)) && !is_wanted(config, &c->budgets[i]);
+  }
   return config->budgets_count <= c->bounds.budgets_max &&
          kept <= c->bounds.budgets_max - config->budgets_count;
 }
@@ -62,7 +73,7 @@ static struct weir_budget *budget_place(struct weir_coord *c)
   for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
     if (c->budgets[i].state == WEIR_POOL_FREE)
       return &c->budgets[i];
-    if (!place && c->budgets[i].state == WEIR_POOL_REMOVED && c->budgets[i].leases_count == 0)
+    if (!place && c->budgets[i].state == WEIR_POOL_REMOVED && !is_held(c, i))
       place = &c->budgets[i];
   }
   assert(place); /* weir_budgets_fit counted */
@@ -93,8 +104,10 @@ void weir_budgets_configure(struct weir_coord *c, const struct weir_coord_config
   struct weir_ledger_config ledger = {.hold_us = hold_of(config)};
 
   for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
-    if (c->budgets[i].state == WEIR_POOL_OPEN && !is_wanted(config, &c->budgets[i]))
-      c->budgets[i].state = WEIR_POOL_REMOVED;
+    if (c->budgets[i].state != WEIR_POOL_OPEN || is_wanted(config, &c->budgets[i]))
+      continue;
+    c->budgets[i].state = WEIR_POOL_REMOVED;
+    weir_keep_leave(c, weir_keep_index_of_budget(c, i));
   }
   /* Those that are known come first: a new one must not take the place of one that returns. */
   for (int pass = 0; pass < 2; pass++) {

@@ -179,10 +179,17 @@ static void check_budgets(const struct weir_coord *c)
 /* Whoever waits for the store is in its list, once, and something is being kept or will be. */
 static void check_keeps(const struct weir_coord *c)
 {
-  uint32_t waiting = 0;
+  const uint32_t pools_max = c->bounds.pools_max;
+  uint32_t waiting = 0, untold = 0;
 
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++)
+  for (uint32_t i = 0; i < pools_max; i++) {
     waiting += c->keeps[i].is_waiting;
+    untold += c->pools[i].state != WEIR_POOL_FREE && !c->keeps[i].is_told;
+  }
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++)
+    untold += c->budgets[i].state != WEIR_POOL_FREE && !c->keeps[pools_max + i].is_told;
+  assert(c->keep_untold_count == (c->is_durable ? untold : 0));
+  assert(c->keep_untold_count == 0 || c->keep_under_way_count > 0 || c->keep_timers.count > 0);
   assert(waiting == c->keep_waiting_count);
   assert(waiting == 0 || c->keep_under_way_count > 0 || c->keep_timers.count > 0);
   assert(c->is_durable || c->keep_timers.count == 0);

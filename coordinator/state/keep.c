@@ -42,6 +42,11 @@ static bool is_pool(const struct weir_coord *c, uint32_t index)
   return index < c->bounds.pools_max;
 }
 
+uint32_t weir_keep_index_of_budget(const struct weir_coord *c, uint32_t budget)
+{
+  return c->bounds.pools_max + budget;
+}
+
 static struct weir_budget *budget_of(struct weir_coord *c, uint32_t index)
 {
   return &c->budgets[index - c->bounds.pools_max];
@@ -93,7 +98,8 @@ void weir_keep_note(struct weir_coord *c, const struct weir_books *books, uint32
                     weir_tstamp now)
 {
   for (uint32_t i = 0; c->is_durable && i < books->count; i++)
-    hurry(c, i == 0 ? pool : c->bounds.pools_max + books->budgets[i], books->ledgers[i]->urge, now);
+    hurry(c, i == 0 ? pool : weir_keep_index_of_budget(c, books->budgets[i]),
+          books->ledgers[i]->urge, now);
 }
 
 void weir_keep_breaker(struct weir_coord *c, const struct weir_pool *pool, weir_tstamp now)
@@ -110,7 +116,7 @@ bool weir_keep_is_covered(struct weir_coord *c, struct weir_pool *pool,
                           const struct weir_plan *plan, weir_tstamp now)
 {
   const uint32_t index = (uint32_t)(pool - c->pools);
-  bool is_covered = true;
+  bool is_covered = c->keep_untold_count == 0;
 
   for (uint32_t i = 0; c->is_durable && i < plan->books.count; i++)
     is_covered = weir_ledger_is_covered(plan->books.ledgers[i], &plan->entry) && is_covered;
@@ -309,6 +315,14 @@ static void retry(struct weir_coord *c, uint32_t index, weir_tstamp now)
   weir_timer_set(&c->keep_timers, &keep->timer, weir_time_add(now, INTERVAL_US));
 }
 
+/* Of those that are there, or were until lately. */
+static void untold_count(struct weir_coord *c)
+{
+  c->keep_untold_count = 0;
+  for (uint32_t i = 0; i < keeps_count(c); i++)
+    c->keep_untold_count += state_of(c, i) != WEIR_POOL_FREE && !c->keeps[i].is_told;
+}
+
 void weir_keep_answer(struct weir_coord *c, struct weir_turn *turn, uint64_t generation,
                       bool is_durable)
 {
@@ -321,12 +335,16 @@ void weir_keep_answer(struct weir_coord *c, struct weir_turn *turn, uint64_t gen
     const uint32_t index = c->keep_under_way[i];
     struct weir_ledger *ledger = ledger_of(c, index);
 
+    if (is_durable && ledger->is_writing)
+      c->keeps[index].is_told = true;
     weir_ledger_kept(ledger, is_durable);
     if (is_durable)
       hurry(c, index, ledger->urge, turn->now);
     else
       retry(c, index, turn->now);
   }
+  if (c->keep_untold_count > 0)
+    untold_count(c);
   if (is_durable)
     look_again(c, turn->now);
 }
@@ -351,17 +369,13 @@ static void members_of_budgets(struct weir_coord *c)
   struct weir_keep *keeps = &c->keeps[c->bounds.pools_max];
 
   for (uint32_t i = 0; i < c->bounds.budgets_max; i++)
-    keeps[i].members = c->budgets[i].state == WEIR_POOL_OPEN ? MEMBERS : 0;
+    keeps[i].members = c->budgets[i].state == WEIR_POOL_OPEN ? MEMBERS + c->budgets[i].sharers : 0;
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
     const struct weir_pool *pool = &c->pools[i];
 
     for (uint32_t k = 0; pool->state == WEIR_POOL_OPEN && k < pool->config.budgets_count; k++)
       keeps[pool->config.budgets[k]].members +=
           (weir_text_hash(pool->config.name, 2) ^ c->keeps[i].members) << 1;
-  }
-  for (uint32_t i = 0; i < c->shares_count; i++) {
-    if (c->shares[i].budget != WEIR_NONE)
-      keeps[c->shares[i].budget].members += weir_text_hash(c->shares[i].name, 3) << 1;
   }
 }
 
@@ -374,9 +388,21 @@ void weir_keep_configure(struct weir_coord *c, weir_tstamp now)
   for (uint32_t i = 0; i < keeps_count(c); i++) {
     if (state_of(c, i) == WEIR_POOL_FREE)
       continue;
-    weir_ledger_shape(ledger_of(c, i), c->keeps[i].members);
-    hurry(c, i, ledger_of(c, i)->urge, now);
+    if (weir_ledger_shape(ledger_of(c, i), c->keeps[i].members))
+      c->keeps[i].is_told = false;
+    hurry(c, i, c->keeps[i].is_told ? ledger_of(c, i)->urge : WEIR_URGE_NOW, now);
   }
+  untold_count(c);
+}
+
+void weir_keep_leave(struct weir_coord *c, uint32_t index)
+{
+  c->keeps[index].is_told = false;
+}
+
+bool weir_keep_has_left(const struct weir_coord *c, uint32_t index)
+{
+  return !c->is_durable || c->keeps[index].is_told;
 }
 
 /* ---- going on ---- */
@@ -456,8 +482,41 @@ void weir_keep_restore(struct weir_coord *c, const struct weir_past *past,
     if (state_of(c, i) == WEIR_POOL_FREE)
       continue;
     owner_name(c, i, owner);
-    weir_ledger_restore(ledger_of(c, i), owner, past, now);
+    c->keeps[i].goes_on = weir_ledger_restore(ledger_of(c, i), owner, past, now);
     if (is_pool(c, i))
       pool_restore(c, &c->pools[i], owner, past, now->at);
   }
+}
+
+/* ---- what is not gone on with ---- */
+
+/* Where one record of an owner is of something else, none is gone on with. */
+static bool goes_on(struct weir_coord *c, const struct weir_record *record)
+{
+  for (uint32_t i = 0; i < keeps_count(c); i++) {
+    char owner[WEIR_RECORD_OWNER_SIZE];
+
+    if (state_of(c, i) == WEIR_POOL_FREE)
+      continue;
+    owner_name(c, i, owner);
+    if (strcmp(owner, record->owner) == 0)
+      return c->keeps[i].goes_on && weir_ledger_goes_on(ledger_of(c, i), record);
+  }
+  return false;
+}
+
+uint32_t weir_coord_disown(struct weir_coord *c, struct weir_record *records, uint32_t count)
+{
+  uint32_t disowned = 0;
+
+  for (uint32_t i = 0; i < count; i++) {
+    struct weir_record record;
+
+    if (goes_on(c, &records[i]) || !weir_record_disown(&records[i]))
+      continue;
+    record = records[disowned];
+    records[disowned++] = records[i];
+    records[i] = record;
+  }
+  return disowned;
 }

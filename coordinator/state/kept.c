@@ -29,6 +29,10 @@ enum { DAY_SHAPE, DAY_NUMBER, DAY_USED, DAY_NEXT, DAY_BEFORE, DAY_BOTH, DAY_RESE
 enum { RULES, PROFILE, WIDEN_US, FROZEN_US, SMOOTH_US, FLIGHT_US, LEARNED };
 enum { ITEM, AMOUNT, EFFECTIVE, CEILING, CUT_FROM, CUT_AGO, LEARNED_EACH };
 
+/* A record of this shape knows nothing of what was granted since it was made. */
+#define NOBODYS 0
+
+static_assert(SHAPE == 0 && DAY_SHAPE == 0, "records of limits and of days state it alike");
 static_assert(STEPS + STEPS_MAX <= WEIR_RECORD_NUMBERS_MAX, "a record holds all steps");
 static_assert(LEARNED + WEIR_LIMITS_MAX * LEARNED_EACH <= WEIR_RECORD_NUMBERS_MAX, "and limits");
 
@@ -53,23 +57,22 @@ static uint64_t item_of(const struct weir_limit_config *config)
   return hash;
 }
 
-void weir_ledger_shape(struct weir_ledger *l, uint64_t members)
+bool weir_ledger_shape(struct weir_ledger *l, uint64_t members)
 {
   uint64_t shape = members;
 
   for (uint32_t i = 0; i < l->limits_count; i++)
     shape += item_of(&l->limits[i].config); /* in any order */
-  if (shape == 0)                           /* which is that of nothing */
+  if (shape == NOBODYS)
     shape = 1;
   l->is_kept = true;
   if (shape == l->shape)
-    return;
+    return false;
   l->shape = shape;
   l->is_writing = false;
-  for (uint32_t i = 0; i < l->limits_count; i++)
-    l->limits[i].left = 0;
   l->is_news = true;
   weir_ledger_urge(l, WEIR_URGE_SOON);
+  return true;
 }
 
 /* ---- reserves ---- */
@@ -476,26 +479,50 @@ static void learned_restore(struct weir_ledger *l, const struct weir_record *rec
   l->is_calm = false;
 }
 
-/* Whether a record of |owner| is about something else: all of them may be. */
+/* Whether |record| is a limit's that has a shape. */
+static bool has_shape(const struct weir_record *record)
+{
+  return (record->kind == WEIR_RECORD_LIMIT || record->kind == WEIR_RECORD_DAY) &&
+         record->numbers[SHAPE] != NOBODYS;
+}
+
+bool weir_ledger_goes_on(const struct weir_ledger *l, const struct weir_record *record)
+{
+  for (uint32_t i = 0; has_shape(record) && i < l->limits_count; i++) {
+    if (record->item == item_of(&l->limits[i].config))
+      return record->numbers[SHAPE] == l->shape;
+  }
+  return false;
+}
+
+bool weir_record_disown(struct weir_record *record)
+{
+  if (!has_shape(record))
+    return false;
+  record->numbers[SHAPE] = NOBODYS;
+  return true;
+}
+
+/* Whether a record of |owner| is about something else: all of them may be, because a reload that
+ * has taken a limit leaves its record as it was. */
 static bool is_other(const struct weir_ledger *l, const char *owner, const struct weir_past *past)
 {
   for (uint32_t i = 0; i < past->count; i++) {
     const struct weir_record *record = &past->records[i];
 
-    if ((record->kind == WEIR_RECORD_LIMIT || record->kind == WEIR_RECORD_DAY) &&
-        strcmp(record->owner, owner) == 0 && record->numbers[SHAPE] != l->shape)
+    if (has_shape(record) && strcmp(record->owner, owner) == 0 &&
+        record->numbers[SHAPE] != l->shape)
       return true;
   }
   return false;
 }
 
-void weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct weir_past *past,
+bool weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct weir_past *past,
                          const struct weir_instant *now)
 {
   const bool is_unknown = is_other(l, owner, past);
   const struct weir_record *learned = record_find(past, WEIR_RECORD_LEARNED, owner, 0, LEARNED);
 
-  static_assert(SHAPE == 0 && DAY_SHAPE == 0, "is_other reads both");
   assert(past->started_until <= now->at);
   weir_ledger_refresh(l, now);
   if (learned) {
@@ -510,9 +537,10 @@ void weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct 
 
     if (charges)
       limit_restore(l, limit, charges, past, now);
-    if (!charges || is_unknown)
+    if (is_unknown || !charges || !weir_ledger_goes_on(l, charges))
       weir_limit_close(limit, past->started_until);
     if (limit->is_day && day)
       day_restore(limit, day, past, now);
   }
+  return !is_unknown;
 }

@@ -237,6 +237,8 @@ struct weir_budget {
   uint32_t leases_count;
   struct weir_today today;
   struct weir_cost standing; /* as a pool's */
+  uint64_t sharers;          /* a hash of the tenants that spend it, */
+  uint64_t former_sharers;   /* and of those before the reload under way */
 };
 
 /* A name keeps its place as long as it is configured. */
@@ -284,6 +286,8 @@ struct weir_keep {
   struct weir_pq_node timer; /* first; 0: a grant waits for it */
   enum weir_urge noted;      /* that |timer| follows */
   bool is_waiting;           /* a pool: its head waits for the store */
+  bool is_told;              /* it is durable what its records are about now */
+  bool goes_on;              /* with records of a former life */
   bool is_breaker_news;
   weir_tstamp estimates_at; /* when they may be kept again */
   uint64_t members;         /* a hash of what spends it */
@@ -322,7 +326,8 @@ struct weir_coord {
   uint32_t *keep_under_way;       /* of them, those in the generation that is being written */
   uint32_t *keep_waiting;         /* pools that wait for the store */
   uint32_t keep_under_way_count, keep_waiting_count;
-  bool is_durable; /* a store is kept */
+  uint32_t keep_untold_count; /* until all is told nothing is granted */
+  bool is_durable;            /* a store is kept */
   uint64_t generation;
   weir_tstamp kept_at; /* when the last one was made; 0: none yet */
   struct weir_fair fair;
@@ -435,7 +440,8 @@ void weir_line_look(struct weir_coord *c, uint32_t budget, weir_tstamp now);
 
 /* tenants.c */
 /* weir_tenants_configure takes over what |config| says of tenants. Nobody is parked. */
-void weir_tenants_configure(struct weir_coord *c, const struct weir_coord_config *config);
+void weir_tenants_configure(struct weir_coord *c, const struct weir_coord_config *config,
+                            weir_tstamp now);
 /* weir_tenant_enter returns the tenant |name| in |pool| and |class|, held once more, or WEIR_NONE
  * when there is no place for one that has a budget of its own; others join the one without name. */
 uint32_t weir_tenant_enter(struct weir_coord *c, uint32_t pool, enum weir_class class,
@@ -642,12 +648,21 @@ void weir_keep_note(struct weir_coord *c, const struct weir_books *books, uint32
                     weir_tstamp now);
 /* weir_keep_breaker has the breaker of |pool| kept soon. */
 void weir_keep_breaker(struct weir_coord *c, const struct weir_pool *pool, weir_tstamp now);
-/* weir_keep_is_covered tells whether durable reserves cover |plan|; if not, |pool| is looked at
- * when they have been renewed. */
+/* weir_keep_is_covered tells whether durable reserves cover |plan|, and all that a reload has
+ * changed is durable; if not, |pool| is looked at when records have been written. */
 bool weir_keep_is_covered(struct weir_coord *c, struct weir_pool *pool,
                           const struct weir_plan *plan, weir_tstamp now);
-/* weir_keep_configure tells every ledger what spends it now. */
+/* weir_keep_configure tells every ledger what spends it now. Where that has changed, nothing at all
+ * is granted until it is durable: others may spend what its records are about. */
 void weir_keep_configure(struct weir_coord *c, weir_tstamp now);
+/* weir_keep_index_of_budget returns the place of |budget| among what is kept; a pool has its own.
+ */
+uint32_t weir_keep_index_of_budget(const struct weir_coord *c, uint32_t budget);
+/* weir_keep_leave tells that pool or budget |index| is no longer configured. */
+void weir_keep_leave(struct weir_coord *c, uint32_t index);
+/* weir_keep_has_left tells whether that is durable; true without a store. Until then nobody else
+ * may have its place, or nobody could write it. */
+bool weir_keep_has_left(const struct weir_coord *c, uint32_t index);
 /* weir_keep_restore goes on from |past|. Precondition: nothing was granted yet. */
 void weir_keep_restore(struct weir_coord *c, const struct weir_past *past,
                        const struct weir_instant *now);

@@ -41,9 +41,12 @@ void weir_pools_look(struct weir_coord *c, weir_tstamp now)
     weir_line_look(c, i, now);
 }
 
-static bool is_held(const struct weir_pool *pool, weir_tstamp now)
+static bool is_held(const struct weir_coord *c, uint32_t index, weir_tstamp now)
 {
-  return pool->leases_count > 0 || weir_pool_has_waiting(pool) || now < pool->islands_until;
+  const struct weir_pool *pool = &c->pools[index];
+
+  return pool->leases_count > 0 || weir_pool_has_waiting(pool) || now < pool->islands_until ||
+         (pool->state == WEIR_POOL_REMOVED && !weir_keep_has_left(c, index));
 }
 
 /* A removed pool keeps its books for the day that it comes back, until its place is needed. */
@@ -54,7 +57,7 @@ static struct weir_pool *pool_place(struct weir_coord *c, weir_tstamp now)
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
     if (c->pools[i].state == WEIR_POOL_FREE)
       return &c->pools[i];
-    if (!place && c->pools[i].state == WEIR_POOL_REMOVED && !is_held(&c->pools[i], now))
+    if (!place && c->pools[i].state == WEIR_POOL_REMOVED && !is_held(c, i, now))
       place = &c->pools[i];
   }
   assert(place); /* weir_pools_configure counted */
@@ -263,14 +266,18 @@ static bool is_wanted(const struct weir_coord_config *config, const struct weir_
   return false;
 }
 
-/* Pools that are removed while something of them is out keep their place until it is settled. */
+/* Pools that are removed while something of them is out keep their place until it is settled, and
+ * with a store all do until it is durable that they are gone. */
 static bool fits(const struct weir_coord *c, const struct weir_coord_config *config,
                  weir_tstamp now)
 {
   uint32_t kept = 0;
 
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++)
-    kept += is_held(&c->pools[i], now) && !is_wanted(config, &c->pools[i]);
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    const bool is_leaving = c->is_durable && c->pools[i].state == WEIR_POOL_OPEN;
+
+    kept += (is_leaving || is_held(c, i, now)) && !is_wanted(config, &c->pools[i]);
+  }
   return config->names_count <= c->bounds.names_max &&
          config->routes_count <= c->bounds.routes_max &&
          config->pools_count <= c->bounds.pools_max &&
@@ -285,6 +292,7 @@ static void pools_remove(struct weir_coord *c, const struct weir_coord_config *c
     if (c->pools[i].state != WEIR_POOL_OPEN || is_wanted(config, &c->pools[i]))
       continue;
     c->pools[i].state = WEIR_POOL_REMOVED;
+    weir_keep_leave(c, i);
     c->pools[i].config.budgets_count = 0; /* whose places may go to others */
     weir_timer_set(&c->pool_timers, &c->pools[i].timer, now);
   }
@@ -360,7 +368,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   names_index(c);
   names_resolve(c);
   weir_routes_configure(c, config);
-  weir_tenants_configure(c, config);
+  weir_tenants_configure(c, config, now->at);
   weir_keep_configure(c, now->at);
   c->configured_at = now->at;
   memset(&c->shown, 0, sizeof(c->shown));

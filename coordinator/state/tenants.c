@@ -115,12 +115,48 @@ static void share_add(struct weir_coord *c, const struct weir_coord_config *conf
   (void)err;
 }
 
-void weir_tenants_configure(struct weir_coord *c, const struct weir_coord_config *config)
+/* Adds |share| to what it spends. Its tenant's calls in one pool are no longer those that it has
+ * everywhere, unless both are of the same budget. */
+static void sharer_add(struct weir_coord *c, const struct weir_share *share)
+{
+  const bool is_any = share->pool == WEIR_POOL_ANY;
+  const struct weir_share *overall = is_any ? NULL : share_of_pool(c, share->name, WEIR_POOL_ANY);
+  const uint32_t other = overall ? overall->budget : WEIR_NONE;
+  const uint64_t who = weir_text_hash(share->name, 3) << 1 ^
+                       (is_any ? 0 : weir_text_hash(c->pools[share->pool].config.name, 4));
+
+  if (share->budget == other)
+    return;
+  if (share->budget != WEIR_NONE)
+    c->budgets[share->budget].sharers += who;
+  if (other != WEIR_NONE)
+    c->budgets[other].sharers -= who;
+}
+
+/* The books of a budget know nothing of what those used who did not spend it until now. */
+static void sharers_find(struct weir_coord *c, weir_tstamp now)
+{
+  for (uint32_t i = 0; i < c->bounds.budgets_max; i++) {
+    c->budgets[i].former_sharers = c->budgets[i].sharers;
+    c->budgets[i].sharers = 0;
+  }
+  for (uint32_t i = 0; i < c->shares_count; i++)
+    sharer_add(c, &c->shares[i]);
+  for (uint32_t i = 0; c->is_running && i < c->bounds.budgets_max; i++) {
+    if (c->budgets[i].sharers != c->budgets[i].former_sharers &&
+        c->budgets[i].state == WEIR_POOL_OPEN)
+      weir_ledger_assume_spent(&c->budgets[i].ledger, weir_started_until(now));
+  }
+}
+
+void weir_tenants_configure(struct weir_coord *c, const struct weir_coord_config *config,
+                            weir_tstamp now)
 {
   weir_table_init(&c->by_share, c->by_share.slots, c->bounds.tenants_max);
   c->shares_count = 0;
   for (uint32_t i = 0; i < config->tenants_count; i++)
     share_add(c, config, &config->tenants[i]);
+  sharers_find(c, now);
   for (uint32_t i = 0; i < c->fair.records_count; i++) {
     if (c->fair.records[i].state != WEIR_FAIR_FREE)
       tenant_configure(c, i);

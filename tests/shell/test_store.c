@@ -869,6 +869,56 @@ static void writes_all_generations_before_it_takes_the_mark_of_lost_records_away
   assert_left(place, "clean", pools * LIMITS);
 }
 
+/* Begins with the records of |p|, and with none of its pools. */
+static enum weir_err go_on(struct place *place, struct weir_heritage *p,
+                           struct weir_coord_start *start)
+{
+  void *storage = NULL;
+  struct weir_coord *coord = make_machine(start, 1, &storage);
+  enum weir_err err = weir_heritage_go_on(p, start, coord, place->error);
+  free(storage);
+  return err;
+}
+
+/* How many records of limits state what they are about: their first number is not zero. */
+static uint32_t stated(struct place *place, struct weir_store *store)
+{
+  struct weir_record *records = NULL;
+  uint32_t count = 0, stated = 0;
+  assert_int_equal(weir_store_read(store, &records, &count, place->error), WEIR_OK);
+  for (uint32_t i = 0; i < count; i++)
+    stated += records[i].kind == WEIR_RECORD_LIMIT && records[i].numbers[0] != 0;
+  free(records);
+  assert_int_equal(count, 2);
+  return stated;
+}
+
+static void makes_durable_what_a_life_does_without_before_it_grants(void **state)
+{
+  struct place *place = *state;
+  static struct weir_heritage p;
+  struct weir_coord_start start;
+  struct weir_record records[2] = {
+      {.kind = WEIR_RECORD_LIMIT, .owner = "pool gone", .count = 8, .numbers = {5}},
+      {.kind = WEIR_RECORD_LEARNED, .owner = "pool gone", .count = 8, .numbers = {5}}};
+  begin(place, &p, false, &start);
+  commit(place, p.store, records, 2);
+  die(&p);
+
+  begin(place, &p, false, &start);
+  faulty_set(FAULTY_FULL, 0);
+  assert_int_equal(go_on(place, &p, &start), WEIR_ESYSTEM);
+  assert_non_null(strstr(place->error, "cannot be written"));
+  faulty_set(FAULTY_NONE, 0);
+  assert_int_equal(stated(place, p.store), 1);
+  die(&p);
+
+  begin(place, &p, false, &start);
+  assert_int_equal(go_on(place, &p, &start), WEIR_OK);
+  assert_int_equal(stated(place, p.store), 0);
+  die(&p);
+}
+
 int main(void)
 {
   faulty_register();
@@ -899,6 +949,7 @@ int main(void)
       TEST(keeps_the_mark_of_lost_records_when_the_start_fails),
       TEST(writes_what_failed_before_it_takes_the_mark_of_lost_records_away),
       TEST(writes_all_generations_before_it_takes_the_mark_of_lost_records_away),
+      TEST(makes_durable_what_a_life_does_without_before_it_grants),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,6 +104,7 @@ void coord_start(struct world *w)
   memset(w->coord_storage, 0, weir_coord_size(&bounds));
   if (weir_coord_init(w->coord_storage, &bounds, &w->config, &start, w->now, &w->coord) != WEIR_OK)
     abort();
+  weir_coord_disown(w->coord, w->store.rows, w->store.rows_count);
   w->is_coord_up = true;
   w->changes_heard = w->grants_counted = 0;
   memset(w->is_open, 0, sizeof(w->is_open));

@@ -26,12 +26,17 @@ static void row_write(struct store *store, const struct weir_record *row)
   store->rows_count += i == store->rows_count;
 }
 
-/* A crash or a failure may leave some of the rows that were to be written together. */
+/* A crash or a failure may leave the rows of some owners. */
 static void rows_write(struct world *w, bool is_torn)
 {
+  const struct weir_record *written = w->store.written;
+  bool is_left = false;
+
   for (uint32_t i = 0; i < w->store.written_count; i++) {
-    if (!is_torn || world_draw(w, 2))
-      row_write(&w->store, &w->store.written[i]);
+    if (i == 0 || strcmp(written[i].owner, written[i - 1].owner) != 0)
+      is_left = !is_torn || world_draw(w, 2);
+    if (is_left)
+      row_write(&w->store, &written[i]);
   }
   w->store.written_count = 0;
 }

@@ -4,7 +4,7 @@ foreach(module ring trail day ledger gates learn ramp standing_bucket kept)
 endforeach()
 # The coordinator's pure machine, in virtual time.
 foreach(module alerts throttle calendar fair bias breaker retries choose latency ratio coord coord_breaker
-               coord_reload keep coord_tenants coord_budgets coord_standing coord_routes coord_routes_random
+               coord_reload keep keep_absence coord_tenants coord_budgets coord_standing coord_routes coord_routes_random
                coord_callers coord_peers coord_show today slow coord_islands grant)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_coord)
 endforeach()

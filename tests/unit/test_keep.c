@@ -6,136 +6,7 @@
 
 #include <cmocka.h>
 
-#include "coord_fixture.h"
-
-#define HOUR     WEIR_US_PER_HOUR
-#define ROWS_MAX 64
-#define FOREVER  (10 * HOUR)
-
-static struct {
-  struct weir_record rows[ROWS_MAX], written[WEIR_COORD_KEEP_MIN];
-  uint32_t rows_count, written_count;
-  uint64_t generation, generations;
-} store;
-
-static uint64_t session, seq;
-
-/* ---- the store ---- */
-
-static void store_save(void)
-{
-  for (uint32_t k = 0; k < store.written_count; k++) {
-    const struct weir_record *row = &store.written[k];
-    uint32_t i = 0;
-
-    while (i < store.rows_count &&
-           (store.rows[i].kind != row->kind || store.rows[i].item != row->item ||
-            strcmp(store.rows[i].owner, row->owner) != 0))
-      i++;
-    assert_true(i < ROWS_MAX);
-    store.rows[i] = *row;
-    store.rows_count += i == store.rows_count;
-  }
-}
-
-static bool keep(struct fixture *f)
-{
-  store.written_count = 0;
-  if (weir_coord_keep_due(f->coord) > f->now)
-    return false;
-  store.written_count =
-      weir_coord_keep(f->coord, f->now, store.written, WEIR_COORD_KEEP_MIN, &store.generation);
-  store.generations += store.written_count > 0;
-  return store.written_count > 0;
-}
-
-static void store_say(struct fixture *f, enum weir_coord_event_type type)
-{
-  const struct weir_coord_event event = {
-      .type = type, .now = f->now, .generation = store.generation};
-
-  fixture_step(f, &event);
-}
-
-/* Writes all that is due at once. */
-static void keep_all(struct fixture *f)
-{
-  while (keep(f)) {
-    store_save();
-    store_say(f, WEIR_COORD_DURABLE);
-  }
-}
-
-/* ---- lives ---- */
-
-static void begin(struct fixture *f, struct weir_coord_start start)
-{
-  start.epoch = 1;
-  start.seed = 42;
-  start.is_durable = true;
-  start.records = store.rows;
-  start.records_count = store.rows_count;
-  f->config.pools = f->pools;
-  f->config.names = f->names;
-  f->config.budgets = f->budgets;
-  fixture_start(f, &small_bounds, &start);
-  f->mark = 0;
-  f->granted_count = 0;
-  session = fixture_hello(f, 9, 1, 1);
-}
-
-static struct fixture first_life(uint64_t rpm, uint64_t tpm)
-{
-  memset(&store, 0, sizeof(store));
-  seq = 0;
-  return fixture_of(rpm, tpm);
-}
-
-/* The next life, |dead| later; after another boot nobody knows how much later. */
-static void die(struct fixture *f, weir_duration dead, bool is_same_boot)
-{
-  fixture_free(f);
-  f->now += dead;
-  begin(f, (struct weir_coord_start){.has_past = true,
-                                     .past_us = is_same_boot ? dead - 20 * MS : 0,
-                                     .is_same_boot = is_same_boot});
-}
-
-/* How many of |count| calls of |tokens| are granted now; who waits leaves again. */
-static uint32_t granted_now(struct fixture *f, uint32_t count, uint64_t tokens)
-{
-  const uint32_t before = f->granted_count;
-
-  for (uint32_t i = 0; i < count; i++) {
-    const uint32_t granted = f->granted_count;
-    struct weir_msg cancel = {.type = WEIR_MSG_CANCEL, .session = session};
-
-    fixture_ask(f, 9, session, ++seq, WEIR_CLASS_ONLINE, tokens, FOREVER);
-    keep_all(f);
-    if (f->granted_count == granted) {
-      cancel.mark = ++f->mark;
-      cancel.cancel.seq = seq;
-      fixture_send(f, 9, &cancel);
-      break;
-    }
-    fixture_settle(f, 9, session, seq, true, tokens, WEIR_OUTCOME_OK);
-    keep_all(f);
-  }
-  return f->granted_count - before;
-}
-
-static void wait_until(struct fixture *f, weir_tstamp until)
-{
-  while (f->now < until) {
-    const struct weir_msg ping = {.type = WEIR_MSG_PING, .session = session, .mark = ++f->mark};
-    const weir_tstamp next = f->now + SECOND < until ? f->now + SECOND : until;
-
-    while (fixture_run(f, next) > 0)
-      ;
-    fixture_send(f, 9, &ping);
-    keep_all(f);
-  }
-}
+#include "keep_fixture.h"
 
 /* ---- waiting for the store ---- */
 
@@ -375,10 +246,14 @@ static void a_reload_that_moves_a_model_has_grants_wait_for_new_records(void **s
   add_other_pool(&f);
   begin(&f, (struct weir_coord_start){0});
   keep_all(&f);
+  reload(&f);
+  assert_int_equal(fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 10, MINUTE),
+                   WEIR_MSG_GRANT); /* nothing has changed */
   f.config.names_count = 2;
   reload(&f);
   assert_int_equal(fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 10, MINUTE),
-                   WEIR_MSG_GRANT); /* nothing of its pool has changed */
+                   WEIR_MSG_QUEUED); /* of another pool */
+  keep_all(&f);
   f.config.names_count = 3;
   f.names[2].pool = 0;
   reload(&f);
@@ -396,17 +271,6 @@ static void a_reload_that_moves_a_model_has_grants_wait_for_new_records(void **s
 }
 
 /* ---- days, calls in flight, what was learned ---- */
-
-static void clock_tell(struct fixture *f, uint64_t day)
-{
-  struct weir_wall wall = {.zones_count = 1, .now_us = (day * 24 + 12) * HOUR};
-  const struct weir_coord_event event = {.type = WEIR_COORD_CLOCK, .now = f->now, .wall = &wall};
-
-  wall.zones[0].number = day;
-  for (uint64_t i = 0; i < WEIR_ZONE_STARTS; i++)
-    wall.zones[0].starts_us[i] = (day + i) * 24 * HOUR;
-  fixture_step(f, &event);
-}
 
 static struct fixture daily(void)
 {

@@ -101,6 +101,13 @@ WEIR_MUSTUSE enum weir_err weir_coord_init(void *storage, const struct weir_coor
                                            const struct weir_coord_start *start, weir_tstamp now,
                                            struct weir_coord **ret_coord);
 
+/* weir_coord_disown looks at the |count| records that weir_coord_init was given. Those that this
+ * life does not go on with, because what they are about is not configured or is spent by others
+ * than before, will know nothing of what it grants: it has them state that, puts them first, and
+ * returns how many. The caller makes these durable before the first weir_coord_step; a later life
+ * then takes what they are about as spent. Those that state it already are left where they are. */
+uint32_t weir_coord_disown(struct weir_coord *c, struct weir_record *records, uint32_t count);
+
 /* weir_coord_step takes one event and fills |update| with what is to be sent. When an update is
  * full the rest follows at the next step: weir_coord_wake is then not later than now.
  * Returns WEIR_EFULL for a CONFIG beyond the bounds (nothing changes), else WEIR_OK. */
@@ -122,8 +129,9 @@ weir_tstamp weir_coord_grant_max(const struct weir_coord *c);
  * made durable now, each replacing the one of its key, and numbers them in |ret_generation|.
  * Returns how many; 0, and no generation, when nothing is due or one is under way. The shell
  * answers each generation by an event: DURABLE, or UNKEPT when it failed, after which its records
- * are due again. Rows need not be written together, but all of them before DURABLE. While no answer
- * comes, grants stop when what is durable is used up. */
+ * are due again. Rows of one owner are written together or not at all, those of several need not
+ * be; all of them before DURABLE. While no answer comes, grants stop when what is durable is used
+ * up. */
 uint32_t weir_coord_keep(struct weir_coord *c, weir_tstamp now, struct weir_record *ret_records,
                          uint32_t max, uint64_t *ret_generation);
 

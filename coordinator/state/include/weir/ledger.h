@@ -325,9 +325,9 @@ weir_tstamp weir_ledger_closed_until(const struct weir_ledger *l);
 #define WEIR_LEDGER_GHOSTS_US (10 * WEIR_US_PER_MIN)
 
 /* weir_ledger_shape tells that the ledger's records are kept, and what they are about: |members|, a
- * hash of what spends it, and its limits. When that has changed nothing is granted before new
- * records are durable. */
-void weir_ledger_shape(struct weir_ledger *l, uint64_t members);
+ * hash of what spends it, and its limits. True when that has changed: the caller grants nothing
+ * before new records are durable. */
+bool weir_ledger_shape(struct weir_ledger *l, uint64_t members);
 
 /* weir_ledger_is_covered tells whether a durable reserve covers a lease of |entry| in every
  * enforced limit; true without a store. If not, the next records will, and it is urgent NOW. */
@@ -350,10 +350,19 @@ struct weir_past {
 };
 
 /* weir_ledger_restore charges the empty ledger with all that |past| may have granted under |owner|.
- * What it has no record of, or of something else, is closed as by weir_ledger_assume_spent.
- * Precondition: weir_ledger_shape was called. */
-void weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct weir_past *past,
+ * What it has no record of, or of something else, is closed as by weir_ledger_assume_spent. False
+ * when any record is of something else: then all is closed. Precondition: weir_ledger_shape was
+ * called. */
+bool weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct weir_past *past,
                          const struct weir_instant *now);
+
+/* weir_ledger_goes_on tells whether |record|, one of this ledger's owner, is about one of its
+ * limits and about what spends it now. Precondition: weir_ledger_shape was called. */
+bool weir_ledger_goes_on(const struct weir_ledger *l, const struct weir_record *record);
+
+/* weir_record_disown has |record| state that it knows nothing of what was granted since it was
+ * made. False, and no effect, when it states that already, or is not a limit's. */
+bool weir_record_disown(struct weir_record *record);
 
 /* weir_ledger_check asserts that every sum is the sum of its parts. */
 void weir_ledger_check(const struct weir_ledger *l);
