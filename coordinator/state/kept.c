@@ -49,7 +49,7 @@ static uint64_t item_of(const struct weir_limit_config *config)
 {
   const uint64_t parts[] = {config->dimension,  config->window_us,
                             config->is_day,     config->is_day ? config->zone_id : 0,
-                            config->is_prepaid, config->burst > 0};
+                            config->is_prepaid, weir_limit_is_burst_kept(config)};
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
   for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)

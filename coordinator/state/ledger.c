@@ -98,8 +98,9 @@ static void limit_know(struct weir_ledger_limit *limit, const struct weir_limit_
   limit->is_shadow = config->is_shadow;
   limit->is_prepaid = config->is_prepaid;
   limit->is_windowed = config->dimension != WEIR_DIMENSION_IN_FLIGHT;
-  limit->is_smoothable = limit->is_windowed && !config->is_day &&
-                         (config->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || config->burst > 0);
+  limit->is_smoothable =
+      limit->is_windowed && !config->is_day &&
+      (config->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || weir_limit_is_burst_kept(config));
   /* Only what is estimated can be wrong: a request is one request. */
   limit->is_estimated =
       limit->is_windowed && config->dimension != WEIR_DIMENSION_REQUESTS && !config->is_prepaid;
@@ -233,7 +234,7 @@ static bool is_same(const struct weir_limit_config *a, const struct weir_limit_c
 {
   return a->dimension == b->dimension && a->window_us == b->window_us && a->is_day == b->is_day &&
          (!a->is_day || a->zone_id == b->zone_id) && a->is_prepaid == b->is_prepaid &&
-         (a->burst > 0) == (b->burst > 0);
+         weir_limit_is_burst_kept(a) == weir_limit_is_burst_kept(b);
 }
 
 static void swap(struct weir_ledger *l, uint32_t a, uint32_t b)

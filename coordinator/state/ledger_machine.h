@@ -8,6 +8,13 @@
 /* A ring's charges lie at most one horizon ahead and arrive one hold later. */
 #define WEIR_LEDGER_AHEAD_US (WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + WEIR_LEDGER_HORIZON_US)
 
+/* weir_limit_is_burst_kept tells whether only its burst has |config| be smoothed: then it is
+ * another limit than without, whose charges are kept by the window only. */
+static inline bool weir_limit_is_burst_kept(const struct weir_limit_config *config)
+{
+  return config->burst > 0 && config->window_us > WEIR_LEDGER_SMOOTH_MAX_US && !config->is_day;
+}
+
 /* What a cost weighs, by dimension. */
 struct weir_weights {
   uint64_t of[WEIR_DIMENSION_MAX];

@@ -337,7 +337,8 @@ static struct weir_limit_config limit_random(struct world *w, enum weir_dimensio
 static bool is_same(const struct weir_limit_config *a, const struct weir_limit_config *b)
 {
   return a->dimension == b->dimension && a->window_us == b->window_us &&
-         a->is_prepaid == b->is_prepaid && (a->burst > 0) == (b->burst > 0);
+         a->is_prepaid == b->is_prepaid &&
+         (a->window_us <= 10 * WEIR_US_PER_MIN || (a->burst > 0) == (b->burst > 0));
 }
 
 static int find(const struct rule *limits, uint32_t count, const struct weir_limit_config *wanted)

@@ -190,7 +190,7 @@ static void a_record_of_another_boot_has_no_age(void **state)
   fixture_free(&f);
 }
 
-static void another_amount_keeps_what_was_charged(void **state)
+static void another_amount_or_burst_keeps_what_was_charged(void **state)
 {
   struct fixture f = first_life(600, 6000000);
 
@@ -199,6 +199,7 @@ static void another_amount_keeps_what_was_charged(void **state)
   keep_all(&f);
   assert_int_equal(granted_now(&f, 400, 10), 400);
   f.pools[0].limits[0].amount = 500;
+  f.pools[0].limits[0].burst = 100;
   die(&f, SECOND, true);
   assert_in_range(granted_now(&f, 600, 10), 100 - 6, 100);
   fixture_free(&f);
@@ -478,7 +479,7 @@ int main(void)
       cmocka_unit_test(what_is_free_is_granted_at_once_and_no_more),
       cmocka_unit_test(a_crash_costs_one_percent_of_a_minute),
       cmocka_unit_test(a_record_of_another_boot_has_no_age),
-      cmocka_unit_test(another_amount_keeps_what_was_charged),
+      cmocka_unit_test(another_amount_or_burst_keeps_what_was_charged),
       cmocka_unit_test(a_pool_without_a_record_is_closed_for_a_window),
       cmocka_unit_test(a_model_that_changed_its_pool_between_lives_closes_it),
       cmocka_unit_test(a_reload_that_moves_a_model_has_grants_wait_for_new_records),

@@ -164,6 +164,26 @@ static void a_limit_added_to_a_running_pool_starts_as_spent(void **state)
   assert_int_equal(b->ledger.limits[2].ring.used, 0);
 }
 
+/* How its charges arrive was kept all along; of a long window only with a burst. */
+static void a_burst_takes_effect_at_once_but_in_a_long_window(void **state)
+{
+  const struct weir_limit_config limits[] = {limit_of(WEIR_DIMENSION_REQUESTS, MINUTE, 100),
+                                             limit_of(WEIR_DIMENSION_REQUESTS, HOUR, 1000)};
+  struct books *b = books_open(limits, 2, WEIR_PROFILE_BUCKET, HOUR);
+
+  (void)state;
+  books_take(b, cost_of(5, 10, 0));
+  b->limits[0].burst = 50;
+  books_configure(b);
+  assert_int_equal(b->ledger.limits[0].ring.used, 5);
+  assert_int_equal(books_earliest(b, cost_of(45, 10, 0), NULL), HOUR);
+  assert_true(books_earliest(b, cost_of(46, 10, 0), NULL) > HOUR);
+  b->limits[1].burst = 50;
+  books_configure(b);
+  assert_int_equal(b->ledger.limits[1].ring.used, 0);
+  assert_true(books_earliest(b, cost_of(1, 10, 0), NULL) > 2 * HOUR);
+}
+
 static void limits_that_change_places_keep_their_history(void **state)
 {
   struct books *b = books_pool(10, 1000);
@@ -301,6 +321,7 @@ int main(void)
       cmocka_unit_test(a_cut_limit_shrinks_by_expiry_and_is_never_negative),
       cmocka_unit_test(a_call_larger_than_a_cut_limit_takes_the_whole_of_it),
       cmocka_unit_test(a_limit_added_to_a_running_pool_starts_as_spent),
+      cmocka_unit_test(a_burst_takes_effect_at_once_but_in_a_long_window),
       cmocka_unit_test(limits_that_change_places_keep_their_history),
       cmocka_unit_test(one_limit_changed_in_a_full_pool_leaves_the_others_their_history),
       cmocka_unit_test(a_new_limit_waits_for_what_starts_after_the_reload),
