@@ -302,8 +302,7 @@ static weir_tstamp keep_due(const struct weir_loop *loop)
 {
   if (loop->recorder == NULL || weir_recorder_room(loop->recorder) == NULL)
     return WEIR_NEVER;
-  weir_tstamp due = weir_coord_keep_due(loop->coord);
-  return due < loop->store_retry ? loop->store_retry : due;
+  return weir_coord_keep_due(loop->coord);
 }
 
 static void keep(struct weir_loop *loop)
@@ -340,7 +339,6 @@ static void on_recorded(struct weir_loop *loop)
   if (!weir_recorder_take(loop->recorder, &generation, &is_durable, error))
     return;
   loop->now = weir_clock_now();
-  loop->store_retry = is_durable ? 0 : loop->now + WEIR_RECORDER_RETRY_US;
   report_store(loop, is_durable, error);
   step(loop, &(struct weir_coord_event){.type = is_durable ? WEIR_COORD_DURABLE : WEIR_COORD_UNKEPT,
                                         .now = loop->now,

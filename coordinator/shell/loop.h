@@ -85,7 +85,6 @@ struct weir_loop {
   uint8_t out[WEIR_FRAME_SIZE_MAX];
   struct weir_log_rate malformed[WEIR_LOOP_KINDS], unsent_rate, encode_rate;
   struct weir_log_rate throttled_rate, refused_rate, store_rate;
-  weir_tstamp store_retry; /* no commit before */
   bool is_store_failing;
 };
 

@@ -22,7 +22,6 @@
 #include <weir/store.h>
 
 #define WEIR_RECORDER_RECORDS_MAX 4096
-#define WEIR_RECORDER_RETRY_US    WEIR_US_PER_S /* pause after a commit that failed */
 
 struct weir_recorder {
   struct weir_store *store;

@@ -135,9 +135,11 @@ weir_tstamp weir_coord_keep_due(const struct weir_coord *c)
   const weir_tstamp first = weir_pq_wake(&c->keep_timers);
   const weir_tstamp after = c->kept_at > 0 ? weir_time_add(c->kept_at, INTERVAL_US) : 0;
 
+  const weir_tstamp due = first == 0 || first > after ? first : after;
+
   if (c->keep_under_way_count > 0)
     return WEIR_NEVER;
-  return first == 0 || first > after ? first : after;
+  return due < c->keep_again_at ? c->keep_again_at : due;
 }
 
 /* ---- making records ---- */
@@ -304,15 +306,15 @@ static void look_again(struct weir_coord *c, weir_tstamp now)
   c->keep_waiting_count = 0;
 }
 
-/* What failed is tried again, but not at once, whoever waits. */
-static void retry(struct weir_coord *c, uint32_t index, weir_tstamp now)
+/* What failed is tried again as soon as anything is. */
+static void retry(struct weir_coord *c, uint32_t index)
 {
   struct weir_keep *keep = &c->keeps[index];
 
   keep->noted = WEIR_URGE_NOW;
   keep->is_breaker_news = is_pool(c, index);
   keep->estimates_at = 0;
-  weir_timer_set(&c->keep_timers, &keep->timer, weir_time_add(now, INTERVAL_US));
+  weir_timer_set(&c->keep_timers, &keep->timer, 0);
 }
 
 /* Of those that are there, or were until lately. */
@@ -331,6 +333,8 @@ void weir_keep_answer(struct weir_coord *c, struct weir_turn *turn, uint64_t gen
   if (count == 0 || generation != c->generation)
     return;
   c->keep_under_way_count = 0;
+  if (!is_durable)
+    c->keep_again_at = weir_time_add(turn->now, WEIR_COORD_KEEP_RETRY_US);
   for (uint32_t i = 0; i < count; i++) {
     const uint32_t index = c->keep_under_way[i];
     struct weir_ledger *ledger = ledger_of(c, index);
@@ -341,7 +345,7 @@ void weir_keep_answer(struct weir_coord *c, struct weir_turn *turn, uint64_t gen
     if (is_durable)
       hurry(c, index, ledger->urge, turn->now);
     else
-      retry(c, index, turn->now);
+      retry(c, index);
   }
   if (c->keep_untold_count > 0)
     untold_count(c);

@@ -149,7 +149,6 @@ static void reserve_begin(struct weir_ledger_limit *limit, uint64_t reserve)
     limit->left = reserve;
   r->next = reserve;
   r->before = limit->left;
-  r->largest -= r->largest / LARGEST_DECAY;
   r->freed = 0;
   limit->low = reserve / 2;
 }
@@ -160,6 +159,7 @@ void weir_ledger_kept(struct weir_ledger *l, bool is_durable)
     struct weir_ledger_limit *limit = &l->limits[i];
 
     limit->left = limit->reserve.next + limit->left - limit->reserve.before;
+    limit->reserve.largest -= limit->reserve.largest / LARGEST_DECAY;
     if (limit->left <= limit->low)
       weir_ledger_urge(l, WEIR_URGE_SOON);
   }

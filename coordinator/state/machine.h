@@ -329,7 +329,8 @@ struct weir_coord {
   uint32_t keep_untold_count; /* until all is told nothing is granted */
   bool is_durable;            /* a store is kept */
   uint64_t generation;
-  weir_tstamp kept_at; /* when the last one was made; 0: none yet */
+  weir_tstamp kept_at;       /* when the last one was made; 0: none yet */
+  weir_tstamp keep_again_at; /* the last one failed: when the next one may be made */
   struct weir_fair fair;
   struct weir_shown shown;
   struct weir_slow slow;

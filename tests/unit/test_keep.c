@@ -70,10 +70,31 @@ static void what_failed_is_kept_again_but_not_at_once(void **state)
   written = store.written_count;
   store_say(&f, WEIR_COORD_UNKEPT);
   assert_int_equal(f.granted_count, 0);
-  assert_int_equal(weir_coord_keep_due(f.coord), f.now + 200 * MS);
-  f.now += 200 * MS;
+  assert_int_equal(weir_coord_keep_due(f.coord), f.now + SECOND);
+  fixture_ask(&f, 9, session, 2, WEIR_CLASS_ONLINE, 100, MINUTE); /* whoever asks meanwhile */
+  assert_int_equal(weir_coord_keep_due(f.coord), f.now + SECOND);
+  f.now += SECOND;
   assert_true(keep(&f));
   assert_true(store.written_count >= written);
+  store_say(&f, WEIR_COORD_DURABLE);
+  assert_int_equal(f.granted_count, 2);
+  fixture_free(&f);
+}
+
+static void failures_do_not_make_a_reserve_too_small_for_who_waits(void **state)
+{
+  struct fixture f = first_life(600, 60000);
+
+  (void)state;
+  begin(&f, (struct weir_coord_start){0});
+  keep_all(&f);
+  fixture_ask(&f, 9, session, 1, WEIR_CLASS_ONLINE, 50000, HOUR);
+  for (int i = 0; i < 2; i++) {
+    assert_true(keep(&f));
+    store_say(&f, WEIR_COORD_UNKEPT);
+    f.now += SECOND;
+  }
+  assert_true(keep(&f));
   store_say(&f, WEIR_COORD_DURABLE);
   assert_int_equal(f.granted_count, 1);
   fixture_free(&f);
@@ -473,6 +494,7 @@ int main(void)
       cmocka_unit_test(a_grant_waits_until_its_records_are_durable),
       cmocka_unit_test(a_silent_store_stops_grants_and_nothing_else),
       cmocka_unit_test(what_failed_is_kept_again_but_not_at_once),
+      cmocka_unit_test(failures_do_not_make_a_reserve_too_small_for_who_waits),
       cmocka_unit_test(an_idle_coordinator_writes_nothing_and_then_grants_at_once),
       cmocka_unit_test(a_call_of_any_size_is_reserved_in_one_step),
       cmocka_unit_test(a_busy_minute_takes_a_few_commits_a_second),

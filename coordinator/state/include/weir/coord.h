@@ -125,6 +125,9 @@ weir_tstamp weir_coord_grant_max(const struct weir_coord *c);
 /* Records that weir_coord_keep asks room for at least. */
 #define WEIR_COORD_KEEP_MIN 32
 
+/* After a generation that failed none is due for so long, whoever waits. */
+#define WEIR_COORD_KEEP_RETRY_US WEIR_US_PER_S
+
 /* weir_coord_keep fills |ret_records|, of |max| (WEIR_COORD_KEEP_MIN at least), with what is to be
  * made durable now, each replacing the one of its key, and numbers them in |ret_generation|.
  * Returns how many; 0, and no generation, when nothing is due or one is under way. The shell
