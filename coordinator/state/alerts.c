@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include <weir/hash.h>
 #include <weir/wide.h>
 
 /* A condition and what was told of it. */
@@ -95,19 +96,9 @@ void weir_alerts_configure(struct weir_alerts *a, const struct weir_alerts_confi
   a->config = *config;
 }
 
-/* FNV-1a: pools and budgets may have the same names. */
-static uint64_t key_of(const struct weir_msg_row *row)
-{
-  uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (uint64_t)row->view;
-
-  for (const char *c = row->pool; *c != '\0'; c++)
-    hash = (hash ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
 static struct watch *watch_of(struct weir_alerts *a, const struct weir_msg_row *row)
 {
-  const uint64_t key = key_of(row);
+  const uint64_t key = weir_hash_text(row->pool, row->view); /* budgets may be called as pools */
   uint32_t place = a->count;
   struct watch *w;
 

@@ -221,8 +221,7 @@ void weir_coord_check(const struct weir_coord *c)
 
 static void mix(uint64_t *hash, uint64_t value)
 {
-  *hash = (*hash ^ value) * UINT64_C(0x100000001b3);
-  *hash ^= *hash >> 29;
+  *hash = weir_hash_number(*hash, value);
 }
 
 static void mix_ledger(uint64_t *hash, const struct weir_ledger *ledger)
@@ -242,7 +241,7 @@ static void mix_ledger(uint64_t *hash, const struct weir_ledger *ledger)
 
 uint64_t weir_coord_digest(const struct weir_coord *c)
 {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  uint64_t hash = WEIR_HASH_BASIS;
 
   mix(&hash, c->rng.state);
   mix(&hash, c->arrival_max);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <weir/hash.h>
+
 #define SCALE_BITS WEIR_FAIR_SCALE_BITS
 
 /* ---- pairing heaps of records: a root has no |prev|; the first child's |prev| is its parent ----
@@ -136,19 +138,10 @@ void weir_fair_init(struct weir_fair *f, void *storage, uint32_t classes, uint32
 
 /* ---- records ---- */
 
-/* FNV-1a. Two names with the same hash are as good as a full table for the later one. */
-static uint64_t key_of(uint32_t class, const char *name)
-{
-  uint64_t hash = UINT64_C(0xcbf29ce484222325) + class * UINT64_C(0x9e3779b97f4a7c15);
-
-  for (; *name; name++)
-    hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
 uint32_t weir_fair_open(struct weir_fair *f, uint32_t class, const char *name)
 {
-  const uint64_t key = key_of(class, name);
+  /* Two names with the same hash are as good as a full table for the later one. */
+  const uint64_t key = weir_hash_text(name, class);
   struct weir_fair_record *r;
   uint32_t record;
 
@@ -177,7 +170,7 @@ static void record_free(struct weir_fair *f, uint32_t record)
 {
   struct weir_fair_record *r = &f->records[record];
 
-  weir_table_remove(&f->by_name, key_of(r->class, r->name));
+  weir_table_remove(&f->by_name, weir_hash_text(r->name, r->class));
   memset(r, 0, sizeof(*r));
   r->child = r->prev = WEIR_FAIR_NONE;
   r->next = f->free;
@@ -349,7 +342,8 @@ static void check_record(const struct weir_fair *f, uint32_t record)
   assert(r->state != WEIR_FAIR_IDLE || r->time > class->time);
   assert(r->time <= class->time_max);
   if (record >= f->classes_count)
-    assert(weir_table_find(&f->by_name, key_of(r->class, r->name), &found) && found == record);
+    assert(weir_table_find(&f->by_name, weir_hash_text(r->name, r->class), &found) &&
+           found == record);
   if (r->state != WEIR_FAIR_HELD)
     check_heap(f, record);
 }

@@ -36,12 +36,6 @@ static uint64_t burst_of(const struct weir_ledger_limit *limit)
   return assumed > 0 ? assumed : 1;
 }
 
-/* Space that errors of one |sigma| may need. */
-static uint64_t head_room(uint64_t sigma)
-{
-  return weir_wide_clamp(weir_wide_mul(sigma, WEIR_LEDGER_SIGMAS), WEIR_LIMIT_MAX);
-}
-
 /* When the window has room. What is larger than a cut limit, or together with its head-room, takes
  * the whole of it. */
 static weir_tstamp window_earliest(const struct weir_ledger_limit *limit, const struct question *q,
@@ -50,12 +44,12 @@ static weir_tstamp window_earliest(const struct weir_ledger_limit *limit, const 
   const struct weir_calendar_zone *zone = weir_limit_zone(limit, q->now->calendar);
   const uint64_t sigma = weir_limit_sigma(limit, q->entry, charge);
   const weir_wide variance = limit->variance + weir_wide_mul(sigma, sigma);
-  uint64_t needed = charge + head_room(weir_wide_sqrt_max(variance));
+  uint64_t needed = charge + weir_limit_head_room(weir_wide_sqrt_max(variance));
 
   /* Mostly there is room even for more than it needs. */
   if (!zone && needed <= limit->effective && limit->ring.used <= limit->effective - needed)
     return at;
-  needed = charge + head_room(weir_wide_sqrt(variance));
+  needed = charge + weir_limit_head_room(weir_wide_sqrt(variance));
   if (needed > limit->effective)
     needed = limit->effective;
   if (zone)

@@ -218,16 +218,6 @@ static void estimates_keep(struct weir_pool *pool, struct weir_record *record)
   record->count = ESTIMATES_COUNT;
 }
 
-static struct weir_record *record_begin(struct weir_record *record, enum weir_record_kind kind,
-                                        const char *owner, weir_tstamp now)
-{
-  memset(record, 0, sizeof(*record));
-  record->kind = kind;
-  memcpy(record->owner, owner, sizeof(record->owner));
-  record->at = now;
-  return record;
-}
-
 static uint32_t pool_keep(struct weir_coord *c, uint32_t index, const char *owner, weir_tstamp now,
                           struct weir_record *ret_records)
 {
@@ -236,13 +226,13 @@ static uint32_t pool_keep(struct weir_coord *c, uint32_t index, const char *owne
 
   if (keep->is_breaker_news)
     breaker_keep(&c->pools[index],
-                 record_begin(&ret_records[count++], WEIR_RECORD_BREAKER, owner, now), now);
+                 weir_record_begin(&ret_records[count++], WEIR_RECORD_BREAKER, owner, 0, now), now);
   keep->is_breaker_news = false;
   if (c->pools[index].bias.samples == 0 || now < keep->estimates_at)
     return count;
   keep->estimates_at = weir_time_add(now, ESTIMATES_US);
   estimates_keep(&c->pools[index],
-                 record_begin(&ret_records[count++], WEIR_RECORD_ESTIMATES, owner, now));
+                 weir_record_begin(&ret_records[count++], WEIR_RECORD_ESTIMATES, owner, 0, now));
   return count;
 }
 
@@ -364,7 +354,7 @@ static void members_of_pools(struct weir_coord *c)
     const struct weir_name *name = &c->names[i];
 
     if (name->is_wanted && (name->meant == WEIR_NONE || name->meant == i))
-      c->keeps[name->pool].members += weir_text_hash(name->model, 1) << 1;
+      c->keeps[name->pool].members += weir_hash_text(name->model, 1) << 1;
   }
 }
 
@@ -379,7 +369,7 @@ static void members_of_budgets(struct weir_coord *c)
 
     for (uint32_t k = 0; pool->state == WEIR_POOL_OPEN && k < pool->config.budgets_count; k++)
       keeps[pool->config.budgets[k]].members +=
-          (weir_text_hash(pool->config.name, 2) ^ c->keeps[i].members) << 1;
+          (weir_hash_text(pool->config.name, 2) ^ c->keeps[i].members) << 1;
   }
 }
 
@@ -410,19 +400,6 @@ bool weir_keep_has_left(const struct weir_coord *c, uint32_t index)
 }
 
 /* ---- going on ---- */
-
-static const struct weir_record *record_find(const struct weir_past *past,
-                                             enum weir_record_kind kind, const char *owner,
-                                             uint32_t count)
-{
-  for (uint32_t i = 0; i < past->count; i++) {
-    const struct weir_record *record = &past->records[i];
-
-    if (record->kind == kind && record->count == count && strcmp(record->owner, owner) == 0)
-      return record;
-  }
-  return NULL;
-}
 
 static void breaker_restore(struct weir_coord *c, struct weir_pool *pool,
                             const struct weir_record *record, const struct weir_past *past,
@@ -467,9 +444,10 @@ static void estimates_restore(struct weir_pool *pool, const struct weir_record *
 static void pool_restore(struct weir_coord *c, struct weir_pool *pool, const char *owner,
                          const struct weir_past *past, weir_tstamp now)
 {
-  const struct weir_record *breaker = record_find(past, WEIR_RECORD_BREAKER, owner, BREAKER_COUNT);
+  const struct weir_record *breaker =
+      weir_past_find(past, WEIR_RECORD_BREAKER, owner, 0, BREAKER_COUNT);
   const struct weir_record *estimates =
-      record_find(past, WEIR_RECORD_ESTIMATES, owner, ESTIMATES_COUNT);
+      weir_past_find(past, WEIR_RECORD_ESTIMATES, owner, 0, ESTIMATES_COUNT);
 
   if (breaker)
     breaker_restore(c, pool, breaker, past, now);

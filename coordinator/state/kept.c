@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <weir/hash.h>
+
 /* A reserve is so much of a window's amount, which a crash may cost: what comes in 600 ms, 1 % of a
  * minute; of a long window less, whose loss lasts. Never more than an eighth. */
 #define RESERVE_US        (600 * WEIR_US_PER_MS)
@@ -38,22 +40,16 @@ static_assert(LEARNED + WEIR_LIMITS_MAX * LEARNED_EACH <= WEIR_RECORD_NUMBERS_MA
 
 /* ---- what a record is about ---- */
 
-static uint64_t mixed(uint64_t hash, uint64_t value)
-{
-  hash = (hash ^ value) * UINT64_C(0x100000001b3);
-  return hash ^ hash >> 29;
-}
-
 /* Of what makes a limit the same one, after a reload or a restart. */
 static uint64_t item_of(const struct weir_limit_config *config)
 {
   const uint64_t parts[] = {config->dimension,  config->window_us,
                             config->is_day,     config->is_day ? config->zone_id : 0,
                             config->is_prepaid, weir_limit_is_burst_kept(config)};
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  uint64_t hash = WEIR_HASH_BASIS;
 
   for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-    hash = mixed(hash, parts[i]);
+    hash = weir_hash_number(hash, parts[i]);
   return hash;
 }
 
@@ -172,17 +168,6 @@ void weir_ledger_kept(struct weir_ledger *l, bool is_durable)
 
 /* ---- making records ---- */
 
-static struct weir_record *record_begin(struct weir_record *record, enum weir_record_kind kind,
-                                        const char *owner, uint64_t item, weir_tstamp now)
-{
-  memset(record, 0, sizeof(*record));
-  record->kind = kind;
-  strncpy(record->owner, owner, sizeof(record->owner) - 1);
-  record->item = item;
-  record->at = now;
-  return record;
-}
-
 /* What slots from |first| on hold, |of_step| of them a step, of the |size| slots of a circle. */
 static void steps_fill(struct weir_record *record, const uint64_t *slots, uint64_t size,
                        uint64_t first, uint64_t of_step)
@@ -221,8 +206,7 @@ static void charges_keep(struct weir_record *record, const struct weir_ledger_li
  * as used. */
 static uint64_t head_room_of(const struct weir_ledger_limit *limit)
 {
-  return weir_wide_clamp(weir_wide_mul(weir_wide_sqrt(limit->variance), WEIR_LEDGER_SIGMAS),
-                         WEIR_LIMIT_MAX);
+  return weir_limit_head_room(weir_wide_sqrt(limit->variance));
 }
 
 static void limit_keep(struct weir_record *record, const struct weir_ledger *l,
@@ -304,14 +288,15 @@ uint32_t weir_ledger_keep(struct weir_ledger *l, const char *owner, const struct
     const uint64_t item = item_of(&limit->config);
 
     reserve_begin(limit, reserve_of(limit, l->urge == WEIR_URGE_NOW));
-    limit_keep(record_begin(&ret_records[count++], WEIR_RECORD_LIMIT, owner, item, now->at), l,
+    limit_keep(weir_record_begin(&ret_records[count++], WEIR_RECORD_LIMIT, owner, item, now->at), l,
                limit);
     if (limit->is_day)
-      day_keep(record_begin(&ret_records[count++], WEIR_RECORD_DAY, owner, item, now->at), l,
+      day_keep(weir_record_begin(&ret_records[count++], WEIR_RECORD_DAY, owner, item, now->at), l,
                limit);
   }
   if (l->is_news || !l->is_calm)
-    learned_keep(record_begin(&ret_records[count++], WEIR_RECORD_LEARNED, owner, 0, now->at), l);
+    learned_keep(weir_record_begin(&ret_records[count++], WEIR_RECORD_LEARNED, owner, 0, now->at),
+                 l);
   l->is_news = false;
   l->is_writing = true;
   l->urge = WEIR_URGE_NONE;
@@ -328,20 +313,6 @@ static weir_tstamp instant_of(const struct weir_record *record, const struct wei
   const int64_t by = (int64_t)shift;
 
   return by < 0 ? weir_time_sub(made, -(uint64_t)by) : weir_time_add(made, (uint64_t)by);
-}
-
-static const struct weir_record *record_find(const struct weir_past *past,
-                                             enum weir_record_kind kind, const char *owner,
-                                             uint64_t item, uint32_t count_min)
-{
-  for (uint32_t i = 0; i < past->count; i++) {
-    const struct weir_record *record = &past->records[i];
-
-    if (record->kind == kind && record->item == item && record->count >= count_min &&
-        record->count <= WEIR_RECORD_NUMBERS_MAX && strcmp(record->owner, owner) == 0)
-      return record;
-  }
-  return NULL;
 }
 
 static uint64_t amount_of(uint64_t number)
@@ -521,7 +492,7 @@ bool weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct 
                          const struct weir_instant *now)
 {
   const bool is_unknown = is_other(l, owner, past);
-  const struct weir_record *learned = record_find(past, WEIR_RECORD_LEARNED, owner, 0, LEARNED);
+  const struct weir_record *learned = weir_past_find(past, WEIR_RECORD_LEARNED, owner, 0, LEARNED);
 
   assert(past->started_until <= now->at);
   weir_ledger_refresh(l, now);
@@ -532,8 +503,8 @@ bool weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct 
   for (uint32_t i = 0; i < l->limits_count; i++) {
     struct weir_ledger_limit *limit = &l->limits[i];
     const uint64_t item = item_of(&limit->config);
-    const struct weir_record *charges = record_find(past, WEIR_RECORD_LIMIT, owner, item, STEPS);
-    const struct weir_record *day = record_find(past, WEIR_RECORD_DAY, owner, item, DAY_COUNT);
+    const struct weir_record *charges = weir_past_find(past, WEIR_RECORD_LIMIT, owner, item, STEPS);
+    const struct weir_record *day = weir_past_find(past, WEIR_RECORD_DAY, owner, item, DAY_COUNT);
 
     if (charges)
       limit_restore(l, limit, charges, past, now);

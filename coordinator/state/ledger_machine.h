@@ -55,6 +55,12 @@ static inline uint64_t weir_limit_sigma(const struct weir_ledger_limit *limit,
   return limit->is_estimated ? weir_wide_scale(charge, entry->error_pm, 1000, WEIR_LIMIT_MAX) : 0;
 }
 
+/* weir_limit_head_room returns the space that errors of one |sigma| may need. */
+static inline uint64_t weir_limit_head_room(uint64_t sigma)
+{
+  return weir_wide_clamp(weir_wide_mul(sigma, WEIR_LEDGER_SIGMAS), WEIR_LIMIT_MAX);
+}
+
 /* weir_limit_zone returns the calendar's zone of a limit by the day, or NULL: then, or for other
  * limits, the ring decides. */
 static inline const struct weir_calendar_zone *

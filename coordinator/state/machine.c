@@ -48,16 +48,6 @@ void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at
   (void)err;
 }
 
-/* FNV-1a. */
-uint64_t weir_text_hash(const char *text, uint32_t seed)
-{
-  uint64_t hash = UINT64_C(0xcbf29ce484222325) + seed * UINT64_C(0x9e3779b97f4a7c15);
-
-  for (; *text; text++)
-    hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
 void weir_cost_add(struct weir_cost *sum, const struct weir_cost *cost)
 {
   sum->requests += cost->requests;

@@ -30,6 +30,7 @@
 #include <weir/choose.h>
 #include <weir/coord.h>
 #include <weir/fair.h>
+#include <weir/hash.h>
 #include <weir/latency.h>
 #include <weir/ledger.h>
 #include <weir/pq.h>
@@ -379,8 +380,6 @@ struct weir_plan {
 struct weir_msg *weir_turn_send(struct weir_turn *turn, uint64_t route, enum weir_msg_type type);
 bool weir_turn_is_full(const struct weir_turn *turn);
 uint64_t weir_call_key(uint32_t session, uint64_t seq);
-/* weir_text_hash returns a hash of |text|, another one for each |seed|. */
-uint64_t weir_text_hash(const char *text, uint32_t seed);
 void weir_list_append(struct weir_list *list, struct weir_link *link_of_last,
                       struct weir_link *link, uint32_t index);
 void weir_timer_set(struct weir_pq *q, struct weir_pq_node *node, weir_tstamp at);

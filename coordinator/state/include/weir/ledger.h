@@ -341,14 +341,6 @@ uint32_t weir_ledger_keep(struct weir_ledger *l, const char *owner, const struct
 /* weir_ledger_kept takes in whether what weir_ledger_keep made last is durable. */
 void weir_ledger_kept(struct weir_ledger *l, bool is_durable);
 
-/* A former life, as the next one finds it. */
-struct weir_past {
-  const struct weir_record *records;
-  uint32_t count;
-  bool is_same_boot;
-  weir_tstamp started_until; /* its leases started by then */
-};
-
 /* weir_ledger_restore charges the empty ledger with all that |past| may have granted under |owner|.
  * What it has no record of, or of something else, is closed as by weir_ledger_assume_spent. False
  * when any record is of something else: then all is closed. Precondition: weir_ledger_shape was

@@ -14,6 +14,7 @@
 #ifndef WEIR_RECORD_H
 #define WEIR_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <weir/time.h>
@@ -39,5 +40,23 @@ struct weir_record {
   uint32_t count;                     /* of numbers */
   uint64_t numbers[WEIR_RECORD_NUMBERS_MAX];
 };
+
+/* A former life, as the next one finds it. */
+struct weir_past {
+  const struct weir_record *records;
+  uint32_t count;
+  bool is_same_boot;
+  weir_tstamp started_until; /* its leases started by then */
+};
+
+/* weir_record_begin makes |record| one of |kind|, |owner| and |item| at |now|, without numbers yet,
+ * and returns it. */
+struct weir_record *weir_record_begin(struct weir_record *record, enum weir_record_kind kind,
+                                      const char *owner, uint64_t item, weir_tstamp now);
+
+/* weir_past_find returns the record of |kind|, |owner| and |item| that has |count_min| numbers at
+ * least, or NULL. */
+const struct weir_record *weir_past_find(const struct weir_past *past, enum weir_record_kind kind,
+                                         const char *owner, uint64_t item, uint32_t count_min);
 
 #endif
