@@ -329,9 +329,8 @@ uint32_t weir_islands_out(const struct weir_pool *pool, weir_tstamp now)
 
 /* ---- over restarts and reloads ---- */
 
-/* What was granted out of more than is served from now on is in no window of up to an hour then;
- * longer ones are looked at before a place is given (is_within). */
-static weir_tstamp grants_over_at(const struct weir_pool_config *config, weir_tstamp now)
+/* The longest window of up to an hour. Longer ones start empty where they are new. */
+static weir_duration longest_window(const struct weir_pool_config *config)
 {
   weir_duration longest = 0;
 
@@ -341,27 +340,79 @@ static weir_tstamp grants_over_at(const struct weir_pool_config *config, weir_ts
     if (window <= WEIR_LEDGER_ASSUME_MAX && window > longest)
       longest = window;
   }
+  return longest;
+}
+
+/* What was granted out of more than is served from now on is in no window of up to an hour then;
+ * longer ones are looked at before a place is given (is_within). */
+static weir_tstamp grants_over_at(const struct weir_pool_config *config, weir_tstamp now)
+{
   return weir_time_add(weir_started_until(now),
-                       WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + longest);
+                       WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + longest_window(config));
+}
+
+static const struct weir_limit_config *limit_of(const struct weir_pool_config *config,
+                                                const struct weir_limit_config *limit)
+{
+  for (uint32_t i = 0; i < config->limits_count; i++) {
+    if (is_same(&config->limits[i], limit))
+      return &config->limits[i];
+  }
+  return NULL;
+}
+
+/* Whether a place has the same part of |limit| of |config| as by |former|. */
+static bool has_same_part(const struct weir_pool_config *former,
+                          const struct weir_pool_config *config,
+                          const struct weir_limit_config *limit)
+{
+  const struct weir_limit_config *was = limit_of(former, limit);
+
+  return was && was->amount == limit->amount && was->burst == limit->burst &&
+         was->is_shadow == limit->is_shadow &&
+         memcmp(&former->island, &config->island, sizeof(config->island)) == 0 &&
+         former->ttl_us == config->ttl_us && former->jitter_us == config->jitter_us &&
+         (limit->dimension != WEIR_DIMENSION_SPEND ||
+          (former->price_input == config->price_input &&
+           former->price_output == config->price_output));
+}
+
+/* The longest window in which calls by the parts of |former| and by those of |config| would be
+ * together more than either. */
+static weir_duration mixed_window(const struct weir_pool_config *former,
+                                  const struct weir_pool_config *config)
+{
+  weir_duration longest = longest_window(config);
+
+  for (uint32_t i = 0; i < config->limits_count; i++) {
+    const struct weir_limit_config *limit = &config->limits[i];
+
+    if (limit_of(former, limit) && !has_same_part(former, config, limit) &&
+        limit->window_us > longest)
+      longest = limit->window_us;
+  }
+  return longest;
+}
+
+static void wait_until(struct weir_pool *pool, weir_tstamp at)
+{
+  if (at > pool->islands_from)
+    pool->islands_from = at;
 }
 
 void weir_islands_change(struct weir_pool *pool, const struct weir_pool_config *config,
                          weir_tstamp now)
 {
   const struct weir_pool_config *former = &pool->config;
-  bool is_other = memcmp(&former->island, &config->island, sizeof(config->island)) != 0 ||
-                  former->limits_count != config->limits_count ||
-                  former->ttl_us != config->ttl_us || former->jitter_us != config->jitter_us;
+  bool is_other = former->limits_count != config->limits_count;
 
   for (uint32_t i = 0; !is_other && i < config->limits_count; i++)
-    is_other = !is_same(&former->limits[i], &config->limits[i]) ||
-               former->limits[i].amount != config->limits[i].amount ||
-               former->limits[i].burst != config->limits[i].burst;
+    is_other = !has_same_part(former, config, &config->limits[i]);
   if (!is_other)
     return;
-  pool->islands_from = grants_over_at(config, now);
-  if (pool->islands_until > pool->islands_from)
-    pool->islands_from = pool->islands_until;
+  wait_until(pool, grants_over_at(config, now));
+  if (pool->islands_until > 0)
+    wait_until(pool, weir_time_add(pool->islands_until, mixed_window(former, config)));
   /* By then all who did not hear of it have stopped, and what they did is in no window any more. */
   for (uint32_t i = 0; i < pool->carve_count; i++) {
     struct weir_carve *carve = &pool->carve[i];
@@ -371,10 +422,9 @@ void weir_islands_change(struct weir_pool *pool, const struct weir_pool_config *
   }
 }
 
-void weir_islands_assume(struct weir_pool *pool, weir_tstamp until)
+/* All places of |pool| are held by somebody unknown until |until|. */
+static void assume(struct weir_pool *pool, weir_tstamp until)
 {
-  if (!has_islands(&pool->config))
-    return;
   for (uint32_t k = 0; k < WEIR_ISLAND_PLACES_MAX; k++) {
     if (pool->islands[k].until < until)
       pool->islands[k].until = until;
@@ -383,14 +433,22 @@ void weir_islands_assume(struct weir_pool *pool, weir_tstamp until)
     pool->islands_until = until;
 }
 
+void weir_islands_inherit(struct weir_pool *pool, weir_tstamp until)
+{
+  if (until == 0)
+    return; /* nobody was ever told */
+  assume(pool, until);
+  wait_until(pool, weir_time_add(until, longest_window(&pool->config)));
+}
+
 void weir_islands_assume_all(struct weir_coord *c, weir_tstamp last)
 {
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
     struct weir_pool *pool = &c->pools[i];
 
-    if (pool->state == WEIR_POOL_OPEN)
-      weir_islands_assume(pool, weir_time_add(weir_time_add(last, pool->config.island.for_us),
-                                              hold_us(&pool->config)));
+    if (pool->state == WEIR_POOL_OPEN && has_islands(&pool->config))
+      assume(pool, weir_time_add(weir_time_add(last, pool->config.island.for_us),
+                                 hold_us(&pool->config)));
   }
 }
 

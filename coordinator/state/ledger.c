@@ -277,9 +277,13 @@ static uint32_t limit_place(struct weir_ledger *l, uint32_t from,
   return from;
 }
 
-/* What was learned of another amount is not true of this one. */
-static void limit_change(struct weir_ledger_limit *limit, const struct weir_limit_config *config)
+/* What was learned of another amount is not true of this one. |others_until|: of calls in no book,
+ * which heeded the limit if it was enforced. */
+static void limit_change(struct weir_ledger_limit *limit, const struct weir_limit_config *config,
+                         weir_tstamp others_until)
 {
+  if (limit->is_shadow && !config->is_shadow && others_until > 0)
+    weir_limit_close(limit, others_until);
   if (limit->config.amount != config->amount || limit->config.islands != config->islands) {
     limit->ceiling = limit->effective = limit->cut_amount = config->amount;
     limit->cut_from = 0;
@@ -299,7 +303,8 @@ static void ramps_end(struct weir_ledger *l)
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_config *config,
                            const struct weir_instant *now)
 {
-  const weir_tstamp started = now->at > l->start_last ? now->at : l->start_last;
+  const weir_tstamp granted = now->at > l->start_last ? now->at : l->start_last;
+  const weir_tstamp started = config->others_until > granted ? config->others_until : granted;
   const bool is_other = l->rules.profile != config->rules->profile ||
                         l->rules.is_fixed != config->rules->is_fixed ||
                         l->rules.sub_us != config->rules->sub_us;
@@ -311,7 +316,7 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
 
     if (found < l->limits_count) {
       swap(l, i, found);
-      limit_change(&l->limits[i], wanted);
+      limit_change(&l->limits[i], wanted, config->others_until);
     } else {
       swap(l, i, limit_place(l, i, config));
       limit_open(l, &l->limits[i], wanted, now);

@@ -221,7 +221,8 @@ struct weir_pool {
   struct weir_carve carve[WEIR_LIMITS_MAX]; /* of each limit */
   uint32_t carve_count;
   weir_tstamp carve_again_at; /* when less may be kept; WEIR_NEVER: it is as configured */
-  weir_tstamp islands_until;  /* the latest arrival that was ever allowed to any place */
+  weir_tstamp islands_until;  /* the latest arrival that was ever allowed to any place, also of
+                                 former pools of its models; 0: none was */
   weir_tstamp islands_from;   /* nobody is told before: others still go by former numbers */
   bool has_owners;            /* tenants with limits of their own, which islands do not know */
   uint64_t island_calls;
@@ -693,9 +694,11 @@ void weir_islands_renew(struct weir_coord *c, struct weir_turn *turn, struct wei
 void weir_islands_leave(struct weir_coord *c, struct weir_session *s, weir_tstamp now);
 /* weir_islands_out returns how many places are held. */
 uint32_t weir_islands_out(const struct weir_pool *pool, weir_tstamp now);
-/* weir_islands_assume takes all places of |pool| as held by somebody unknown until |until|. */
-void weir_islands_assume(struct weir_pool *pool, weir_tstamp until);
-/* weir_islands_assume_all does so for whatever a former life may have told by |last|. */
+/* weir_islands_inherit takes in that calls without the coordinator of a model that is |pool|'s now
+ * arrive by |until|, by the parts of another one; 0: there are none. */
+void weir_islands_inherit(struct weir_pool *pool, weir_tstamp until);
+/* weir_islands_assume_all takes all places as held by somebody unknown, for whatever a former life
+ * may have told by |last|. */
 void weir_islands_assume_all(struct weir_coord *c, weir_tstamp last);
 /* weir_islands_settled counts a call that was made without a lease. */
 void weir_islands_settled(struct weir_coord *c, struct weir_session *s,

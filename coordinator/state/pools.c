@@ -73,19 +73,21 @@ weir_tstamp weir_started_until(weir_tstamp granted)
 
 /* With |limits|: those of |config|, less what islands may use. */
 static struct weir_ledger_config ledger_of(const struct weir_pool_config *config,
-                                           const struct weir_limit_config *limits)
+                                           const struct weir_limit_config *limits,
+                                           weir_tstamp islands_until)
 {
   return (struct weir_ledger_config){.limits_count = config->limits_count,
                                      .limits = limits,
                                      .rules = &config->rules,
-                                     .hold_us = config->ttl_us + config->jitter_us};
+                                     .hold_us = config->ttl_us + config->jitter_us,
+                                     .others_until = islands_until};
 }
 
 static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_config *config,
                                   const struct weir_instant *now)
 {
   struct weir_limit_config limits[WEIR_LIMITS_MAX];
-  const struct weir_ledger_config ledger = ledger_of(config, limits);
+  const struct weir_ledger_config ledger = ledger_of(config, limits, 0);
   struct weir_pool *pool = pool_place(c, now->at);
 
   memset(pool, 0, sizeof(*pool));
@@ -128,20 +130,27 @@ static void pool_open(struct weir_coord *c, struct weir_pool *pool,
     pool->breaker_changed = pool->changed;
 }
 
+static void ledger_configure(struct weir_coord *c, struct weir_pool *pool,
+                             const struct weir_pool_config *config, const struct weir_instant *now)
+{
+  struct weir_limit_config limits[WEIR_LIMITS_MAX];
+  const struct weir_ledger_config ledger = ledger_of(config, limits, pool->islands_until);
+
+  weir_islands_limits(c, pool, config, now->at, limits);
+  weir_ledger_configure(&pool->ledger, &ledger, now);
+}
+
 /* Those that are known come first: a new pool must not take the place of one that returns. */
 static void pools_open(struct weir_coord *c, const struct weir_coord_config *config,
                        const struct weir_instant *now)
 {
   for (uint32_t i = 0; i < config->pools_count; i++) {
-    struct weir_limit_config limits[WEIR_LIMITS_MAX];
-    const struct weir_ledger_config ledger = ledger_of(&config->pools[i], limits);
     const uint32_t known = weir_pool_named(c, config->pools[i].name);
 
     if (known == WEIR_NONE)
       continue;
     weir_islands_change(&c->pools[known], &config->pools[i], now->at);
-    weir_islands_limits(c, &c->pools[known], &config->pools[i], now->at, limits);
-    weir_ledger_configure(&c->pools[known].ledger, &ledger, now);
+    ledger_configure(c, &c->pools[known], &config->pools[i], now);
     pool_open(c, &c->pools[known], config, i, now->at);
   }
   for (uint32_t i = 0; i < config->pools_count; i++) {
@@ -157,6 +166,14 @@ static bool was_spent(const struct weir_pool *pool, uint32_t budget)
       return true;
   }
   return false;
+}
+
+/* Calls without the coordinator that spend a budget, and are not told to it, end by |islands|. Each
+ * of its limits may be new, and is closed until then. */
+static void budget_wait(struct weir_coord *c, uint32_t budget, weir_tstamp islands, weir_tstamp now)
+{
+  if (islands > now)
+    weir_ledger_assume_spent(&c->budgets[budget].ledger, islands);
 }
 
 /* A model that comes from another pool brings a past that is in that pool's books only, and in
@@ -177,11 +194,14 @@ static void models_move(struct weir_coord *c, const struct weir_coord_config *co
     until = islands > until ? islands : until;
     if (former != pool) {
       weir_ledger_assume_spent(&pool->ledger, until);
-      weir_islands_assume(pool, islands);
+      weir_islands_inherit(pool, islands);
     }
     for (uint32_t k = 0; k < pool->config.budgets_count; k++) {
-      if (!former || !was_spent(former, pool->config.budgets[k]))
-        weir_ledger_assume_spent(&c->budgets[pool->config.budgets[k]].ledger, until);
+      const uint32_t budget = pool->config.budgets[k];
+
+      if (!former || !was_spent(former, budget))
+        weir_ledger_assume_spent(&c->budgets[budget].ledger, until);
+      budget_wait(c, budget, islands, now);
     }
   }
 }
@@ -316,7 +336,8 @@ static void lines_leave(struct weir_coord *c, weir_tstamp now)
 }
 
 /* Which pools have tenants that must stay within limits of their own. */
-static void owners_find(struct weir_coord *c, const struct weir_coord_config *config)
+static void owners_find(struct weir_coord *c, const struct weir_coord_config *config,
+                        weir_tstamp now)
 {
   for (uint32_t i = 0; i < config->pools_count; i++) {
     struct weir_pool *pool = &c->pools[weir_pool_named(c, config->pools[i].name)];
@@ -325,8 +346,12 @@ static void owners_find(struct weir_coord *c, const struct weir_coord_config *co
     for (uint32_t k = 0; k < config->tenants_count; k++) {
       const struct weir_tenant_config *tenant = &config->tenants[k];
 
-      pool->has_owners = pool->has_owners || (tenant->budget != WEIR_BUDGET_NONE &&
-                                              (tenant->pool == WEIR_POOL_ANY || tenant->pool == i));
+      if (tenant->budget == WEIR_BUDGET_NONE ||
+          (tenant->pool != WEIR_POOL_ANY && tenant->pool != i))
+        continue;
+      pool->has_owners = true;
+      budget_wait(c, weir_budget_named(c, config->budgets[tenant->budget].name),
+                  pool->islands_until, now);
     }
   }
 }
@@ -338,13 +363,10 @@ void weir_pools_carve_less(struct weir_coord *c, const struct weir_instant *now)
   c->islands_at = WEIR_NEVER;
   for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
     struct weir_pool *pool = &c->pools[i];
-    struct weir_limit_config limits[WEIR_LIMITS_MAX];
-    const struct weir_ledger_config ledger = ledger_of(&pool->config, limits);
 
     if (pool->state != WEIR_POOL_OPEN || pool->carve_again_at == WEIR_NEVER)
       continue;
-    weir_islands_limits(c, pool, &pool->config, now->at, limits);
-    weir_ledger_configure(&pool->ledger, &ledger, now);
+    ledger_configure(c, pool, &pool->config, now);
     weir_timer_set(&c->pool_timers, &pool->timer, now->at);
   }
 }
@@ -363,7 +385,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   pools_remove(c, config, now->at);
   pools_open(c, config, now);
   models_move(c, config, now->at);
-  owners_find(c, config);
+  owners_find(c, config, now->at);
   names_replace(c, config);
   names_index(c);
   names_resolve(c);

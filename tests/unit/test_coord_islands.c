@@ -8,6 +8,8 @@
 
 #include "coord_fixture.h"
 
+#include <weir/ledger.h>
+
 #define ROUTE 9
 #define FOR   (20 * SECOND)
 #define HOLD  (2 * SECOND + 100 * MS + 500 * MS)
@@ -350,6 +352,149 @@ static void what_may_be_spent_is_told_as_tokens_at_the_higher_price(void **state
   assert_false(weir_island_parts(&pool, WEIR_PROFILE_WINDOW, &island));
 }
 
+/* ---- limits that who was told of others does not know ---- */
+
+/* How long a limit that is new stays closed beside calls without the coordinator until |until|. */
+static weir_duration closed_for(const struct fixture *f, weir_tstamp until, weir_duration window)
+{
+  return until - f->now + WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US + window;
+}
+
+static const struct weir_limit_config short_limit = {
+    .dimension = WEIR_DIMENSION_REQUESTS, .window_us = 10 * SECOND, .amount = 30};
+
+static void a_limit_that_is_new_waits_for_who_does_not_know_it(void **state)
+{
+  struct fixture *f = make(1, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true);
+  const weir_tstamp until = f->now + FOR + HOLD;
+
+  (void)state;
+  assert_non_null(call(f, ROUTE, session));
+  live_until(f, ROUTE, session, f->now + SECOND);
+  f->pools[0].limits[f->pools[0].limits_count++] = short_limit;
+  reload(f);
+  assert_int_equal(row_of(f).limits[0].closed_us, 0); /* that one it knows */
+  assert_int_equal(row_of(f).limits[2].closed_us, closed_for(f, until, 10 * SECOND));
+  done(f);
+}
+
+static void a_limit_that_is_enforced_from_now_on_does_so_too(void **state)
+{
+  struct fixture *f = make(1, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true);
+  const struct weir_msg_island *island;
+
+  (void)state;
+  f->pools[0].limits[1].is_shadow = true;
+  reload(f);
+  live_until(f, ROUTE, session, f->now + 2 * MINUTE);
+  assert_non_null(island = call(f, ROUTE, session));
+  assert_int_equal(island->parts_count, 1);
+  f->pools[0].limits[1].is_shadow = false;
+  reload(f);
+  assert_int_equal(row_of(f).limits[1].closed_us,
+                   closed_for(f, f->now + FOR + HOLD, MINUTE));
+  live_until(f, ROUTE, session, f->now + FOR + HOLD + MINUTE);
+  assert_null(call(f, ROUTE, session)); /* nothing is granted yet */
+  live_until(f, ROUTE, session, f->now + WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US);
+  assert_non_null(island = call(f, ROUTE, session));
+  assert_int_equal(island->parts_count, 2);
+  done(f);
+}
+
+static void nobody_is_told_of_other_parts_while_former_calls_are_in_a_window(void **state)
+{
+  struct fixture *f = make(1, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true);
+  const weir_tstamp over = f->now + FOR + HOLD + MINUTE;
+
+  (void)state;
+  assert_non_null(call(f, ROUTE, session));
+  f->pools[0].island.places = 2; /* of half the size, and one of them was never held */
+  reload(f);
+  live_until(f, ROUTE, session, over - 1);
+  assert_null(call(f, ROUTE, session));
+  live_until(f, ROUTE, session, over);
+  assert_non_null(call(f, ROUTE, session));
+  done(f);
+}
+
+static void the_limits_of_a_tenant_that_are_new_wait_too(void **state)
+{
+  struct fixture *f = make(1, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true);
+  const weir_tstamp until = f->now + FOR + HOLD;
+  const struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_BUDGETS}};
+
+  (void)state;
+  assert_non_null(call(f, ROUTE, session));
+  strcpy(f->budgets[0].name, "alice");
+  f->budgets[0].limits_count = 1;
+  f->budgets[0].limits[0] = short_limit;
+  strcpy(f->tenants[0].name, "alice");
+  f->tenants[0].pool = WEIR_POOL_ANY;
+  f->tenants[0].weight = 1;
+  f->config.budgets = f->budgets;
+  f->config.tenants = f->tenants;
+  f->config.budgets_count = f->config.tenants_count = 1;
+  reload(f);
+  fixture_send(f, 77, &show);
+  assert_int_equal(answer(f)->row.limits[0].closed_us, closed_for(f, until, 10 * SECOND));
+  done(f);
+}
+
+/* Of the model that a pool got from one with islands, in the reload after that. */
+static void a_pool_that_got_a_model_waits_for_its_islands_with_each_new_limit(void **state)
+{
+  struct fixture *f = make_for(1, 5 * MINUTE, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true);
+  const weir_tstamp until = f->now + 5 * MINUTE + HOLD;
+  struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_POOLS}};
+
+  (void)state;
+  assert_non_null(call(f, ROUTE, session));
+  f->pools[1] = f->pools[0];
+  strcpy(f->pools[1].name, "other");
+  memset(&f->pools[1].island, 0, sizeof(f->pools[1].island));
+  f->config.pools_count = 2;
+  f->names[0].pool = f->names[1].pool = 1;
+  reload(f);
+  f->pools[1].limits[f->pools[1].limits_count++] = short_limit;
+  reload(f);
+  for (show.show.row = 0; show.show.row < 2; show.show.row++) {
+    fixture_send(f, 77, &show);
+    if (strcmp(answer(f)->row.pool, "other") == 0)
+      assert_int_equal(answer(f)->row.limits[2].closed_us, closed_for(f, until, 10 * SECOND));
+  }
+  done(f);
+}
+
+/* The same of a budget that the pool spends since a former reload. */
+static void a_budget_that_a_pool_came_to_waits_with_each_new_limit(void **state)
+{
+  struct fixture *f = make_for(1, 5 * MINUTE, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true);
+  const weir_tstamp until = f->now + 5 * MINUTE + HOLD;
+  const struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_BUDGETS}};
+
+  (void)state;
+  assert_non_null(call(f, ROUTE, session));
+  strcpy(f->budgets[0].name, "project");
+  f->budgets[0].limits_count = 1;
+  f->budgets[0].limits[0] = f->pools[0].limits[0];
+  f->config.budgets = f->budgets;
+  f->config.budgets_count = 1;
+  f->pools[0].budgets_count = 1;
+  memset(&f->pools[0].island, 0, sizeof(f->pools[0].island));
+  reload(f);
+  f->budgets[0].limits[f->budgets[0].limits_count++] = short_limit;
+  reload(f);
+  fixture_send(f, 77, &show);
+  assert_int_equal(answer(f)->row.limits[1].closed_us, closed_for(f, until, 10 * SECOND));
+  done(f);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -367,6 +512,12 @@ int main(void)
       cmocka_unit_test(a_call_without_lease_is_counted_once),
       cmocka_unit_test(parts_are_smaller_where_gates_are_finer),
       cmocka_unit_test(what_may_be_spent_is_told_as_tokens_at_the_higher_price),
+      cmocka_unit_test(a_limit_that_is_new_waits_for_who_does_not_know_it),
+      cmocka_unit_test(a_limit_that_is_enforced_from_now_on_does_so_too),
+      cmocka_unit_test(nobody_is_told_of_other_parts_while_former_calls_are_in_a_window),
+      cmocka_unit_test(the_limits_of_a_tenant_that_are_new_wait_too),
+      cmocka_unit_test(a_pool_that_got_a_model_waits_for_its_islands_with_each_new_limit),
+      cmocka_unit_test(a_budget_that_a_pool_came_to_waits_with_each_new_limit),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,9 @@ struct weir_ledger_config {
   const struct weir_limit_config *limits;
   const struct weir_rules_config *rules;
   weir_duration hold_us; /* longest ttl + jitter of the leases that spend it */
+  /* Calls that are in no book arrive by then; they keep to what is enforced until now and not to
+   * what is new. 0: there are none. */
+  weir_tstamp others_until;
 };
 
 /* A lease as ledgers know it. */
@@ -186,9 +189,10 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
 /* weir_ledger_configure applies another configuration while leases are out. A limit known by
  * dimension and window keeps its history and changes its amount: after a cut it shrinks by expiry.
  * A limit that is new to a running ledger is closed for one window and the longest hold, because
- * what was sent before is in no book of ours; only windows longer than WEIR_LEDGER_ASSUME_MAX start
- * empty. What was learned from upstream is forgotten where the configured amount, its
- * |islands| or the profile changed. */
+ * what was sent before, or by |others_until|, is in no book of ours; only windows longer than
+ * WEIR_LEDGER_ASSUME_MAX start empty. One that was in the shadow is closed because of those others.
+ * What was learned from upstream is forgotten where the configured amount, its |islands| or the
+ * profile changed. */
 void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_config *config,
                            const struct weir_instant *now);
 
