@@ -11,6 +11,9 @@
 /* An instance is told again, and so may go on for longer, when this part of its time is over. */
 #define RENEW_PART 4
 
+/* What an instance's clock rounds off, and what a bucket does. */
+#define ROUNDED_US 2
+
 /* ---- what is kept back ---- */
 
 static bool has_islands(const struct weir_pool_config *config)
@@ -100,6 +103,13 @@ static weir_duration hold_us(const struct weir_pool_config *config)
   return config->ttl_us + config->jitter_us + WEIR_LEDGER_WIDEN_MAX_US;
 }
 
+/* For how long after an interval what was let through in it arrives, as parts are told for: what
+ * clocks and buckets of whole microseconds round off is in it. */
+static weir_duration late_us(const struct weir_pool_config *config)
+{
+  return hold_us(config) + ROUNDED_US;
+}
+
 static uint64_t rounded_up(uint64_t amount, weir_duration span, weir_duration window)
 {
   return weir_wide_clamp((weir_wide_mul(amount, span) + window - 1) / window, WEIR_LIMIT_MAX);
@@ -118,7 +128,7 @@ static uint64_t burst_of(const struct weir_pool_config *config, enum weir_profil
 {
   const struct weir_island_gates gates =
       weir_ledger_island_gates(&config->rules, limit, limit->amount - part * config->island.places);
-  const uint64_t late = rounded_up(amount, hold_us(config), window);
+  const uint64_t late = rounded_up(amount, late_us(config), window);
   uint64_t burst = less(part + 1, amount);
 
   if (!gates.is_smooth || profile < WEIR_PROFILE_BUCKET)
@@ -127,7 +137,7 @@ static uint64_t burst_of(const struct weir_pool_config *config, enum weir_profil
   if (profile >= WEIR_PROFILE_PACED && gates.sub_us > 0)
     burst = least(
         burst, less(gates.sub / config->island.places,
-                    weir_wide_clamp(weir_wide_mul(amount, hold_us(config) + gates.sub_us) / window,
+                    weir_wide_clamp(weir_wide_mul(amount, late_us(config) + gates.sub_us) / window,
                                     WEIR_LIMIT_MAX)));
   if (profile >= WEIR_PROFILE_UNIVERSAL)
     burst = least(burst, less(less(part, amount) / 2, late));
@@ -159,7 +169,7 @@ static bool part_tell(const struct weir_pool_config *config, enum weir_profile p
   uint64_t amount = part - part / 2;
 
   told->dimension = limit->dimension;
-  told->window_us = limit->window_us + hold_us(config) + 1;
+  told->window_us = limit->window_us + late_us(config);
   for (; amount > 0; amount /= 2) {
     told->burst = burst_of(config, profile, limit, part, amount, told->window_us);
     told->amount = amount;

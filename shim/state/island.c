@@ -59,10 +59,11 @@ static weir_duration time_of(const struct weir_msg_island_part *part, uint64_t a
                          WEIR_DURATION_MAX);
 }
 
-/* How long it takes to fill up: not more. */
+/* How long it takes to fill up, rounded up as well, or a bucket of one call would never hold one.
+ * That is no more than parts are told for: instants are whole, too (docs/LEDGER.md, "Islands"). */
 static weir_duration depth_of(const struct weir_msg_island_part *part)
 {
-  return weir_wide_scale(part->burst, part->window_us, part->amount, WEIR_DURATION_MAX);
+  return time_of(part, part->burst);
 }
 
 /* How long bucket |i| of |island| still has to fill up, when |part| takes its place. What was used
@@ -163,7 +164,7 @@ static weir_tstamp fits_at(const struct weir_island *island, const struct weir_m
     const struct weir_island_bucket *bucket = &island->buckets[i];
     const uint64_t cost = weight(ask, bucket->part.dimension);
 
-    if (cost > bucket->part.burst || time_of(&bucket->part, cost) > bucket->depth_us)
+    if (cost > bucket->part.burst)
       return WEIR_NEVER;
     at = later(at, weir_time_sub(weir_time_add(bucket->full_at, time_of(&bucket->part, cost)),
                                  bucket->depth_us));

@@ -125,7 +125,7 @@ static void who_uses_a_pool_is_told_its_part_with_the_grant(void **state)
   assert_int_equal(island->parts[0].dimension, WEIR_DIMENSION_REQUESTS);
   assert_int_equal(island->parts[0].amount, 5);
   assert_int_equal(island->parts[0].burst, 6);
-  assert_int_equal(island->parts[0].window_us, MINUTE + HOLD + 1);
+  assert_int_equal(island->parts[0].window_us, MINUTE + HOLD + 2);
   assert_int_equal(island->parts[1].amount + island->parts[1].burst, 10001);
   done(f);
 }

@@ -237,6 +237,75 @@ static void while_the_breaker_is_open_nothing_goes(void **state)
   fixture_free(f);
 }
 
+/* Told of a bucket of |burst| calls, |amount| of which come back in |window|, and cut off. */
+static struct fixture *cut_off_with(uint64_t amount, weir_duration window, uint64_t burst)
+{
+  struct fixture *f = told();
+  struct weir_msg msg = fixture_say(f, WEIR_MSG_ISLAND);
+
+  msg.island =
+      (struct weir_msg_island){.pool = "flash",
+                               .for_us = FOR,
+                               .ttl_us = TTL,
+                               .idle_us = WEIR_DURATION_MAX,
+                               .parts_count = 1,
+                               .parts = {{WEIR_DIMENSION_REQUESTS, amount, window, burst}}};
+  fixture_receive(f, &msg);
+  f->now += SECOND; /* it is full, whatever was there before */
+  fixture_link(f, false);
+  return f;
+}
+
+static void a_part_of_one_call_lets_it_through(void **state)
+{
+  struct fixture *f = cut_off_with(3, 100 * MS, 1);
+
+  (void)state;
+  fixture_ask(f, 2, 100 * SECOND);
+  assert_int_equal(islands_in(f), 1);
+  fixture_ask(f, 3, 100 * SECOND);
+  fixture_run_to(f, f->now + 33333);
+  assert_int_equal(islands_in(f), 1);
+  fixture_run_to(f, f->now + 1);
+  assert_int_equal(islands_in(f), 2);
+  fixture_free(f);
+}
+
+/* Instants are whole: a bucket whose depth is rounded up lets no more through than the bound says.
+ */
+static void whatever_is_rounded_calls_weigh_less_than_the_bound(void **state)
+{
+  enum { STEPS = 60 };
+  static const weir_duration windows[] = {7, 10, 13};
+
+  (void)state;
+  for (uint64_t code = 0; code < 3 * 5 * 4; code++) {
+    const weir_duration window = windows[code % 3];
+    const uint64_t amount = 1 + code / 3 % 5, burst = 1 + code / 15;
+    struct fixture *f = cut_off_with(amount, window, burst);
+    weir_tstamp at[4 * STEPS];
+    uint32_t count = 0;
+
+    for (uint64_t i = 0; i < (uint64_t)4 * STEPS; i++) {
+      const uint32_t before = islands_in(f);
+
+      fixture_ask(f, 10 + i, 0);
+      if (islands_in(f) > before) {
+        at[count++] = f->now;
+        fixture_settle(f, 10 + i, true);
+      }
+      if (i % 4 == 3)
+        fixture_run_to(f, f->now + 1);
+    }
+    assert_true(count >= burst);
+    for (uint32_t i = 0; i < count; i++) {
+      for (uint32_t k = i; k < count; k++)
+        assert_true((k - i + 1) * window < burst * window + (at[k] - at[i] + 1) * amount);
+    }
+    fixture_free(f);
+  }
+}
+
 static void hello_says_that_islands_are_understood(void **state)
 {
   struct fixture *f = told();
@@ -259,6 +328,8 @@ int main(void)
       cmocka_unit_test(a_rejection_closes_the_part_for_a_while),
       cmocka_unit_test(use_beyond_the_estimate_is_debt),
       cmocka_unit_test(while_the_breaker_is_open_nothing_goes),
+      cmocka_unit_test(a_part_of_one_call_lets_it_through),
+      cmocka_unit_test(whatever_is_rounded_calls_weigh_less_than_the_bound),
       cmocka_unit_test(hello_says_that_islands_are_understood),
   };
 
