@@ -229,11 +229,17 @@ static uint64_t ours_of(const struct weir_ledger_limit *limit,
   return limit->is_smoothable ? weir_trail_peak(&limit->trail, entry->start) : limit->ring.used;
 }
 
-/* What others seem to have used of |limit|, when |used| of it is used in all. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+  return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+/* What others seem to have used of |limit|, when |used| of it is used in all. Whatever instances
+ * without the coordinator may have used is in no book, and nobody else's. */
 static void foreign_cut(struct weir_ledger_limit *limit, uint64_t used,
                         const struct weir_ledger_entry *entry, const struct weir_instant *now)
 {
-  const uint64_t ours = ours_of(limit, entry, now);
+  const uint64_t ours = plus(ours_of(limit, entry, now), limit->config.islands);
   const uint64_t foreign = used > ours ? used - ours : 0;
   const uint64_t left = limit->ceiling > foreign ? limit->ceiling - foreign : 0;
 

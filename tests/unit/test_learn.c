@@ -388,6 +388,24 @@ static void a_rejection_that_names_the_use_shows_it_too(void **state)
   assert_int_equal(b->ledger.limits[0].effective, 30);
 }
 
+static void what_islands_may_use_is_not_others_use(void **state)
+{
+  struct books *b = requests_of(80, WEIR_PROFILE_WINDOW);
+  struct weir_msg_settle settle = {
+      .outcome = WEIR_OUTCOME_OK, .requests_limit = 100, .requests_left = 50};
+  struct lease lease;
+
+  (void)state;
+  b->limits[0].islands = 20;
+  books_configure(b);
+  lease = books_take(b, cost_of(30, 0, 0));
+  hear(b, &lease, &settle); /* 30 are ours, and 20 those of instances without the coordinator */
+  assert_int_equal(b->ledger.limits[0].effective, 80);
+  settle.requests_left = 45;
+  hear(b, &lease, &settle);
+  assert_int_equal(b->ledger.limits[0].effective, 75);
+}
+
 /* However little was left, a probe finds the way back. */
 static void a_limit_that_others_used_up_comes_back_whole(void **state)
 {
@@ -580,6 +598,7 @@ int main(void)
       cmocka_unit_test(a_number_that_may_mean_two_limits_means_none),
       cmocka_unit_test(what_is_left_shows_what_others_use),
       cmocka_unit_test(a_rejection_that_names_the_use_shows_it_too),
+      cmocka_unit_test(what_islands_may_use_is_not_others_use),
       cmocka_unit_test(a_limit_that_others_used_up_comes_back_whole),
       cmocka_unit_test(what_was_ours_when_it_was_said_is_not_others_use),
       cmocka_unit_test(what_was_learned_of_another_amount_is_forgotten),
