@@ -181,7 +181,7 @@ static void on_received(struct weir_client *c, const struct weir_client_event *e
   else if (msg->type == WEIR_MSG_DENY)
     weir_call_denied(c, &msg->deny, event->now, update);
   else if (msg->type == WEIR_MSG_STATE)
-    weir_wallet_state(c, &msg->state);
+    weir_wallet_state(c, &msg->state, event->now);
   else if (msg->type == WEIR_MSG_ISLAND)
     weir_island_told(c, msg, event->now);
 }

@@ -121,6 +121,12 @@ struct weir_island {
   struct weir_island_bucket buckets[WEIR_LIMITS_MAX];
 };
 
+/* A pool whose breaker is not closed, or whose day is used up. */
+struct weir_broken {
+  char pool[WEIR_POOL_NAME_SIZE];
+  weir_tstamp until; /* no call at all goes before; WEIR_NEVER: until it is told otherwise */
+};
+
 struct weir_island_name {
   char name[WEIR_NAME_SIZE];
   struct weir_msg_grant grant;
@@ -158,7 +164,7 @@ struct weir_client {
   uint64_t claims;
   /* Pools whose breaker is not closed, as far as this session was told. One too many takes the
    * place of the first: a pool that is forgotten only has its standing asks denied. */
-  char broken[WEIR_CLIENT_BROKEN_MAX][WEIR_POOL_NAME_SIZE];
+  struct weir_broken broken[WEIR_CLIENT_BROKEN_MAX];
   uint32_t broken_count, broken_next;
 
   /* islands: places in both from their count on were never used */
@@ -258,7 +264,7 @@ void weir_wallet_rejected(struct weir_client *c, const struct weir_call *call, w
 
 /* weir_wallet_state hears of the breaker of a pool: unless it is closed, what is held of the pool
  * goes back, and nothing of it is leased ahead. */
-void weir_wallet_state(struct weir_client *c, const struct weir_msg_state *state);
+void weir_wallet_state(struct weir_client *c, const struct weir_msg_state *state, weir_tstamp now);
 
 /* weir_wallet_forget forgets all breakers: a new session is told of those that are not closed. */
 void weir_wallet_forget(struct weir_client *c);
@@ -281,6 +287,10 @@ void weir_wallet_check(const struct weir_client *c);
 
 /* weir_wallet_is_broken tells whether the breaker of |pool| is known not to be closed. */
 bool weir_wallet_is_broken(const struct weir_client *c, const char *pool);
+
+/* weir_wallet_broken_until returns before when no call of |pool| goes at all, as far as was told;
+ * an instant that has passed when calls go. */
+weir_tstamp weir_wallet_broken_until(const struct weir_client *c, const char *pool);
 
 /* weir_call_isolate makes |call|, which waits or is asked, one that is held without a lease, with a
  * number of its own, and returns it; what was asked is taken back. NULL when there is no room. */

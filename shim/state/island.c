@@ -154,11 +154,12 @@ static uint64_t weight(const struct weir_msg_ask *ask, enum weir_dimension dimen
   return ask->input_tokens + ask->output_tokens;
 }
 
-/* When every bucket of |island| holds what |ask| weighs; WEIR_NEVER: not before its end. */
+/* When every bucket of |island| holds what |ask| weighs, from |from| on; WEIR_NEVER: not before its
+ * end. */
 static weir_tstamp fits_at(const struct weir_island *island, const struct weir_msg_ask *ask,
-                           weir_tstamp now)
+                           weir_tstamp from)
 {
-  weir_tstamp at = later(now, island->closed_until);
+  weir_tstamp at = later(from, island->closed_until);
 
   for (uint32_t i = 0; i < island->parts_count; i++) {
     const struct weir_island_bucket *bucket = &island->buckets[i];
@@ -196,8 +197,7 @@ static struct weir_island *island_of(struct weir_client *c, const struct weir_ca
 {
   const struct weir_island_name *name = name_find(c, call->ask.model);
 
-  if (!name || !is_choice_for(&name->grant, &call->ask) ||
-      weir_wallet_is_broken(c, name->grant.pool))
+  if (!name || !is_choice_for(&name->grant, &call->ask))
     return NULL;
   *ret_name = name;
   return island_find(c, name->grant.pool);
@@ -213,7 +213,7 @@ static void serve(struct weir_client *c, struct weir_call *call, weir_tstamp now
 
   if (!island || island->waits_at > now)
     return;
-  at = fits_at(island, &call->ask, now);
+  at = fits_at(island, &call->ask, later(now, weir_wallet_broken_until(c, island->pool)));
   if (at == WEIR_NEVER)
     return;
   if (at > now) {

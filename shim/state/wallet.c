@@ -21,6 +21,9 @@
 /* One call moves the mean as if it were twice the size of a lease, and some tokens, at most. */
 #define OUTLIER_TOKENS 64
 
+/* A breaker that probes has heard of its probes by then, as it is configured where nobody says. */
+#define PROBING_US (30 * WEIR_US_PER_S)
+
 /* ---- what calls are like ---- */
 
 /* How long a lease may be held; 0: not at all. */
@@ -186,7 +189,7 @@ static uint32_t broken_find(const struct weir_client *c, const char *pool)
 {
   uint32_t i = 0;
 
-  while (i < c->broken_count && strcmp(c->broken[i], pool) != 0)
+  while (i < c->broken_count && strcmp(c->broken[i].pool, pool) != 0)
     i++;
   return i;
 }
@@ -196,15 +199,28 @@ bool weir_wallet_is_broken(const struct weir_client *c, const char *pool)
   return broken_find(c, pool) < c->broken_count;
 }
 
-static void broken_add(struct weir_client *c, const char *pool)
+weir_tstamp weir_wallet_broken_until(const struct weir_client *c, const char *pool)
 {
-  uint32_t place = c->broken_count;
+  const uint32_t place = broken_find(c, pool);
 
-  if (place < WEIR_CLIENT_BROKEN_MAX)
-    c->broken_count++;
-  else
-    place = c->broken_next++ % WEIR_CLIENT_BROKEN_MAX;
-  memcpy(c->broken[place], pool, WEIR_POOL_NAME_SIZE);
+  return place < c->broken_count ? c->broken[place].until : 0;
+}
+
+static struct weir_broken *broken_add(struct weir_client *c)
+{
+  if (c->broken_count < WEIR_CLIENT_BROKEN_MAX)
+    return &c->broken[c->broken_count++];
+  return &c->broken[c->broken_next++ % WEIR_CLIENT_BROKEN_MAX];
+}
+
+/* How long nothing goes, whatever else is told meanwhile. */
+static weir_duration broken_us(const struct weir_msg_state *state)
+{
+  const weir_duration us = state->breaker == WEIR_BREAKER_OPEN        ? state->open_us
+                           : state->breaker == WEIR_BREAKER_HALF_OPEN ? PROBING_US
+                                                                      : 0;
+
+  return us > state->closed_us ? us : state->closed_us;
 }
 
 void weir_wallet_forget(struct weir_client *c)
@@ -224,19 +240,22 @@ static void return_of(struct weir_client *c, struct weir_wallet *w, const char *
   }
 }
 
-void weir_wallet_state(struct weir_client *c, const struct weir_msg_state *state)
+void weir_wallet_state(struct weir_client *c, const struct weir_msg_state *state, weir_tstamp now)
 {
   const uint32_t place = broken_find(c, state->pool);
+  struct weir_broken *broken;
 
   if (state->pool[0] == '\0' || state->breaker == 0)
     return;
   if (state->breaker == WEIR_BREAKER_CLOSED && state->closed_us == 0) {
     if (place < c->broken_count)
-      memmove(c->broken[place], c->broken[--c->broken_count], WEIR_POOL_NAME_SIZE);
+      c->broken[place] = c->broken[--c->broken_count];
     return;
   }
-  if (place == c->broken_count)
-    broken_add(c, state->pool);
+  broken = place < c->broken_count ? &c->broken[place] : broken_add(c);
+  memcpy(broken->pool, state->pool, sizeof(broken->pool));
+  broken->until =
+      broken_us(state) == WEIR_DURATION_MAX ? WEIR_NEVER : weir_time_add(now, broken_us(state));
   for (uint32_t i = 0; i < c->wallets_count; i++) {
     struct weir_wallet *w = &c->wallets[i];
 

@@ -223,18 +223,46 @@ static void use_beyond_the_estimate_is_debt(void **state)
   fixture_free(f);
 }
 
-static void while_the_breaker_is_open_nothing_goes(void **state)
+/* Told of |told| about its pool, it is cut off at once and asks; returns after how long the call
+ * went, within a minute. */
+static weir_duration went_after(struct weir_msg_state state)
 {
   struct fixture *f = told();
   struct weir_msg msg = fixture_say(f, WEIR_MSG_STATE);
+  const weir_tstamp since = f->now;
+  weir_duration after;
 
-  (void)state;
-  msg.state = (struct weir_msg_state){.pool = "flash", .breaker = WEIR_BREAKER_OPEN};
+  memcpy(state.pool, "flash", sizeof("flash"));
+  msg.state = state;
   fixture_receive(f, &msg);
   fixture_link(f, false);
-  fixture_ask(f, 2, SECOND);
-  assert_int_equal(islands_in(f), 0);
+  fixture_ask(f, 2, 2 * FOR);
+  while (islands_in(f) == 0 && f->now < since + FOR)
+    fixture_run_to(f, f->now + SECOND);
+  after = islands_in(f) > 0 ? f->now - since : WEIR_DURATION_MAX;
   fixture_free(f);
+  return after;
+}
+
+static void while_the_breaker_is_open_nothing_goes(void **state)
+{
+  struct weir_msg_state msg = {.breaker = WEIR_BREAKER_OPEN, .open_us = 20 * SECOND};
+
+  (void)state;
+  assert_int_equal(went_after(msg), 20 * SECOND);
+  msg.open_us = WEIR_DURATION_MAX; /* held */
+  assert_int_equal(went_after(msg), WEIR_DURATION_MAX);
+  msg.open_us = 20 * SECOND;
+  msg.closed_us = 40 * SECOND; /* the day is used up as well */
+  assert_int_equal(went_after(msg), 40 * SECOND);
+}
+
+static void nobody_is_told_that_probes_went_well_and_calls_go_after_a_while(void **state)
+{
+  (void)state;
+  assert_int_equal(went_after((struct weir_msg_state){.breaker = WEIR_BREAKER_HALF_OPEN}),
+                   30 * SECOND);
+  assert_int_equal(went_after((struct weir_msg_state){.breaker = WEIR_BREAKER_RAMP}), 0);
 }
 
 /* Told of a bucket of |burst| calls, |amount| of which come back in |window|, and cut off. */
@@ -328,6 +356,7 @@ int main(void)
       cmocka_unit_test(a_rejection_closes_the_part_for_a_while),
       cmocka_unit_test(use_beyond_the_estimate_is_debt),
       cmocka_unit_test(while_the_breaker_is_open_nothing_goes),
+      cmocka_unit_test(nobody_is_told_that_probes_went_well_and_calls_go_after_a_while),
       cmocka_unit_test(a_part_of_one_call_lets_it_through),
       cmocka_unit_test(whatever_is_rounded_calls_weigh_less_than_the_bound),
       cmocka_unit_test(hello_says_that_islands_are_understood),
