@@ -322,21 +322,30 @@ static void read_breaker(struct weir_conf_builder *b, const struct weir_conf_sec
   }
 }
 
-/* What a part is out of must be known to instances: limits of the pool alone, with windows. */
-static const char *island_obstacle(const struct weir_pool_config *pool)
+/* What a part is out of must be known to instances: limits of the pool alone, with windows. Tenants
+ * of all pools, and those of |place|, have been read. */
+static const char *island_obstacle(const struct weir_conf *conf, uint32_t place)
 {
+  const struct weir_pool_config *pool = &conf->pools[place];
   if (pool->budgets_count > 0)
     return "the pool has budgets, which other pools spend too";
   for (uint32_t i = 0; i < pool->limits_count; i++) {
     if (pool->limits[i].dimension == WEIR_DIMENSION_IN_FLIGHT && !pool->limits[i].is_shadow)
       return "the pool limits calls in flight, which only the coordinator can count";
   }
+  for (uint32_t i = 0; i < conf->coord.tenants_count; i++) {
+    const struct weir_tenant_config *tenant = &conf->tenants[i];
+    if (tenant->budget != WEIR_BUDGET_NONE &&
+        (tenant->pool == WEIR_POOL_ANY || tenant->pool == place))
+      return "a tenant in the pool has limits of its own, which only the coordinator can keep";
+  }
   return NULL;
 }
 
 static void read_island(struct weir_conf_builder *b, const struct weir_conf_section *pool_section,
-                        struct weir_pool_config *pool)
+                        uint32_t place)
 {
+  struct weir_pool_config *pool = &b->conf->pools[place];
   const yaml_node_t *node = weir_conf_find(pool_section, "island");
   struct weir_conf_section section;
   struct weir_msg_island parts;
@@ -347,7 +356,7 @@ static void read_island(struct weir_conf_builder *b, const struct weir_conf_sect
   pool->island.for_us = weir_conf_number(&section, "for");
   if (pool->island.share_pm == 0)
     return;
-  const char *obstacle = island_obstacle(pool);
+  const char *obstacle = island_obstacle(b->conf, place);
   if (obstacle != NULL)
     weir_conf_issue_add(b->reader.issues, false, node, "island cannot be kept: %s; remove it",
                         obstacle);
@@ -381,7 +390,7 @@ static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
   read_times(b, &section, pool);
   read_classes(b, &section, pool);
   read_breaker(b, &section, pool);
-  read_island(b, &section, pool);
+  read_island(b, &section, place);
 }
 
 static void read_pools(struct weir_conf_builder *b, const struct weir_conf_section *top)

@@ -101,6 +101,29 @@ static void refuses_an_island_where_calls_in_flight_are_limited(void **state)
   assert_non_null(strstr(issues.items[0].text, "calls in flight"));
 }
 
+static void refuses_an_island_where_a_tenant_has_limits(void **state)
+{
+  (void)state;
+#define ISLAND_TENANTS(limits, more)                                                               \
+  KIND_POOL("gemini", "{rpm: 1000}", ", island: {share: 10%}, tenants: {a: {" limits "}}") more
+  static const struct {
+    const char *text;
+    uint32_t errors;
+  } files[] = {
+      {ISLAND_TENANTS("limits: {rpm: 9}", ""), 1},
+      {ISLAND_TENANTS("weight: 2", "tenants: {b: {limits: {rpm: 9}}}\n"), 1},
+      {ISLAND_TENANTS("weight: 2", "tenants: {b: {weight: 2}}\n"), 0},
+  };
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    char lines[WEIR_CONF_LINE_SIZE * 2];
+    issues_of(files[i].text, strlen(files[i].text), lines, sizeof lines);
+    assert_int_equal(issues.errors, files[i].errors);
+    if (files[i].errors > 0)
+      assert_non_null(strstr(issues.items[0].text, "a tenant in the pool has limits of its own"));
+  }
+#undef ISLAND_TENANTS
+}
+
 static void charges_as_the_pool_says(void **state)
 {
   (void)state;
@@ -670,6 +693,7 @@ int main(void)
       cmocka_unit_test(reads_the_island_of_a_pool),
       cmocka_unit_test(warns_of_an_island_without_a_call),
       cmocka_unit_test(refuses_an_island_where_calls_in_flight_are_limited),
+      cmocka_unit_test(refuses_an_island_where_a_tenant_has_limits),
       cmocka_unit_test(charges_as_the_pool_says),
       cmocka_unit_test(counts_days_as_the_provider_does),
       cmocka_unit_test(keeps_each_time_zone_in_use_once),
