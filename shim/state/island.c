@@ -203,6 +203,19 @@ static struct weir_island *island_of(struct weir_client *c, const struct weir_ca
   return island_find(c, name->grant.pool);
 }
 
+/* What |last|, a grant of a session, says of a call that nobody grants: where it goes. */
+static struct weir_msg_grant granted_as(const struct weir_msg_grant *last, weir_duration ttl_us)
+{
+  struct weir_msg_grant grant = *last;
+
+  grant.ttl_us = ttl_us;
+  grant.start_in_us = grant.since_us = 0;
+  grant.is_reported = grant.is_probe = false;
+  /* What is left now nobody knows. */
+  grant.requests_limit = grant.requests_left = grant.tokens_limit = grant.tokens_left = 0;
+  return grant;
+}
+
 /* Lets |call| through if it fits now. Nothing overtakes a call that waits for the same part, but
  * one that will never fit is no obstacle. */
 static void serve(struct weir_client *c, struct weir_call *call, weir_tstamp now)
@@ -226,11 +239,8 @@ static void serve(struct weir_client *c, struct weir_call *call, weir_tstamp now
     return; /* no room; the coordinator is back before there is */
   take(island, &call->ask, now);
   call->island = (uint32_t)(island - c->islands) + 1;
-  call->grant = name->grant;
+  call->grant = granted_as(&name->grant, island->ttl_us);
   call->grant.seq = call->ask.seq;
-  call->grant.start_in_us = 0;
-  call->grant.ttl_us = island->ttl_us;
-  call->grant.is_reported = call->grant.is_probe = false;
   call->start_at = now;
   call->expires_at = weir_time_add(now, island->ttl_us);
   weir_call_keep(c, call, now);

@@ -74,6 +74,37 @@ static void without_a_session_calls_go_as_far_as_the_part_allows(void **state)
   fixture_free(f);
 }
 
+static void what_was_left_when_it_had_a_session_is_not_told_as_left_now(void **state)
+{
+  struct fixture *f = fixture_open(32);
+  const struct weir_msg_grant *grant = &f->results[1].grant;
+  struct weir_msg msg;
+
+  (void)state;
+  fixture_ask(f, 1, 100 * SECOND);
+  fixture_hear(f);
+  msg = fixture_say(f, WEIR_MSG_GRANT);
+  msg.grant = (struct weir_msg_grant){.seq = fixture_last(f, WEIR_MSG_ASK)->ask.seq,
+                                      .ttl_us = TTL,
+                                      .pool = "flash",
+                                      .model = "gemini/flash",
+                                      .timeout_us = 9 * SECOND,
+                                      .requests_limit = 100,
+                                      .requests_left = 99,
+                                      .tokens_limit = 1000,
+                                      .tokens_left = 900};
+  fixture_receive(f, &msg);
+  assert_int_equal(f->results[0].grant.requests_left, 99);
+  tell(f);
+  fixture_link(f, false);
+  fixture_ask(f, 2, SECOND);
+  assert_int_equal(islands_in(f), 1);
+  assert_int_equal(grant->timeout_us, 9 * SECOND);
+  assert_int_equal(grant->requests_limit + grant->requests_left, 0);
+  assert_int_equal(grant->tokens_limit + grant->tokens_left, 0);
+  fixture_free(f);
+}
+
 static void with_a_session_nothing_goes_that_way(void **state)
 {
   struct fixture *f = told();
@@ -347,6 +378,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_a_session_calls_go_as_far_as_the_part_allows),
+      cmocka_unit_test(what_was_left_when_it_had_a_session_is_not_told_as_left_now),
       cmocka_unit_test(with_a_session_nothing_goes_that_way),
       cmocka_unit_test(the_time_ends_after_the_sending_of_what_was_heard),
       cmocka_unit_test(what_was_used_stays_used_over_a_session),
