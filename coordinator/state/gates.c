@@ -21,6 +21,55 @@ struct question {
   const struct weir_instant *now;
 };
 
+/* ---- which gates there are ---- */
+
+bool weir_limit_has_gates(const struct weir_limit_config *config)
+{
+  return config->dimension != WEIR_DIMENSION_IN_FLIGHT && !config->is_day &&
+         (config->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || config->burst > 0);
+}
+
+uint64_t weir_limit_bucket(const struct weir_limit_config *config, uint64_t amount)
+{
+  const uint64_t assumed = amount / BURST_PART;
+
+  if (config->burst > 0)
+    return config->burst;
+  return assumed > 0 ? assumed : 1;
+}
+
+/* A sub-window that is too short for one request is widened to the least multiple that is not. */
+uint64_t weir_limit_sub(const struct weir_limit_config *config, weir_duration sub_us,
+                        uint64_t amount, weir_duration *ret_us)
+{
+  const weir_duration sub = sub_us > 0 ? sub_us : WEIR_SUB_DEFAULT_US, window = config->window_us;
+  weir_duration one, length;
+
+  if (config->dimension != WEIR_DIMENSION_REQUESTS || config->is_shadow ||
+      !weir_limit_has_gates(config) || window <= sub)
+    return 0;
+  one = (window + amount - 1) / amount;
+  length = (one + sub - 1) / sub * sub;
+  if (length >= window)
+    return 0;
+  *ret_us = length;
+  return weir_wide_clamp(weir_wide_mul(amount, length) / window, WEIR_LIMIT_MAX);
+}
+
+struct weir_gates weir_ledger_gates(const struct weir_rules_config *rules,
+                                    const struct weir_limit_config *limit)
+{
+  struct weir_gates gates = {.is_smooth = weir_limit_has_gates(limit)};
+
+  if (!gates.is_smooth)
+    return gates;
+  gates.burst = weir_limit_bucket(limit, limit->amount);
+  gates.sub = weir_limit_sub(limit, rules->sub_us, limit->amount, &gates.sub_us);
+  return gates;
+}
+
+/* ---- when a lease fits ---- */
+
 static bool is_smooth(const struct weir_ledger *l, const struct weir_ledger_limit *limit,
                       weir_tstamp at)
 {
@@ -29,11 +78,7 @@ static bool is_smooth(const struct weir_ledger *l, const struct weir_ledger_limi
 
 static uint64_t burst_of(const struct weir_ledger_limit *limit)
 {
-  const uint64_t assumed = limit->effective / BURST_PART;
-
-  if (limit->config.burst > 0)
-    return limit->config.burst;
-  return assumed > 0 ? assumed : 1;
+  return weir_limit_bucket(&limit->config, limit->effective);
 }
 
 /* When the window has room. What is larger than a cut limit, or together with its head-room, takes
@@ -311,38 +356,6 @@ static bool is_short(const struct weir_ledger *l, const struct weir_ledger_limit
          (limit->is_smoothable && l->profile >= WEIR_PROFILE_BUCKET &&
           weir_wide_mul(burst_of(limit), limit->ring.window_us) <=
               weir_wide_mul(limit->effective, WEIR_LEDGER_REPORT_MAX_US));
-}
-
-static uint64_t bucket_of(uint64_t amount)
-{
-  return amount / BURST_PART > 0 ? amount / BURST_PART : 1;
-}
-
-struct weir_island_gates weir_ledger_island_gates(const struct weir_rules_config *rules,
-                                                  const struct weir_limit_config *limit,
-                                                  uint64_t served)
-{
-  const weir_duration sub = rules->sub_us > 0 ? rules->sub_us : WEIR_SUB_DEFAULT_US;
-  struct weir_island_gates gates = {0};
-  uint64_t whole, part;
-
-  gates.is_smooth = limit->dimension != WEIR_DIMENSION_IN_FLIGHT && !limit->is_day &&
-                    (limit->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || limit->burst > 0);
-  if (!gates.is_smooth)
-    return gates;
-  whole = limit->burst > 0 ? limit->burst : bucket_of(limit->amount);
-  part = limit->burst > 0 ? weir_wide_scale(limit->burst, served, limit->amount, limit->burst)
-                          : bucket_of(served);
-  part = part > 0 ? part : 1;
-  gates.burst = whole > part ? whole - part : 0;
-  if (limit->dimension != WEIR_DIMENSION_REQUESTS || limit->window_us <= sub)
-    return gates;
-  gates.sub_us = ((limit->window_us + limit->amount - 1) / limit->amount + sub - 1) / sub * sub;
-  whole = weir_wide_scale(limit->amount, gates.sub_us, limit->window_us, WEIR_LIMIT_MAX);
-  part = weir_wide_scale(served, gates.sub_us, limit->window_us, WEIR_LIMIT_MAX);
-  part = part > 0 ? part : 1;
-  gates.sub = whole > part ? whole - part : 0;
-  return gates;
 }
 
 /* That must hear of a writing before the call's end. */

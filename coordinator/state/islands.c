@@ -14,6 +14,11 @@
 /* What an instance's clock rounds off, and what a bucket does. */
 #define ROUNDED_US 2
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+  return a < b ? a : b;
+}
+
 /* ---- what is kept back ---- */
 
 static bool has_islands(const struct weir_pool_config *config)
@@ -37,11 +42,6 @@ uint64_t weir_island_carve(const struct weir_pool_config *config,
   return part_of(config, limit) * config->island.places;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-  return a < b ? a : b;
-}
-
 static bool is_same(const struct weir_limit_config *a, const struct weir_limit_config *b)
 {
   return a->dimension == b->dimension && a->window_us == b->window_us;
@@ -58,13 +58,19 @@ static const struct weir_carve *carve_before(const struct weir_pool *pool,
   return NULL;
 }
 
-static void burst_lower(struct weir_limit_config *limit, uint64_t amount)
+/* What grants have of |limit| beside |islands| of it. */
+static struct weir_limit_config limit_less(const struct weir_limit_config *limit, uint64_t islands)
 {
+  struct weir_limit_config rest = *limit;
+
+  rest.islands = least(islands, limit->amount - 1);
+  rest.amount -= rest.islands;
   if (limit->burst == 0)
-    return; /* a part of the amount, and so lower already */
-  limit->burst = weir_wide_scale(limit->burst, limit->amount, amount, limit->burst);
-  if (limit->burst == 0)
-    limit->burst = 1;
+    return rest; /* a part of the amount, and so lower already */
+  rest.burst = weir_wide_scale(limit->burst, rest.amount, limit->amount, limit->burst);
+  if (rest.burst == 0)
+    rest.burst = 1;
+  return rest;
 }
 
 void weir_islands_limits(struct weir_coord *c, struct weir_pool *pool,
@@ -84,10 +90,7 @@ void weir_islands_limits(struct weir_coord *c, struct weir_pool *pool,
       if (before->until < pool->carve_again_at)
         pool->carve_again_at = before->until;
     }
-    ret_limits[i] = *limit;
-    ret_limits[i].islands = least(carve[i].amount, limit->amount - 1);
-    ret_limits[i].amount -= ret_limits[i].islands;
-    burst_lower(&ret_limits[i], limit->amount);
+    ret_limits[i] = limit_less(limit, carve[i].amount);
   }
   memcpy(pool->carve, carve, config->limits_count * sizeof(carve[0]));
   pool->carve_count = config->limits_count;
@@ -126,19 +129,23 @@ static uint64_t burst_of(const struct weir_pool_config *config, enum weir_profil
                          const struct weir_limit_config *limit, uint64_t part, uint64_t amount,
                          weir_duration window)
 {
-  const struct weir_island_gates gates =
-      weir_ledger_island_gates(&config->rules, limit, limit->amount - part * config->island.places);
+  const struct weir_limit_config rest = limit_less(limit, part * config->island.places);
+  const struct weir_gates whole = weir_ledger_gates(&config->rules, limit);
+  const struct weir_gates granted = weir_ledger_gates(&config->rules, &rest);
+  const uint64_t places = config->island.places;
   const uint64_t late = rounded_up(amount, late_us(config), window);
   uint64_t burst = less(part + 1, amount);
 
-  if (!gates.is_smooth || profile < WEIR_PROFILE_BUCKET)
+  if (!whole.is_smooth || profile < WEIR_PROFILE_BUCKET)
     return burst;
-  burst = least(burst, less(gates.burst / config->island.places, late));
-  if (profile >= WEIR_PROFILE_PACED && gates.sub_us > 0)
-    burst = least(
-        burst, less(gates.sub / config->island.places,
-                    weir_wide_clamp(weir_wide_mul(amount, late_us(config) + gates.sub_us) / window,
-                                    WEIR_LIMIT_MAX)));
+  burst = least(burst, less(less(whole.burst, granted.burst) / places, late));
+  if (profile >= WEIR_PROFILE_PACED && whole.sub > 0) {
+    /* Grants of one in the whole window are one in each part of it. */
+    const uint64_t sub = less(whole.sub, granted.sub > 0 ? granted.sub : 1);
+
+    burst = least(burst, less(sub / places, weir_wide_scale(amount, late_us(config) + whole.sub_us,
+                                                            window, WEIR_LIMIT_MAX)));
+  }
   if (profile >= WEIR_PROFILE_UNIVERSAL)
     burst = least(burst, less(less(part, amount) / 2, late));
   return burst;

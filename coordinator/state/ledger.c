@@ -98,9 +98,7 @@ static void limit_know(struct weir_ledger_limit *limit, const struct weir_limit_
   limit->is_shadow = config->is_shadow;
   limit->is_prepaid = config->is_prepaid;
   limit->is_windowed = config->dimension != WEIR_DIMENSION_IN_FLIGHT;
-  limit->is_smoothable =
-      limit->is_windowed && !config->is_day &&
-      (config->window_us <= WEIR_LEDGER_SMOOTH_MAX_US || weir_limit_is_burst_kept(config));
+  limit->is_smoothable = weir_limit_has_gates(config);
   /* Only what is estimated can be wrong: a request is one request. */
   limit->is_estimated =
       limit->is_windowed && config->dimension != WEIR_DIMENSION_REQUESTS && !config->is_prepaid;
@@ -141,27 +139,10 @@ void weir_limit_close(struct weir_ledger_limit *limit, weir_tstamp until)
     limit->closed_until = over_at;
 }
 
-static weir_duration sub_us_of(const struct weir_ledger *l)
-{
-  return l->rules.sub_us > 0 ? l->rules.sub_us : WEIR_SUB_DEFAULT_US;
-}
-
-/* A sub-window that is too short for one request is widened to the least multiple that is not. */
 uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_limit *limit,
                          weir_duration *ret_us)
 {
-  const weir_duration sub = sub_us_of(l), window = limit->config.window_us;
-  weir_duration one, length;
-
-  if (limit->dimension != WEIR_DIMENSION_REQUESTS || limit->is_shadow || !limit->is_smoothable ||
-      window <= sub)
-    return 0;
-  one = (window + limit->ceiling - 1) / limit->ceiling;
-  length = (one + sub - 1) / sub * sub;
-  if (length >= window)
-    return 0;
-  *ret_us = length;
-  return weir_wide_clamp(weir_wide_mul(limit->ceiling, length) / window, WEIR_LIMIT_MAX);
+  return weir_limit_sub(&limit->config, l->rules.sub_us, limit->ceiling, ret_us);
 }
 
 void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_new,

@@ -69,6 +69,18 @@ weir_limit_zone(const struct weir_ledger_limit *limit, const struct weir_calenda
   return limit->is_day ? weir_calendar_zone(calendar, limit->config.zone) : NULL;
 }
 
+/* weir_limit_has_gates tells whether a limit of |config| has gates beside its window. */
+bool weir_limit_has_gates(const struct weir_limit_config *config);
+
+/* weir_limit_bucket returns what the bucket of a limit of |config| holds when |amount| of it is
+ * served. */
+uint64_t weir_limit_bucket(const struct weir_limit_config *config, uint64_t amount);
+
+/* weir_limit_sub returns the sub-window that a limit of |config| is enforced in, where they last
+ * |sub_us|, in |ret_us|, and what fits into one when |amount| is served; 0 when it is not. */
+uint64_t weir_limit_sub(const struct weir_limit_config *config, weir_duration sub_us,
+                        uint64_t amount, weir_duration *ret_us);
+
 /* weir_ledger_sub returns the sub-window that limit |limit| is enforced in, in |ret_us|, and what
  * fits into one; 0 when it is not. */
 uint64_t weir_ledger_sub(const struct weir_ledger *l, const struct weir_ledger_limit *limit,

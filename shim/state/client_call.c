@@ -201,6 +201,13 @@ enum weir_err weir_call_open(struct weir_client *c, const struct weir_client_eve
   return WEIR_OK;
 }
 
+bool weir_call_may_use(const struct weir_msg_ask *ask, const struct weir_msg_grant *grant)
+{
+  if (grant->choice > 0 && (ask->avoid >> (grant->choice - 1) & 1))
+    return false;
+  return ask->prefer[0] == '\0' || strcmp(ask->prefer, grant->model) == 0;
+}
+
 bool weir_call_may_fly(const struct weir_client *c, enum weir_class class)
 {
   const uint32_t batch = c->flying[WEIR_CLASS_BATCH];

@@ -232,6 +232,10 @@ bool weir_call_take_up(struct weir_client *c);
 /* weir_call_list_pass moves the cursor over the call that it stands on. */
 void weir_call_list_pass(struct weir_client *c, struct weir_call_list *list);
 
+/* weir_call_may_use tells whether |grant|, which was given to another one, is of a choice that a
+ * call like |ask| takes. */
+bool weir_call_may_use(const struct weir_msg_ask *ask, const struct weir_msg_grant *grant);
+
 /* weir_call_may_fly tells whether one more ask of |class| may be out. */
 bool weir_call_may_fly(const struct weir_client *c, enum weir_class class);
 

@@ -184,20 +184,13 @@ static void take(struct weir_island *island, const struct weir_msg_ask *ask, wei
   island->calls++;
 }
 
-static bool is_choice_for(const struct weir_msg_grant *grant, const struct weir_msg_ask *ask)
-{
-  if (grant->choice > 0 && (ask->avoid >> (grant->choice - 1) & 1))
-    return false;
-  return ask->prefer[0] == '\0' || strcmp(ask->prefer, grant->model) == 0;
-}
-
 /* The part that |call| could use, and what it was granted last. */
 static struct weir_island *island_of(struct weir_client *c, const struct weir_call *call,
                                      const struct weir_island_name **ret_name)
 {
   const struct weir_island_name *name = name_find(c, call->ask.model);
 
-  if (!name || !is_choice_for(&name->grant, &call->ask))
+  if (!name || !weir_call_may_use(&call->ask, &name->grant))
     return NULL;
   *ret_name = name;
   return island_find(c, name->grant.pool);

@@ -161,14 +161,6 @@ struct weir_wallet *weir_wallet_observe(struct weir_client *c, const struct weir
   return w;
 }
 
-/* Whether |ask| takes the model of a route that |grant| is for. */
-static bool is_choice_for(const struct weir_msg_grant *grant, const struct weir_msg_ask *ask)
-{
-  if (grant->choice > 0 && (ask->avoid >> (grant->choice - 1) & 1))
-    return false;
-  return ask->prefer[0] == '\0' || strcmp(ask->prefer, grant->model) == 0;
-}
-
 struct weir_call *weir_wallet_pick(struct weir_client *c, const struct weir_wallet *wallet,
                                    const struct weir_msg_ask *ask, weir_tstamp now)
 {
@@ -177,7 +169,7 @@ struct weir_call *weir_wallet_pick(struct weir_client *c, const struct weir_wall
 
     if (call->start_at <= now && now < call->deadline &&
         ask->input_tokens <= call->ask.input_tokens &&
-        ask->output_tokens <= call->ask.output_tokens && is_choice_for(&call->grant, ask))
+        ask->output_tokens <= call->ask.output_tokens && weir_call_may_use(ask, &call->grant))
       return call;
   }
   return NULL;

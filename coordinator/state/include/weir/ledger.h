@@ -284,18 +284,17 @@ weir_duration weir_ledger_sustained_us(const struct weir_ledger *l, const struct
  * without sub-windows. No gate: whoever starts earlier is within every limit too. */
 weir_duration weir_ledger_step_us(const struct weir_ledger *l, const struct weir_cost *cost);
 
-struct weir_island_gates {
+struct weir_gates {
   bool is_smooth; /* there are gates beside the window */
   uint64_t burst; /* of the bucket */
-  uint64_t sub;   /* of each sub-window of |sub_us|; 0 us: there are none */
+  uint64_t sub;   /* of each sub-window of |sub_us|; 0: there are none */
   weir_duration sub_us;
 };
 
-/* weir_ledger_island_gates returns what the gates beside the window leave of |limit|, which has its
- * whole amount, to others when a ledger with |rules| serves |served| of it. */
-struct weir_island_gates weir_ledger_island_gates(const struct weir_rules_config *rules,
-                                                  const struct weir_limit_config *limit,
-                                                  uint64_t served);
+/* weir_ledger_gates returns what the gates beside the window let through of |limit| in a ledger
+ * with |rules|. */
+struct weir_gates weir_ledger_gates(const struct weir_rules_config *rules,
+                                    const struct weir_limit_config *limit);
 
 /* weir_ledger_wake returns when the ledger changes by itself next (a cut limit grows back, a
  * ramp goes on), or
