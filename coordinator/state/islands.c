@@ -217,28 +217,53 @@ static bool is_held(const struct weir_island *place, weir_tstamp now)
   return place->is_taken && now < place->until;
 }
 
-/* The place that |s| holds, or one that is free, or NULL. */
-static struct weir_island *place_of(struct weir_pool *pool, const struct weir_session *s,
-                                    weir_tstamp now)
+static struct weir_island *place_held(struct weir_pool *pool, const struct weir_session *s,
+                                      weir_tstamp now)
 {
-  struct weir_island *free = NULL;
+  for (uint32_t i = 0; i < pool->islands_used; i++) {
+    if (is_held(&pool->islands[i], now) && is_of(&pool->islands[i], s))
+      return &pool->islands[i];
+  }
+  return NULL;
+}
 
+/* A free place that |s| has from now on, or NULL. */
+static struct weir_island *place_take(struct weir_pool *pool, const struct weir_session *s,
+                                      weir_tstamp now)
+{
   for (uint32_t i = 0; i < pool->config.island.places; i++) {
     struct weir_island *place = &pool->islands[i];
 
-    if (is_held(place, now) && is_of(place, s))
-      return place;
-    if (!free && now >= place->until)
-      free = place;
+    if (now < place->until)
+      continue;
+    memcpy(place->instance, s->instance, WEIR_INSTANCE_SIZE);
+    place->is_taken = true;
+    place->free_at = place->until;
+    if (i >= pool->islands_used)
+      pool->islands_used = i + 1;
+    return place;
   }
-  return free;
+  return NULL;
 }
 
-static void place_take(struct weir_island *place, const struct weir_session *s)
+/* Whether there is anything to tell of |place|, which may be one that a reload took away. What is
+ * told is worked out once for each configuration and profile. */
+static bool gives(struct weir_pool *pool, const struct weir_island *place)
 {
-  memcpy(place->instance, s->instance, WEIR_INSTANCE_SIZE);
-  place->is_taken = true;
-  place->free_at = place->until;
+  struct weir_msg_island *told = &pool->island;
+
+  if (pool->state != WEIR_POOL_OPEN || pool->has_owners ||
+      (place && place >= pool->islands + pool->config.island.places))
+    return false;
+  if (pool->island_profile != pool->ledger.profile) {
+    pool->island_profile = pool->ledger.profile;
+    memset(told, 0, sizeof(*told));
+    memcpy(told->pool, pool->config.name, sizeof(told->pool));
+    told->for_us = pool->config.island.for_us;
+    told->ttl_us = pool->config.ttl_us;
+    weir_island_parts(&pool->config, pool->island_profile, told);
+  }
+  return told->parts_count > 0;
 }
 
 /* Tells |s| of |place|, from which instant on it counts anew how long it may be used. */
@@ -247,11 +272,7 @@ static void place_tell(struct weir_turn *turn, struct weir_session *s, struct we
 {
   struct weir_msg_island *island = &weir_session_send(turn, s, WEIR_MSG_ISLAND)->island;
 
-  memset(island, 0, sizeof(*island));
-  memcpy(island->pool, pool->config.name, sizeof(island->pool));
-  weir_island_parts(&pool->config, pool->ledger.profile, island);
-  island->for_us = pool->config.island.for_us;
-  island->ttl_us = pool->config.ttl_us;
+  *island = pool->island;
   island->idle_us = place->free_at == 0 ? WEIR_DURATION_MAX : turn->now - place->free_at;
   if (island->idle_us > WEIR_DURATION_MAX)
     island->idle_us = WEIR_DURATION_MAX;
@@ -259,6 +280,20 @@ static void place_tell(struct weir_turn *turn, struct weir_session *s, struct we
   place->until = weir_time_add(weir_time_add(turn->now, island->for_us), hold_us(&pool->config));
   if (place->until > pool->islands_until)
     pool->islands_until = place->until;
+}
+
+/* Tells |s| that it has |place| no more. As it may not hear of it, nobody else has it before. */
+static void place_end(struct weir_turn *turn, struct weir_session *s, const struct weir_pool *pool,
+                      struct weir_island *place)
+{
+  struct weir_msg_island *island;
+
+  if (weir_turn_is_full(turn))
+    return;
+  island = &weir_session_send(turn, s, WEIR_MSG_ISLAND)->island;
+  memset(island, 0, sizeof(*island));
+  memcpy(island->pool, pool->config.name, sizeof(island->pool));
+  place->is_taken = false;
 }
 
 /* Whether grants are within what is left of each limit without islands: after a reload that keeps
@@ -285,20 +320,17 @@ static void renew_at(struct weir_session *s, weir_tstamp now, const struct weir_
 void weir_islands_offer(struct weir_turn *turn, struct weir_session *s, struct weir_pool *pool)
 {
   struct weir_island *place;
-  struct weir_msg_island parts;
 
-  if (!s->takes_islands || s->state != WEIR_SESSION_OPEN || pool->state != WEIR_POOL_OPEN ||
-      pool->has_owners || turn->now < pool->islands_from || weir_turn_is_full(turn) ||
-      !weir_island_parts(&pool->config, pool->ledger.profile, &parts))
+  if (!s->takes_islands || s->state != WEIR_SESSION_OPEN || turn->now < pool->islands_from ||
+      !gives(pool, NULL) || weir_turn_is_full(turn))
     return;
-  place = place_of(pool, s, turn->now);
+  place = place_held(pool, s, turn->now);
+  if (place &&
+      (!gives(pool, place) || turn->now - place->told_at < pool->config.island.for_us / RENEW_PART))
+    return;
+  if (!place && is_within(pool, &turn->instant))
+    place = place_take(pool, s, turn->now);
   if (!place)
-    return;
-  if (!is_held(place, turn->now) && !is_within(pool, &turn->instant))
-    return;
-  if (!is_held(place, turn->now))
-    place_take(place, s);
-  else if (turn->now - place->told_at < pool->config.island.for_us / RENEW_PART)
     return;
   place_tell(turn, s, pool, place);
   renew_at(s, turn->now, pool);
@@ -306,32 +338,33 @@ void weir_islands_offer(struct weir_turn *turn, struct weir_session *s, struct w
 
 void weir_islands_renew(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s)
 {
-  if (turn->now < s->islands_at)
+  if (!s->takes_islands || turn->now < s->islands_at)
     return;
   s->islands_at = WEIR_NEVER;
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+  for (uint32_t i = c->islands_first; i != WEIR_NONE; i = c->pools[i].islands_next) {
     struct weir_pool *pool = &c->pools[i];
+    struct weir_island *place = place_held(pool, s, turn->now);
 
-    for (uint32_t k = 0; pool->state == WEIR_POOL_OPEN && k < pool->config.island.places; k++) {
-      if (!is_held(&pool->islands[k], turn->now) || !is_of(&pool->islands[k], s))
-        continue;
-      renew_at(s, turn->now, pool); /* if there is no room to tell now */
+    if (!place)
+      continue;
+    renew_at(s, turn->now, pool); /* if there is no room to tell now */
+    if (gives(pool, place))
       weir_islands_offer(turn, s, pool);
-    }
+    else
+      place_end(turn, s, pool, place);
   }
 }
 
 void weir_islands_leave(struct weir_coord *c, struct weir_session *s, weir_tstamp now)
 {
-  for (uint32_t i = 0; s->takes_islands && i < c->bounds.pools_max; i++) {
+  if (!s->takes_islands)
+    return;
+  for (uint32_t i = c->islands_first; i != WEIR_NONE; i = c->pools[i].islands_next) {
     struct weir_pool *pool = &c->pools[i];
-    const weir_tstamp over = weir_time_add(now, hold_us(&pool->config));
+    struct weir_island *place = place_held(pool, s, now);
 
-    for (uint32_t k = 0; pool->state == WEIR_POOL_OPEN && k < pool->config.island.places; k++) {
-      if (is_held(&pool->islands[k], now) && is_of(&pool->islands[k], s) &&
-          over < pool->islands[k].until)
-        pool->islands[k].until = over;
-    }
+    if (place)
+      place->until = least(place->until, weir_time_add(now, hold_us(&pool->config)));
   }
 }
 
@@ -339,7 +372,7 @@ uint32_t weir_islands_out(const struct weir_pool *pool, weir_tstamp now)
 {
   uint32_t count = 0;
 
-  for (uint32_t k = 0; k < WEIR_ISLAND_PLACES_MAX; k++)
+  for (uint32_t k = 0; k < pool->islands_used; k++)
     count += is_held(&pool->islands[k], now);
   return count;
 }
@@ -450,6 +483,26 @@ static void assume(struct weir_pool *pool, weir_tstamp until)
     pool->islands_until = until;
 }
 
+void weir_islands_configured(struct weir_coord *c, weir_tstamp now)
+{
+  uint32_t *link = &c->islands_first;
+
+  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+    struct weir_pool *pool = &c->pools[i];
+
+    pool->island_profile = 0;
+    if ((pool->state == WEIR_POOL_OPEN && has_islands(&pool->config)) ||
+        (pool->state != WEIR_POOL_FREE && now < pool->islands_until)) {
+      *link = i;
+      link = &pool->islands_next;
+    }
+  }
+  *link = WEIR_NONE;
+  /* There may be something to tell each of them that has a place. */
+  for (uint32_t i = 0; c->is_running && i < c->bounds.sessions_max; i++)
+    c->sessions[i].islands_at = 0;
+}
+
 void weir_islands_inherit(struct weir_pool *pool, weir_tstamp until)
 {
   if (until == 0)
@@ -460,10 +513,10 @@ void weir_islands_inherit(struct weir_pool *pool, weir_tstamp until)
 
 void weir_islands_assume_all(struct weir_coord *c, weir_tstamp last)
 {
-  for (uint32_t i = 0; i < c->bounds.pools_max; i++) {
+  for (uint32_t i = c->islands_first; i != WEIR_NONE; i = c->pools[i].islands_next) {
     struct weir_pool *pool = &c->pools[i];
 
-    if (pool->state == WEIR_POOL_OPEN && has_islands(&pool->config))
+    if (has_islands(&pool->config))
       assume(pool, weir_time_add(weir_time_add(last, pool->config.island.for_us),
                                  hold_us(&pool->config)));
   }

@@ -218,6 +218,10 @@ struct weir_pool {
   struct weir_latency wait; /* from ask to grant */
   uint64_t rejected_foreign;
   struct weir_island islands[WEIR_ISLAND_PLACES_MAX];
+  uint32_t islands_used;                    /* places from here on were never taken */
+  uint32_t islands_next;                    /* of the pools that may have places, or WEIR_NONE */
+  struct weir_msg_island island;            /* what is told of a place, by this profile; */
+  enum weir_profile island_profile;         /* 0: to be worked out */
   struct weir_carve carve[WEIR_LIMITS_MAX]; /* of each limit */
   uint32_t carve_count;
   weir_tstamp carve_again_at; /* when less may be kept; WEIR_NEVER: it is as configured */
@@ -304,6 +308,7 @@ struct weir_coord {
   uint32_t session_asks_max;
   uint32_t names_born;
   uint64_t lease_number;       /* of the next lease, over all ledgers */
+  uint32_t islands_first;      /* of the pools that may have places, or WEIR_NONE */
   weir_tstamp islands_at;      /* when a pool may keep less for islands */
   weir_tstamp islands_lost_at; /* islands of models that are no longer configured end by then */
   uint64_t ticket_next;
@@ -688,8 +693,11 @@ void weir_islands_change(struct weir_pool *pool, const struct weir_pool_config *
 /* weir_islands_offer gives |s|, which uses |pool|, a place if there is one, and tells it of its
  * place again when it is time. */
 void weir_islands_offer(struct weir_turn *turn, struct weir_session *s, struct weir_pool *pool);
-/* weir_islands_renew tells |s| again of all of its places for which it is time. */
+/* weir_islands_renew tells |s| again of all of its places for which it is time, and of those that
+ * it has no more. */
 void weir_islands_renew(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s);
+/* weir_islands_configured takes in that the pools are those of a new configuration. */
+void weir_islands_configured(struct weir_coord *c, weir_tstamp now);
 /* weir_islands_leave frees the places of |s|, which makes no new calls any more. */
 void weir_islands_leave(struct weir_coord *c, struct weir_session *s, weir_tstamp now);
 /* weir_islands_out returns how many places are held. */

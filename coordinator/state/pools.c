@@ -391,6 +391,7 @@ enum weir_err weir_pools_configure(struct weir_coord *c, const struct weir_coord
   names_resolve(c);
   weir_routes_configure(c, config);
   weir_tenants_configure(c, config, now->at);
+  weir_islands_configured(c, now->at);
   weir_keep_configure(c, now->at);
   c->configured_at = now->at;
   memset(&c->shown, 0, sizeof(c->shown));

@@ -96,11 +96,18 @@ static weir_tstamp later(weir_tstamp a, weir_tstamp b)
 void weir_island_told(struct weir_client *c, const struct weir_msg *msg, weir_tstamp now)
 {
   const struct weir_msg_island *told = &msg->island;
-  struct weir_island *island = island_place(c, told->pool, now), after;
+  const bool is_some = told->parts_count > 0;
+  struct weir_island *island =
+      is_some ? island_place(c, told->pool, now) : island_find(c, told->pool);
+  struct weir_island after;
   weir_tstamp sent_at;
 
   if (!island || !weir_send_time(c, msg->mark, &sent_at))
     return;
+  if (!is_some) {
+    island->ends_at = sent_at; /* what was used of it stays used */
+    return;
+  }
   after = *island;
   after.parts_count = told->parts_count;
   for (uint32_t i = 0; i < told->parts_count; i++) {

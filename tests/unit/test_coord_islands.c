@@ -268,6 +268,46 @@ static void a_share_that_is_new_is_told_when_grants_are_within_the_rest(void **s
   done(f);
 }
 
+static void a_holder_is_told_once_when_there_is_nothing_any_more(void **state)
+{
+  struct fixture *f = make_for(1, 5 * MINUTE, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true), other = hello(f, 2, 2, true);
+  const weir_tstamp over = f->now + 5 * MINUTE + HOLD;
+
+  (void)state;
+  assert_non_null(call(f, ROUTE, session));
+  f->pools[0].island.share_pm = 0;
+  reload(f);
+  ping(f, ROUTE, session);
+  assert_non_null(told(f));
+  assert_string_equal(told(f)->pool, "flash");
+  assert_int_equal(told(f)->for_us, 0);
+  assert_int_equal(told(f)->parts_count, 0);
+  ping(f, 2, other); /* which had none */
+  assert_null(told(f));
+  assert_int_equal(row_of(f).islands, 0);
+  assert_int_equal(row_of(f).limits[0].amount, 80); /* it may not have heard of it */
+  assert_int_equal(live_until(f, ROUTE, session, over + MINUTE), 0);
+  assert_int_equal(row_of(f).limits[0].amount, 100);
+  done(f);
+}
+
+static void a_holder_of_a_pool_that_is_removed_is_told_too(void **state)
+{
+  struct fixture *f = make_for(1, 5 * MINUTE, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, true);
+
+  (void)state;
+  assert_non_null(call(f, ROUTE, session));
+  strcpy(f->pools[0].name, "other");
+  reload(f);
+  ping(f, ROUTE, session);
+  assert_non_null(told(f));
+  assert_string_equal(told(f)->pool, "flash");
+  assert_int_equal(told(f)->for_us, 0);
+  done(f);
+}
+
 static void a_day_that_holds_more_than_the_rest_has_no_islands(void **state)
 {
   struct fixture *f = make_share(0, 1, FOR, &first_start);
@@ -393,8 +433,7 @@ static void a_limit_that_is_enforced_from_now_on_does_so_too(void **state)
   assert_int_equal(island->parts_count, 1);
   f->pools[0].limits[1].is_shadow = false;
   reload(f);
-  assert_int_equal(row_of(f).limits[1].closed_us,
-                   closed_for(f, f->now + FOR + HOLD, MINUTE));
+  assert_int_equal(row_of(f).limits[1].closed_us, closed_for(f, f->now + FOR + HOLD, MINUTE));
   live_until(f, ROUTE, session, f->now + FOR + HOLD + MINUTE);
   assert_null(call(f, ROUTE, session)); /* nothing is granted yet */
   live_until(f, ROUTE, session, f->now + WEIR_HOLD_MAX_US + WEIR_LEDGER_WIDEN_MAX_US);
@@ -508,6 +547,8 @@ int main(void)
       cmocka_unit_test(a_new_life_waits_until_islands_of_the_former_are_over),
       cmocka_unit_test(a_lower_share_is_kept_back_when_the_former_is_over),
       cmocka_unit_test(a_share_that_is_new_is_told_when_grants_are_within_the_rest),
+      cmocka_unit_test(a_holder_is_told_once_when_there_is_nothing_any_more),
+      cmocka_unit_test(a_holder_of_a_pool_that_is_removed_is_told_too),
       cmocka_unit_test(a_day_that_holds_more_than_the_rest_has_no_islands),
       cmocka_unit_test(a_call_without_lease_is_counted_once),
       cmocka_unit_test(parts_are_smaller_where_gates_are_finer),

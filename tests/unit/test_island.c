@@ -164,6 +164,38 @@ static void a_place_that_was_just_left_is_empty_and_fills(void **state)
   fixture_free(f);
 }
 
+static void who_is_told_that_there_is_nothing_stops_and_forgets_no_use(void **state)
+{
+  struct fixture *f = told();
+  struct weir_msg msg = fixture_say(f, WEIR_MSG_ISLAND);
+
+  (void)state;
+  fixture_link(f, false);
+  fixture_ask(f, 2, SECOND);
+  fixture_ask(f, 3, SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 1, 32);
+  msg = fixture_say(f, WEIR_MSG_ISLAND);
+  memcpy(msg.island.pool, "flash", sizeof("flash"));
+  fixture_receive(f, &msg); /* for no time, and no parts */
+  fixture_link(f, false);
+  f->now += SECOND;
+  fixture_ask(f, 4, SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 2, 32);
+  tell(f);
+  fixture_link(f, false);
+  fixture_ask(f, 5, 8 * SECOND); /* one comes back in 10 s, of which one is over */
+  fixture_run_to(f, f->now + 8 * SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_ask(f, 6, SECOND);
+  fixture_run_to(f, f->now + SECOND);
+  assert_int_equal(islands_in(f), 3);
+  fixture_free(f);
+}
+
 static void what_was_asked_before_goes_too_and_is_taken_back(void **state)
 {
   struct fixture *f = told();
@@ -383,6 +415,7 @@ int main(void)
       cmocka_unit_test(the_time_ends_after_the_sending_of_what_was_heard),
       cmocka_unit_test(what_was_used_stays_used_over_a_session),
       cmocka_unit_test(a_place_that_was_just_left_is_empty_and_fills),
+      cmocka_unit_test(who_is_told_that_there_is_nothing_stops_and_forgets_no_use),
       cmocka_unit_test(what_was_asked_before_goes_too_and_is_taken_back),
       cmocka_unit_test(the_coordinator_hears_of_it_once_in_the_next_session),
       cmocka_unit_test(a_rejection_closes_the_part_for_a_while),
