@@ -11,6 +11,7 @@ static const char profiles[][WORD_SIZE] = {[0] = "?", WEIR_PROFILE_LIST(X)};
 static const char classes[][WORD_SIZE] = {[0] = "?", WEIR_CLASS_LIST(X)};
 static const char denials[][WORD_SIZE] = {[0] = "?", WEIR_DENIAL_LIST(X)};
 static const char breakers[][WORD_SIZE] = {[0] = "?", WEIR_BREAKER_LIST(X)};
+static const char withouts[][WORD_SIZE] = {[0] = "?", WEIR_WITHOUT_LIST(X)};
 static const char steers[][WORD_SIZE] = {[0] = "?", WEIR_STEER_LIST(X)};
 static const char outcomes[][WORD_SIZE] = {[0] = "?", WEIR_OUTCOME_LIST(X)};
 static const char counters[][WORD_SIZE] = {[0] = "?", WEIR_COUNTER_LIST(X)};
@@ -55,6 +56,11 @@ const char *weir_denial_name(enum weir_denial denial)
 const char *weir_breaker_name(enum weir_breaker_state state)
 {
   return word_name(breakers, COUNT(breakers), (uint32_t)state);
+}
+
+const char *weir_without_name(enum weir_without without)
+{
+  return word_name(withouts, COUNT(withouts), (uint32_t)without);
 }
 
 const char *weir_steer_name(enum weir_steer steer)

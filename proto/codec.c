@@ -126,6 +126,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [16] = ANY64(grant.requests_left),
                 [17] = ANY64(grant.tokens_limit),
                 [18] = ANY64(grant.tokens_left),
+                [19] = UINT(grant.without, 0, WEIR_WITHOUT_MAX - 1),
             },
         [WEIR_MSG_QUEUED] =
             {
@@ -219,6 +220,7 @@ static const struct field layouts[WEIR_MSG_MAX][KEYS_MAX] =
                 [28] = TEXT(row.instance),
                 [29] = ANY32(row.islands),
                 [30] = ANY64(row.island_calls),
+                [31] = UINT(row.without, 0, WEIR_WITHOUT_MAX - 1),
             },
         [WEIR_MSG_STATE] =
             {

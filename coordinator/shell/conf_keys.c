@@ -143,6 +143,8 @@ static const struct weir_conf_key keys[] = {
      "instances that get an equal part of it: the first that use the pool"},
     {"pools[].island.for", WEIR_CONF_DURATION, "10m", "1s..1h",
      "how long an instance may go on by itself"},
+    {"pools[].without_coordinator", WEIR_CONF_WORD, "wait", "wait|closed|open",
+     "what other calls do then: wait; closed: fail at once; open: go WITHOUT LIMIT"},
     {"pools[].breaker", WEIR_CONF_MAP, "", "",
      "when calls are held back because the provider fails (BREAKER.md)"},
     {"pools[].breaker.enabled", WEIR_CONF_BOOL, "true", "true|false",

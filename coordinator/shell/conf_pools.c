@@ -391,6 +391,7 @@ static void read_pool(struct weir_conf_builder *b, const yaml_node_t *node)
   read_classes(b, &section, pool);
   read_breaker(b, &section, pool);
   read_island(b, &section, place);
+  pool->without = (enum weir_without)(weir_conf_word(&section, "without_coordinator") + 1);
 }
 
 static void read_pools(struct weir_conf_builder *b, const struct weir_conf_section *top)

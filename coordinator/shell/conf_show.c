@@ -113,6 +113,14 @@ static void island_show(const struct weir_pool_config *pool, FILE *file)
           (unsigned)island->places, how_long);
 }
 
+static void without_show(const struct weir_pool_config *pool, FILE *file)
+{
+  if (pool->without == WEIR_WITHOUT_CLOSED)
+    fprintf(file, "pool %s: without the coordinator calls fail at once\n", pool->name);
+  else if (pool->without == WEIR_WITHOUT_OPEN)
+    fprintf(file, "pool %s: without the coordinator calls go WITHOUT LIMIT\n", pool->name);
+}
+
 static void pool_show(const struct weir_conf *conf, const struct weir_pool_config *pool, FILE *file)
 {
   fprintf(file, "pool %s: %s%s", pool->name, weir_profile_name(pool->rules.profile),
@@ -123,6 +131,7 @@ static void pool_show(const struct weir_conf *conf, const struct weir_pool_confi
   breaker_show(pool, file);
   ramp_show(pool, file);
   island_show(pool, file);
+  without_show(pool, file);
 }
 
 static void route_show(const struct weir_conf *conf, const struct weir_route_config *route,

@@ -157,6 +157,9 @@ void weir_lease_send(struct weir_coord *c, struct weir_turn *turn, const struct 
   ratio = weir_caller_ratio(c, lease);
   grant->ratio_pm = weir_ratio_pm(ratio);
   grant->ratio_error_pm = weir_ratio_error_pm(ratio);
+  grant->without = c->pools[lease->pool].config.without;
+  if (grant->without == WEIR_WITHOUT_WAIT)
+    grant->without = 0; /* as ever: not worth its bytes */
   tell_left(&c->pools[lease->pool].ledger, &turn->instant, grant);
   weir_islands_offer(turn, s, &c->pools[lease->pool]);
 }

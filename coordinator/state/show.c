@@ -229,6 +229,7 @@ static void show_pool(struct weir_coord *c, struct weir_turn *turn, struct weir_
   row->probes = weir_breaker_probes(&pool->breaker);
   row->retries = pool->retries_count;
   row->islands = weir_islands_out(pool, turn->now);
+  row->without = pool->config.without > 0 ? pool->config.without : WEIR_WITHOUT_WAIT;
   row->island_calls = pool->island_calls;
   memcpy(row->counters, pool->outcomes, sizeof(pool->outcomes));
   row->latency_p50_us = weir_latency_quantile_us(&pool->latency, 500);

@@ -274,6 +274,8 @@ static void pool_object(struct json *j, const struct weir_stats *stats,
   seconds(j, "latency_p99_s", row->latency_p99_us);
   number(j, "islands", row->islands);
   number(j, "island_calls", row->island_calls);
+  if (row->without > 0)
+    text(j, "without_coordinator", weir_without_name(row->without));
   figures(j, stats, row);
   leave(j, "}");
 }

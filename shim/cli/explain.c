@@ -176,6 +176,15 @@ static void say_upstream(struct explain *e)
         weir_breaker_name(e->pool->breaker));
 }
 
+/* Nothing of now, but nobody looks for it when it matters. */
+static void say_without(struct explain *e)
+{
+  if (e->pool->without == WEIR_WITHOUT_OPEN)
+    say(&e->state, "while the coordinator is away calls go WITHOUT LIMIT");
+  else if (e->pool->without == WEIR_WITHOUT_CLOSED)
+    say(&e->state, "while the coordinator is away calls fail at once, beyond islands");
+}
+
 static bool is_tenant_of(const struct explain *e, uint32_t i)
 {
   return strcmp(e->stats.tenants[i].pool, e->pool->pool) == 0;
@@ -305,6 +314,7 @@ static void explain_fill(struct explain *e)
   say_limits(e, e->pool);
   if (e->binding_of && e->binding_of != e->pool)
     say_limits(e, e->binding_of);
+  say_without(e);
   say_tenants(e);
   advise(e);
 }

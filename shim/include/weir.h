@@ -118,6 +118,13 @@ enum weir_dimension {
 /* Classes of work, the most urgent first. */
 enum weir_class { WEIR_CLASS_ONLINE = 1, WEIR_CLASS_BATCH = 2 };
 
+/* What becomes of calls while the coordinator does not answer. */
+enum weir_without {
+  WEIR_WITHOUT_WAIT = 1,   /* they wait for it */
+  WEIR_WITHOUT_CLOSED = 2, /* they fail at once */
+  WEIR_WITHOUT_OPEN = 3    /* they go, without any limit */
+};
+
 /* Why the coordinator denied a lease. */
 enum weir_denial {
   WEIR_DENIAL_NO_POOL = 1,    /* no pool or route has that model */
@@ -225,6 +232,10 @@ struct weir_options {
                              $WEIR_SERVER_KEY. Not used on ipc */
   const char *key_file;   /* path of this instance's secret key (weir keys new), read again for each
                              connection; NULL: $WEIR_KEY_FILE. Not used on ipc */
+  uint32_t without_coordinator; /* enum weir_without, where it is stricter than what the
+                                   coordinator's configuration says of a pool: WEIR_WITHOUT_WAIT is
+                                   stricter than OPEN, CLOSED than both; 0: as it says */
+  uint32_t reserved;            /* 0 */
 };
 
 /* weir_open makes a handle; the connection is made later, by the first acquire, so that a process
@@ -385,7 +396,8 @@ struct weir_lease {
   uint64_t tokens_limit, tokens_left;     /* the same of input tokens, or all tokens */
   uint32_t is_island; /* 1: granted without the coordinator, which does not answer, out of what it
                          keeps back for that (island in its configuration) */
-  uint32_t reserved;  /* 0 */
+  uint32_t is_unlimited; /* 1: granted without the coordinator and WITHOUT ANY LIMIT, because its
+                            configuration says so of this pool (without_coordinator: open) */
 };
 
 /* weir_acquire asks for a lease and waits until it may be used, until it is denied, or until
@@ -396,7 +408,8 @@ struct weir_lease {
  *   WEIR_EDENIED       ret_lease->denied says why
  *   WEIR_ETIMEOUT      its turn did not come within max_wait_ms
  *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms, and what this instance
- *                      may use without it (is_island) was not enough
+ *                      may use without it (is_island) was not enough; or it did not for a second,
+ *                      and without_coordinator is closed
  *   WEIR_ECANCELLED    weir_drain
  *   WEIR_ECLOSED       weir_close
  *

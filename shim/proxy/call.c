@@ -204,18 +204,10 @@ static void lease_refuse(struct weir_proxy_call *c, int err, const struct weir_d
   weir_call_refuse(c, &rejection);
 }
 
-static void on_outage(struct weir_proxy_call *c)
-{
-  if (c->p->config->outage == WEIR_OUTAGE_OPEN)
-    pass_unleased(c);
-  else
-    lease_refuse(c, WEIR_EUNREACHABLE, NULL);
-}
-
 void weir_call_outage(struct weir_proxy_call *c)
 {
   weir_proxy_unwait(c->p, c->acquire);
-  on_outage(c);
+  lease_refuse(c, WEIR_EUNREACHABLE, NULL);
 }
 
 void weir_call_lease(struct weir_proxy_call *c, const struct weir_lease *lease)
@@ -236,10 +228,6 @@ void weir_call_lease(struct weir_proxy_call *c, const struct weir_lease *lease)
       return;
     }
   }
-  if (lease->err == WEIR_EUNREACHABLE && c->p->config->outage == WEIR_OUTAGE_OPEN) {
-    pass_unleased(c);
-    return;
-  }
   lease_refuse(c, lease->err, &lease->denied);
 }
 
@@ -249,7 +237,7 @@ void weir_call_ask(struct weir_proxy_call *c)
   int err;
 
   if (weir_proxy_is_down(c->p)) {
-    on_outage(c);
+    lease_refuse(c, WEIR_EUNREACHABLE, NULL);
     return;
   }
   c->has_lease = false;

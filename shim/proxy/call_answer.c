@@ -77,13 +77,14 @@ static uint32_t own_headers(const struct weir_proxy_call *c, struct weir_http_he
   if (c->has_lease) {
     snprintf(text[0], 96, "requests=1, input_tokens=%llu, output_tokens=%llu%s",
              (unsigned long long)c->input_tokens, (unsigned long long)c->output_tokens,
-             c->lease.is_island ? ", island" : "");
+             c->lease.is_island      ? ", island"
+             : c->lease.is_unlimited ? ", without limit"
+                                     : "");
     headers[count++] = (struct weir_http_header){"x-weir-lease", text[0]};
     headers[count++] = (struct weir_http_header){"x-weir-pool", c->lease.pool};
     headers[count++] = (struct weir_http_header){"x-weir-model", c->lease.model};
   } else {
-    headers[count++] = (struct weir_http_header){
-        "x-weir-lease", weir_proxy_is_down(c->p) ? "none (no coordinator)" : "none"};
+    headers[count++] = (struct weir_http_header){"x-weir-lease", "none"};
   }
   snprintf(text[1], 96, "%llu", (unsigned long long)(c->wait_us / WEIR_US_PER_MS));
   headers[count++] = (struct weir_http_header){"x-weir-wait-ms", text[1]};

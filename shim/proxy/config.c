@@ -52,8 +52,8 @@ static const struct weir_proxy_setting settings[] = {
       "file of prices that take the place of built-in ones (weir help prices)"},
      PLACE(prices)},
     {"WEIR_PROXY_WITHOUT_COORDINATOR",
-     {"without_coordinator", WEIR_CONF_WORD, "wait", "wait|closed|open",
-      "wait: for an island or the deadline; closed: 503 at once; open: pass without limit"},
+     {"without_coordinator", WEIR_CONF_WORD, "pool", "pool|wait|closed",
+      "pool: as the coordinator said; wait: none goes without limit; closed: 503 at once"},
      PLACE(outage)},
     {"WEIR_PROXY_UNKNOWN_MODELS",
      {"unknown_models", WEIR_CONF_WORD, "refuse", "refuse|pass",
@@ -527,7 +527,7 @@ void weir_proxy_config_fini(struct weir_proxy_config *c)
 
 void weir_proxy_config_show(const struct weir_proxy_config *c, FILE *out)
 {
-  static const char *const outages[] = {"?", "wait", "closed", "open"};
+  static const char *const outages[] = {"?", "as the pool says", "wait", "closed"};
 
   fprintf(out, "coordinator: %s\n", c->coordinator ? c->coordinator : "ipc:///run/weir/weir.sock");
   if (c->host[0] != '\0')

@@ -19,9 +19,9 @@
 
 /* What happens to calls while the coordinator does not answer. */
 enum weir_outage {
-  WEIR_OUTAGE_WAIT = 1, /* they wait until their deadline */
+  WEIR_OUTAGE_POOL = 1, /* what the coordinator said of their pool */
+  WEIR_OUTAGE_WAIT,     /* they wait until their deadline, or are refused where it said so */
   WEIR_OUTAGE_CLOSED,   /* they are refused at once */
-  WEIR_OUTAGE_OPEN,     /* they pass without lease */
   WEIR_OUTAGE_MAX
 };
 

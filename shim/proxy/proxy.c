@@ -32,8 +32,6 @@ static void say_ready(const struct weir_proxy *p, struct weir_http_exchange *x)
     say(x, 503, "text/plain", "draining\n");
   else if (p->is_reachable)
     say(x, 200, "text/plain", "ready\n");
-  else if (p->config->outage == WEIR_OUTAGE_OPEN)
-    say(x, 200, "text/plain", "open: the coordinator does not answer, calls pass unlimited\n");
   else
     say(x, 503, "text/plain", "the coordinator does not answer\n");
 }
@@ -79,10 +77,11 @@ static void on_probe_timer(uv_timer_t *timer)
 static void tell_outage(struct weir_proxy *p)
 {
   fprintf(stderr, "weir-proxy: the coordinator does not answer%s\n",
-          p->config->outage == WEIR_OUTAGE_OPEN     ? ": calls pass WITHOUT LIMIT"
-          : p->config->outage == WEIR_OUTAGE_CLOSED ? ": calls are refused"
-                                                    : ": calls wait, or go on as islands");
-  if (p->config->outage == WEIR_OUTAGE_WAIT)
+          p->config->outage == WEIR_OUTAGE_CLOSED
+              ? ": calls are refused"
+              : ": calls wait, go on as islands, or do what their pool says");
+  p->is_unlimited = false;
+  if (p->config->outage != WEIR_OUTAGE_CLOSED)
     return;
   for (uint32_t i = 0; i < WEIR_PROXY_WAITS_MAX; i++)
     if (p->waiting[i])
@@ -128,7 +127,7 @@ static void ready_forget(struct weir_proxy *p, const struct weir_http_exchange *
 
 bool weir_proxy_is_down(const struct weir_proxy *p)
 {
-  return p->is_known && !p->is_reachable && p->config->outage != WEIR_OUTAGE_WAIT;
+  return p->is_known && !p->is_reachable && p->config->outage == WEIR_OUTAGE_CLOSED;
 }
 
 /* ---- leases ---- */
@@ -176,10 +175,14 @@ static void on_lease(struct weir_proxy *p, const struct weir_lease *lease)
     probed(p, lease);
     return;
   }
-  if ((lease->err == WEIR_OK && !lease->is_island) || lease->err == WEIR_EDENIED)
+  if ((lease->err == WEIR_OK && !lease->is_island && !lease->is_unlimited) ||
+      lease->err == WEIR_EDENIED)
     reachable_set(p, true);
-  else if (lease->err == WEIR_EUNREACHABLE)
+  else if (lease->err == WEIR_EUNREACHABLE || lease->is_unlimited)
     reachable_set(p, false);
+  if (lease->is_unlimited && !p->is_unlimited)
+    fprintf(stderr, "weir-proxy: calls of pool %s pass WITHOUT LIMIT, as it says\n", lease->pool);
+  p->is_unlimited = p->is_unlimited || lease->is_unlimited;
   call = waiting_take(p, lease->id);
   if (call)
     weir_call_lease(call, lease);
@@ -344,6 +347,9 @@ static bool weir_handle_open(struct weir_proxy *p, char *error, size_t error_siz
 
   options.coordinator = p->config->coordinator;
   options.log = on_log;
+  options.without_coordinator = p->config->outage == WEIR_OUTAGE_CLOSED ? WEIR_WITHOUT_CLOSED
+                                : p->config->outage == WEIR_OUTAGE_WAIT ? WEIR_WITHOUT_WAIT
+                                                                        : 0;
   err = weir_open(&options, &p->weir);
   if (err == WEIR_OK) {
     const int fd = weir_fd(p->weir);
@@ -406,7 +412,7 @@ bool weir_proxy_open(struct weir_proxy *p, uv_loop_t *loop, const struct weir_pr
     return false;
   (void)uv_timer_init(loop, &p->probe_timer);
   p->probe_timer.data = p;
-  if (config->outage != WEIR_OUTAGE_WAIT)
+  if (config->outage == WEIR_OUTAGE_CLOSED)
     (void)uv_timer_start(&p->probe_timer, on_probe_timer, 0, PROBE_MS);
   return true;
 }

@@ -81,6 +81,7 @@ struct weir_proxy {
   uv_timer_t probe_timer;
   uint64_t probe_id; /* 0: none under way */
   bool is_known, is_reachable;
+  bool is_unlimited; /* a call went without limit since the coordinator was there */
   struct weir_http_exchange *asking[64]; /* GET /readyz that await the probe */
   uint32_t asking_count;
 

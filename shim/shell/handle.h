@@ -137,7 +137,8 @@ struct weir {
   char name[WEIR_NAME_SIZE]; /* "": made from the process at the first acquire */
   uint64_t max_wait_ms;
   uint32_t retries_max;
-  uint32_t wallet_max; /* 0: none */
+  uint32_t wallet_max;       /* 0: none */
+  enum weir_without without; /* where it is stricter than what a pool says; 0: never */
   weir_log_fn *log;
   void *log_context;
 

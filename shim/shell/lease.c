@@ -98,6 +98,7 @@ static void fill_lease(struct weir_lease *lease, const struct weir_client_result
     lease->is_reported = result->grant.is_reported;
     lease->is_probe = result->grant.is_probe;
     lease->is_island = result->is_island;
+    lease->is_unlimited = result->is_open;
     if (result->grant.choice > 0 && result->grant.choice <= result->grant.choices) {
       lease->choice = result->grant.choice;
       lease->choices = result->grant.choices;

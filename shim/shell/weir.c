@@ -227,7 +227,8 @@ static int check_options(const struct weir_options *options)
   if (options->name && !weir_is_printable(options->name, WEIR_NAME_SIZE))
     return WEIR_EINVAL;
   if (options->max_wait_ms > WEIR_WAIT_MAX_MS || options->retries_max > RETRIES_MAX ||
-      options->wallet_max > WEIR_CLIENT_WALLET_MAX || options->cache_ttl_ms > WEIR_WAIT_MAX_MS)
+      options->wallet_max > WEIR_CLIENT_WALLET_MAX || options->cache_ttl_ms > WEIR_WAIT_MAX_MS ||
+      options->without_coordinator > WEIR_WITHOUT_OPEN)
     return WEIR_ERANGE;
   if (options->cache_bytes_max > 0 && (options->cache_bytes_max < WEIR_CACHE_SIZE_MIN ||
                                        options->cache_bytes_max > WEIR_CACHE_SIZE_MAX))
@@ -297,6 +298,7 @@ static int set_options(struct weir *w, const struct weir_options *options)
   w->wallet_max = options->wallet_max ? options->wallet_max : WEIR_WALLET_DEFAULT;
   if (options->is_without_wallet)
     w->wallet_max = 0;
+  w->without = (enum weir_without)options->without_coordinator;
   w->call_log = options->call_log;
   w->call_log_context = options->call_log_context;
   seed_rng(w);

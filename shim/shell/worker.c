@@ -100,6 +100,7 @@ static int make_machine(struct weir *w)
   config->calls_max = WEIR_CALLS_MAX;
   config->settlements_max = WEIR_SETTLEMENTS_MAX;
   config->wallet_max = w->wallet_max;
+  config->without = w->without;
   weir_random(config->instance, sizeof(config->instance));
   weir_random(&config->seed, sizeof(config->seed));
   name_instance(w, config->name);

@@ -238,8 +238,10 @@ enum weir_err weir_client_step(struct weir_client *c, const struct weir_client_e
     connect_at(c, event->now);
   if (c->state != WEIR_CLIENT_OPEN)
     weir_wallet_withdraw(c);
-  if (was_open && c->state != WEIR_CLIENT_OPEN)
+  if (was_open && c->state != WEIR_CLIENT_OPEN) {
     c->island_at = event->now;
+    c->away_at = weir_time_add(event->now, WEIR_CLIENT_AWAY_US);
+  }
   weir_island_serve(c, event->now);
   if (!c->is_closing)
     weir_call_due(c, event->now, update);

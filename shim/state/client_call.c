@@ -313,7 +313,7 @@ static void give_back(struct weir_client *c, uint64_t seq)
 static void end(struct weir_client *c, struct weir_call *call)
 {
   if (call->state != WEIR_CALL_ASKED) {
-    if (call->state == WEIR_CALL_HELD && !call->island)
+    if (call->state == WEIR_CALL_HELD && weir_call_is_leased(call))
       give_back(c, call->ask.seq);
     release(c, call);
     return;
@@ -349,6 +349,7 @@ static void ask_again(struct weir_client *c, struct weir_call *call)
   leave(c, call);
   if (call->island)
     weir_island_ended(c, call);
+  call->is_open = false;
   weir_table_remove(&c->by_seq, call->ask.seq);
   call->state = WEIR_CALL_WAITING;
   call->ask.seq = 0;
@@ -417,10 +418,11 @@ enum weir_err weir_call_settle(struct weir_client *c, const struct weir_client_e
   settle.msg.seq = call->ask.seq;
   if (settle.msg.is_sent && weir_outcome_is_quota(settle.msg.outcome))
     weir_wallet_rejected(c, call, event->now);
-  if (call->island) {
+  if (!weir_call_is_leased(call)) {
     if (!settle.msg.is_final && settle.msg.is_sent)
       return WEIR_OK; /* nobody asked for it */
-    weir_island_settled(c, call, &settle, event->now);
+    if (call->island)
+      weir_island_settled(c, call, &settle, event->now);
     memcpy(settle.msg.island, call->grant.pool, sizeof(settle.msg.island));
   }
   if (settle.msg.is_final || !settle.msg.is_sent) {
@@ -537,7 +539,7 @@ void weir_call_release(struct weir_client *c)
 {
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
     if (c->calls[i].state == WEIR_CALL_HELD) {
-      if (!c->calls[i].island)
+      if (weir_call_is_leased(&c->calls[i]))
         give_back(c, c->calls[i].ask.seq);
       release(c, &c->calls[i]);
     } else if (c->calls[i].state == WEIR_CALL_STANDING) {
@@ -564,7 +566,7 @@ static void due(struct weir_client *c, struct weir_call *call, weir_tstamp now,
   }
   if (call->state == WEIR_CALL_HELD && now >= call->start_at) {
     if (now >= call->expires_at && now < call->deadline) {
-      if (!call->island)
+      if (weir_call_is_leased(call))
         give_back(c, call->ask.seq);
       ask_again(c, call);
       return;
@@ -574,10 +576,16 @@ static void due(struct weir_client *c, struct weir_call *call, weir_tstamp now,
       result->expires_at = call->expires_at;
       result->grant = call->grant;
       result->is_island = call->island > 0;
+      result->is_open = call->is_open;
       call->state = WEIR_CALL_LEASED;
       timer_set(c, call, weir_time_add(call->expires_at, WEIR_CLIENT_LEASE_GRACE_US));
       return;
     }
+  }
+  /* It was to fail, and there is a session again. */
+  if (c->state == WEIR_CLIENT_OPEN && call->state != WEIR_CALL_HELD && now < call->deadline) {
+    timer_set(c, call, call->deadline);
+    return;
   }
   is_answered =
       call->state == WEIR_CALL_HELD ||

@@ -61,6 +61,7 @@ struct weir_call {
   weir_tstamp start_at, expires_at;
   struct weir_msg_grant grant;
   uint32_t island; /* it is out of islands[island - 1], without a lease; 0: it is not */
+  bool is_open;    /* it goes without a lease and out of nothing */
   bool has_interim;
   struct weir_client_settle interim; /* the last settlement that was not final */
 };
@@ -171,7 +172,8 @@ struct weir_client {
   struct weir_island islands[WEIR_CLIENT_ISLANDS];
   struct weir_island_name island_names[WEIR_CLIENT_ISLAND_NAMES];
   uint32_t islands_count, island_names_count, island_names_next;
-  weir_tstamp island_at; /* when a waiting call may use one */
+  weir_tstamp island_at; /* when a waiting call may use one, or is to be looked at again */
+  weir_tstamp away_at;   /* while there is no session: when the coordinator counts as away */
   uint64_t island_calls;
 
   /* final settlements: a ring by ever growing positions, head <= cursor <= tail. Others stay with
@@ -179,6 +181,12 @@ struct weir_client {
   struct weir_settlement_kept *settlements;
   uint64_t settlements_head, settlements_cursor, settlements_tail, settlements_dropped;
 };
+
+/* weir_call_is_leased tells whether the coordinator granted |call|, which is held or leased. */
+static inline bool weir_call_is_leased(const struct weir_call *call)
+{
+  return call->island == 0 && !call->is_open;
+}
 
 static inline uint32_t weir_call_index(const struct weir_client *c, const struct weir_call *call)
 {
@@ -216,7 +224,8 @@ void weir_call_release(struct weir_client *c);
 void weir_call_stand(struct weir_client *c, uint32_t wallet, const struct weir_msg_ask *ask,
                      weir_tstamp deadline);
 
-/* weir_call_keep has a standing lease looked at (weir_wallet_due) at |at|. */
+/* weir_call_keep has |call| looked at, at |at|: a standing lease by weir_wallet_due; one that waits
+ * without a session fails then. */
 void weir_call_keep(struct weir_client *c, struct weir_call *call, weir_tstamp at);
 
 /* weir_call_return ends a standing call: a lease is given back, an ask withdrawn. */

@@ -1,5 +1,6 @@
 /* island.c - what may be called while nobody answers: the instance's part of each pool that the
- * coordinator told it of, kept as one bucket for each of its numbers.
+ * coordinator told it of, kept as one bucket for each of its numbers. What becomes of the rest, its
+ * pool says: it waits, fails, or goes without limit.
  *
  * A bucket is an instant, |full_at|: empty buckets are filled again then. What is used moves it on,
  * and it is never set back, so that nothing is used twice over a session between two outages.
@@ -191,18 +192,6 @@ static void take(struct weir_island *island, const struct weir_msg_ask *ask, wei
   island->calls++;
 }
 
-/* The part that |call| could use, and what it was granted last. */
-static struct weir_island *island_of(struct weir_client *c, const struct weir_call *call,
-                                     const struct weir_island_name **ret_name)
-{
-  const struct weir_island_name *name = name_find(c, call->ask.model);
-
-  if (!name || !weir_call_may_use(&call->ask, &name->grant))
-    return NULL;
-  *ret_name = name;
-  return island_find(c, name->grant.pool);
-}
-
 /* What |last|, a grant of a session, says of a call that nobody grants: where it goes. */
 static struct weir_msg_grant granted_as(const struct weir_msg_grant *last, weir_duration ttl_us)
 {
@@ -216,35 +205,89 @@ static struct weir_msg_grant granted_as(const struct weir_msg_grant *last, weir_
   return grant;
 }
 
+/* Lets |call| through as |name| was granted last: out of |island|, or of nothing. */
+static void let_through(struct weir_client *c, struct weir_call *call,
+                        const struct weir_island_name *name, struct weir_island *island,
+                        weir_tstamp now)
+{
+  call = weir_call_isolate(c, call);
+  if (!call)
+    return; /* no room; the coordinator is back before there is */
+  call->grant = granted_as(&name->grant, island ? island->ttl_us : name->grant.ttl_us);
+  call->grant.seq = call->ask.seq;
+  call->start_at = now;
+  call->expires_at = weir_time_add(now, call->grant.ttl_us);
+  call->is_open = !island;
+  if (island) {
+    take(island, &call->ask, now);
+    call->island = (uint32_t)(island - c->islands) + 1;
+    c->island_calls++;
+  }
+  weir_call_keep(c, call, now);
+}
+
+static void look_at(struct weir_client *c, weir_tstamp at)
+{
+  c->island_at = at < c->island_at ? at : c->island_at;
+}
+
+/* What becomes of calls like the last of |name| that no island lets through: the stricter of what
+ * its pool and this instance say. */
+static enum weir_without without_of(const struct weir_client *c,
+                                    const struct weir_island_name *name)
+{
+  const enum weir_without pool = name->grant.without, own = c->config.without;
+
+  if (pool == WEIR_WITHOUT_CLOSED || own == WEIR_WITHOUT_CLOSED)
+    return WEIR_WITHOUT_CLOSED;
+  return own == WEIR_WITHOUT_WAIT || pool != WEIR_WITHOUT_OPEN ? WEIR_WITHOUT_WAIT
+                                                               : WEIR_WITHOUT_OPEN;
+}
+
+/* |call| does not fit into a part now: it may not have to wait. Returns whether it does. */
+static bool must_wait(struct weir_client *c, struct weir_call *call,
+                      const struct weir_island_name *name, weir_tstamp now)
+{
+  const enum weir_without without = without_of(c, name);
+  const weir_tstamp broken = weir_wallet_broken_until(c, name->grant.pool);
+
+  if (without == WEIR_WITHOUT_WAIT)
+    return true;
+  if (now < c->away_at) {
+    look_at(c, c->away_at);
+    return true;
+  }
+  if (without == WEIR_WITHOUT_CLOSED) {
+    weir_call_keep(c, call, now);
+    return false;
+  }
+  if (now < broken) {
+    look_at(c, broken);
+    return true;
+  }
+  let_through(c, call, name, NULL, now);
+  return false;
+}
+
 /* Lets |call| through if it fits now. Nothing overtakes a call that waits for the same part, but
  * one that will never fit is no obstacle. */
 static void serve(struct weir_client *c, struct weir_call *call, weir_tstamp now)
 {
-  const struct weir_island_name *name = NULL;
-  struct weir_island *island = island_of(c, call, &name);
-  weir_tstamp at;
+  const struct weir_island_name *name = name_find(c, call->ask.model);
+  struct weir_island *island;
+  weir_tstamp at = WEIR_NEVER;
 
-  if (!island || island->waits_at > now)
+  if (!name || !weir_call_may_use(&call->ask, &name->grant))
     return;
-  at = fits_at(island, &call->ask, later(now, weir_wallet_broken_until(c, island->pool)));
-  if (at == WEIR_NEVER)
-    return;
-  if (at > now) {
+  island = island_find(c, name->grant.pool);
+  if (island && island->waits_at <= now)
+    at = fits_at(island, &call->ask, later(now, weir_wallet_broken_until(c, island->pool)));
+  if (at <= now) {
+    let_through(c, call, name, island, now);
+  } else if (must_wait(c, call, name, now) && at != WEIR_NEVER) {
     island->waits_at = at;
-    c->island_at = at < c->island_at ? at : c->island_at;
-    return;
+    look_at(c, at);
   }
-  call = weir_call_isolate(c, call);
-  if (!call)
-    return; /* no room; the coordinator is back before there is */
-  take(island, &call->ask, now);
-  call->island = (uint32_t)(island - c->islands) + 1;
-  call->grant = granted_as(&name->grant, island->ttl_us);
-  call->grant.seq = call->ask.seq;
-  call->start_at = now;
-  call->expires_at = weir_time_add(now, island->ttl_us);
-  weir_call_keep(c, call, now);
-  c->island_calls++;
 }
 
 static void serve_list(struct weir_client *c, const struct weir_call_list *list, weir_tstamp now)
@@ -277,7 +320,7 @@ void weir_island_serve(struct weir_client *c, weir_tstamp now)
 
 void weir_island_ask(struct weir_client *c, struct weir_call *call, weir_tstamp now)
 {
-  if (is_cut_off(c) && c->islands_count > 0)
+  if (is_cut_off(c))
     serve(c, call, now);
 }
 

@@ -201,6 +201,8 @@ void coordinator_start(void)
                    "    profile: window\n"
                    "  - name: single\n    provider: openai\n    models: [single]\n"
                    "    limits: {rpm: 1M, in_flight: 1}\n"
+                   "  - name: loose\n    provider: openai\n    models: [loose]\n"
+                   "    limits: {rpm: 1M}\n    without_coordinator: open\n"
                    "routes:\n"
                    "  fast: openai/gpt-4o\n"
                    "  abroad: gemini/flash\n"
@@ -236,6 +238,7 @@ int set_up(void **state)
   unsetenv("WEIR_PRICES");
   unsetenv("WEIR_PROXY_SPOOL_DIR");
   unsetenv("WEIR_PROXY_SPOOL_MIB");
+  unsetenv("WEIR_PROXY_UNKNOWN_MODELS");
   unsetenv("WEIR_PROXY_INSECURE_LISTEN");
   return 0;
 }

@@ -307,7 +307,7 @@ static void explains_that_tokens_bind_and_who_uses_them(void **state)
                          "providers: {gemini: {kind: gemini}}\n"
                          "pools:\n"
                          "  - name: p\n    provider: gemini\n    models: [m]\n"
-                         "    limits: {rpm: 20, tpm: 1M}\n");
+                         "    limits: {rpm: 20, tpm: 1M}\n    without_coordinator: open\n");
   daemon_start(&own);
   client_init(&client, &own, 1);
   client_hello(&client);
@@ -325,6 +325,7 @@ static void explains_that_tokens_bind_and_who_uses_them(void **state)
   assert_holds(run.out, "tenant reports (online): 93 % of what was used");
   assert_holds(run.out, "input_tokens/1m is short, and tenant reports uses most of it");
   assert_holds(run.out, "requests are at 20.0 %");
+  assert_holds(run.out, "while the coordinator is away calls go WITHOUT LIMIT");
 
   assert_int_equal(WEIR("explain", "p", "--json", "--coordinator", own.endpoint), 0);
   assert_one_json();
@@ -473,6 +474,7 @@ static void fake_fill(void)
       .latency_p99_us = 9 * WEIR_US_PER_S,
       .islands = 4,
       .island_calls = 17,
+      .without = WEIR_WITHOUT_CLOSED,
       .limits_count = 4,
       .limits = {{WEIR_DIMENSION_REQUESTS, WEIR_US_PER_MIN, 1000, 350, 700, false},
                  {WEIR_DIMENSION_INPUT_TOKENS, WEIR_US_PER_MIN, 1000000, 2000000, 1000000, true},
@@ -610,7 +612,8 @@ static void tells_machines_of_profiles_cuts_and_shadows(void **state)
   assert_holds(run.out, "\"profile\":\"universal\",\"breaker\":\"open\",\"open_s\":4.200,"
                         "\"probes\":2,\"retries\":7,\"outcomes\":{\"ok\":90,");
   assert_holds(run.out, "\"network\":11},\"latency_p50_s\":1.250,\"latency_p95_s\":4.321,"
-                        "\"latency_p99_s\":9.000,\"islands\":4,\"island_calls\":17,\"oldest_s\":{");
+                        "\"latency_p99_s\":9.000,\"islands\":4,\"island_calls\":17,"
+                        "\"without_coordinator\":\"closed\",\"oldest_s\":{");
   assert_holds(run.out, "\"overshoot\":0}],\"budgets\":[{\"name\":\"project\",\"limits\":[{");
   assert_holds(
       run.out,

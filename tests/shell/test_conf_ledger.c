@@ -79,6 +79,25 @@ static void reads_the_island_of_a_pool(void **state)
   weir_conf_free(conf);
 }
 
+static void reads_what_calls_do_without_the_coordinator(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *text;
+    enum weir_without without;
+  } files[] = {
+      {KIND_POOL("gemini", "{rpm: 1000}", ""), WEIR_WITHOUT_WAIT},
+      {KIND_POOL("gemini", "{rpm: 1000}", ", without_coordinator: wait"), WEIR_WITHOUT_WAIT},
+      {KIND_POOL("gemini", "{rpm: 1000}", ", without_coordinator: closed"), WEIR_WITHOUT_CLOSED},
+      {KIND_POOL("gemini", "{rpm: 1000}", ", without_coordinator: open"), WEIR_WITHOUT_OPEN},
+  };
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    struct weir_conf *conf = parse(files[i].text);
+    assert_int_equal(conf->pools[0].without, files[i].without);
+    weir_conf_free(conf);
+  }
+}
+
 static void warns_of_an_island_without_a_call(void **state)
 {
   (void)state;
@@ -691,6 +710,7 @@ int main(void)
       cmocka_unit_test(reads_the_breaker_and_the_share_of_new_attempts),
       cmocka_unit_test(reads_how_fast_use_may_grow_or_knows_it_by_the_kind),
       cmocka_unit_test(reads_the_island_of_a_pool),
+      cmocka_unit_test(reads_what_calls_do_without_the_coordinator),
       cmocka_unit_test(warns_of_an_island_without_a_call),
       cmocka_unit_test(refuses_an_island_where_calls_in_flight_are_limited),
       cmocka_unit_test(refuses_an_island_where_a_tenant_has_limits),

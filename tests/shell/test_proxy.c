@@ -750,32 +750,40 @@ static void closed_without_coordinator_refuses_at_once(void **state)
   assert_int_equal(counted("arrivals"), 0);
 }
 
-static void open_without_coordinator_passes_and_says_so(void **state)
+static void calls_of_an_open_pool_pass_without_coordinator_and_say_so(void **state)
 {
+  static const char body[] =
+      "{\"model\":\"loose\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+
   (void)state;
-  start_without_coordinator("open");
-  run_wait_err(&proxy, "calls pass WITHOUT LIMIT");
-  assert_int_equal(chat(TOKEN, CHAT("")), 200);
-  assert_holds(answer, "x-weir-lease: none (no coordinator)\r\n");
-  assert_int_equal(ask(proxy_port, "GET", "/readyz", "", ""), 200);
-  assert_holds(answer, "open");
-  assert_int_equal(counted("arrivals"), 1);
+  assert_int_equal(chat(TOKEN, body), 200); /* its grant says so */
+  assert_holds(answer, "output_tokens=");
+  assert_null(strstr(answer, "without limit"));
+  daemon_signal(&coordinator, SIGKILL);
+  daemon_wait(&coordinator);
+  assert_int_equal(chat(TOKEN, body), 200);
+  assert_holds(answer, ", without limit\r\n");
+  run_wait_err(&proxy, "calls of pool loose pass WITHOUT LIMIT");
+  assert_int_equal(counted("arrivals"), 2);
+  assert_int_equal(chat(TOKEN "x-weir-deadline-ms: 50\r\n", CHAT("")), 503); /* its pool is not */
 }
 
 static void a_key_rests_that_is_rejected_without_a_lease(void **state)
 {
-  (void)state;
+  static const char body[] = "{\"model\":\"gpt-4.1\",\"messages\":[]}";
 
+  (void)state;
   setenv("OPENAI_API_KEY", "first\nsecond", 1);
-  start_without_coordinator("open");
+  setenv("WEIR_PROXY_UNKNOWN_MODELS", "pass", 1);
+  proxy_start();
   script("{\"faults\":[{\"kind\":\"leaked_key_403\",\"next\":1}]}");
-  assert_int_equal(chat(TOKEN, CHAT("")), 401); /* there is no new attempt without a lease */
+  assert_int_equal(chat(TOKEN, body), 401); /* there is no new attempt without a lease */
   assert_holds(answer, "x-weir-lease: none");
   run_wait_err(&proxy, "provider openai: key 1 of 2 was rejected");
   for (int i = 0; i < 2; i++)
-    assert_int_equal(chat(TOKEN, CHAT("")), 200);
+    assert_int_equal(chat(TOKEN, body), 200);
   assert_int_equal(counted("arrivals"), 3);
-  assert_holds(answer, "\"project\":\"first\",\"model\":\"gpt-4o\"");
+  assert_holds(answer, "\"project\":\"first\",\"model\":\"gpt-4.1\"");
   assert_int_equal(
       strtoul(strstr(strstr(answer, "\"project\":\"first\""), "\"arrivals\":") + 11, NULL, 10), 1);
 }
@@ -943,7 +951,7 @@ static void a_file_has_settings_that_the_environment_overrides(void **state)
   } rows[] = {
       {"retires: 3\n", "proxy.yaml:1:1: unknown key 'retires'; did you mean 'retries'?"},
       {"token: t\nretries: many\n", "proxy.yaml:2:10: retries: 'many' is not a valid"},
-      {"without_coordinator: opn\n", "did you mean 'open'?"},
+      {"without_coordinator: closd\n", "did you mean 'closed'?"},
       {"stall_ms: 1\n", "out of range; allowed is 100..86400000"},
       {"shared_port: 1\n", "write true or false"},
       {"listen: [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n", "one of each at most"},
@@ -1125,6 +1133,7 @@ int main(void)
       WITHOUT(closed_without_coordinator_refuses_at_once),
       WITHOUT(open_without_coordinator_passes_and_says_so),
       WITHOUT(a_key_rests_that_is_rejected_without_a_lease),
+      WITH_PROXY(calls_of_an_open_pool_pass_without_coordinator_and_say_so),
       WITHOUT(waiting_without_coordinator_ends_when_it_is_back),
       WITH_PROXY(a_drain_lets_streams_end),
       WITH_PROXY(a_kept_connection_is_served_once_more_in_a_drain),

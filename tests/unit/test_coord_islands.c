@@ -146,6 +146,23 @@ static void grants_do_without_what_islands_may_use(void **state)
   done(f);
 }
 
+static void a_grant_and_statistics_say_what_calls_do_without_the_coordinator(void **state)
+{
+  struct fixture *f = make(1, &first_start);
+  const uint64_t session = hello(f, ROUTE, 1, false);
+
+  (void)state;
+  for (int i = 0; i <= WEIR_WITHOUT_OPEN; i++) {
+    f->pools[0].without = (enum weir_without)i;
+    reload(f);
+    call(f, ROUTE, session);
+    assert_int_equal(f->update.sends[0].msg.type, WEIR_MSG_GRANT);
+    assert_int_equal(f->update.sends[0].msg.grant.without, i > WEIR_WITHOUT_WAIT ? i : 0);
+    assert_int_equal(row_of(f).without, i > 0 ? i : WEIR_WITHOUT_WAIT);
+  }
+  done(f);
+}
+
 static void who_did_not_say_so_is_not_told(void **state)
 {
   struct fixture *f = make(2, &first_start);
@@ -539,6 +556,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(who_uses_a_pool_is_told_its_part_with_the_grant),
       cmocka_unit_test(grants_do_without_what_islands_may_use),
+      cmocka_unit_test(a_grant_and_statistics_say_what_calls_do_without_the_coordinator),
       cmocka_unit_test(who_did_not_say_so_is_not_told),
       cmocka_unit_test(there_are_no_more_places_than_configured),
       cmocka_unit_test(a_holder_is_told_again_when_a_quarter_of_its_time_is_over),

@@ -397,6 +397,147 @@ static void whatever_is_rounded_calls_weigh_less_than_the_bound(void **state)
   }
 }
 
+/* ---- what no island lets through ---- */
+
+/* In a session of an instance that says |own|, whose pool says |pool|: it has a grant. */
+static struct fixture *granted(enum weir_without own, enum weir_without pool)
+{
+  const struct weir_client_config config = {.calls_max = 64,
+                                            .settlements_max = 64,
+                                            .instance = {1, 2, 3},
+                                            .seed = 42,
+                                            .without = own,
+                                            .name = "test"};
+  struct fixture *f = fixture_make(&config);
+  struct weir_msg msg;
+
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN, 32);
+  fixture_ask(f, 1, 100 * SECOND);
+  fixture_hear(f);
+  msg = fixture_say(f, WEIR_MSG_GRANT);
+  msg.grant = (struct weir_msg_grant){.seq = fixture_last(f, WEIR_MSG_ASK)->ask.seq,
+                                      .ttl_us = TTL,
+                                      .pool = "flash",
+                                      .model = "gemini/flash",
+                                      .without = pool};
+  fixture_receive(f, &msg);
+  assert_int_equal(f->results_count, 1);
+  return f;
+}
+
+static void calls_wait_fail_or_go_by_the_stricter_word(void **state)
+{
+  enum { WAIT = WEIR_WITHOUT_WAIT, CLOSED = WEIR_WITHOUT_CLOSED, OPEN = WEIR_WITHOUT_OPEN };
+  static const struct {
+    int own, pool, is;
+  } cases[] = {{0, 0, WAIT},           {0, WAIT, WAIT},     {0, CLOSED, CLOSED},
+               {0, OPEN, OPEN},        {WAIT, 0, WAIT},     {WAIT, CLOSED, CLOSED},
+               {WAIT, OPEN, WAIT},     {CLOSED, 0, CLOSED}, {CLOSED, WAIT, CLOSED},
+               {CLOSED, OPEN, CLOSED}, {OPEN, 0, WAIT},     {OPEN, WAIT, WAIT},
+               {OPEN, CLOSED, CLOSED}, {OPEN, OPEN, OPEN}};
+
+  (void)state;
+  for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    struct fixture *f = granted((enum weir_without)cases[i].own, (enum weir_without)cases[i].pool);
+    const struct weir_client_result *last = &f->results[1];
+    const weir_tstamp since = f->now;
+
+    fixture_link(f, false);
+    fixture_ask(f, 2, 5 * SECOND);
+    fixture_run_to(f, since + WEIR_CLIENT_AWAY_US - 1); /* a link that breaks is no outage yet */
+    assert_int_equal(f->results_count, 1);
+    fixture_run_to(f, since + 4 * SECOND);
+    assert_int_equal(f->results_count, cases[i].is == WAIT ? 1 : 2);
+    if (cases[i].is == CLOSED)
+      assert_int_equal(last->type, WEIR_CLIENT_UNREACHABLE);
+    if (cases[i].is == OPEN)
+      assert_true(last->type == WEIR_CLIENT_GRANTED && last->is_open && !last->is_island);
+    if (cases[i].is != WAIT)
+      assert_int_equal(last->wait_us, WEIR_CLIENT_AWAY_US);
+    fixture_run_to(f, since + 5 * SECOND);
+    assert_int_equal(f->results_count, 2);
+    fixture_free(f);
+  }
+}
+
+static void what_was_asked_before_fails_too_where_calls_do(void **state)
+{
+  struct fixture *f = granted(0, WEIR_WITHOUT_CLOSED);
+
+  (void)state;
+  fixture_ask(f, 2, 100 * SECOND);
+  fixture_queued(f, fixture_last(f, WEIR_MSG_ASK)->ask.seq);
+  fixture_link(f, false);
+  fixture_run_to(f, f->now + WEIR_CLIENT_AWAY_US);
+  assert_int_equal(f->results_count, 2);
+  assert_int_equal(f->results[1].type, WEIR_CLIENT_UNREACHABLE);
+  fixture_ask(f, 3, 100 * SECOND); /* it is away already */
+  assert_int_equal(f->results_count, 3);
+  fixture_free(f);
+}
+
+static void an_island_goes_first_and_the_rest_without_limit(void **state)
+{
+  struct fixture *f = granted(0, WEIR_WITHOUT_OPEN);
+
+  (void)state;
+  tell(f);
+  fixture_link(f, false);
+  fixture_ask(f, 2, 100 * SECOND);
+  fixture_ask(f, 3, 100 * SECOND);
+  assert_int_equal(islands_in(f), 2);
+  fixture_ask(f, 4, 100 * SECOND);
+  fixture_run_to(f, f->now + WEIR_CLIENT_AWAY_US);
+  assert_int_equal(islands_in(f), 2);
+  assert_int_equal(f->results_count, 4);
+  assert_true(f->results[3].is_open);
+  assert_int_equal(f->results[3].expires_at, f->now + TTL);
+  fixture_free(f);
+}
+
+static void a_call_without_limit_is_told_of_and_takes_no_lease(void **state)
+{
+  struct fixture *f = granted(0, WEIR_WITHOUT_OPEN);
+  uint32_t told = 0;
+
+  (void)state;
+  fixture_settle(f, 1, true);
+  fixture_link(f, false);
+  fixture_run_to(f, f->now + WEIR_CLIENT_AWAY_US);
+  fixture_ask(f, 2, 100 * SECOND);
+  assert_true(f->results[1].is_open);
+  fixture_settle(f, 2, false); /* nobody asked for it */
+  fixture_settle(f, 2, true);
+  fixture_link(f, true);
+  fixture_welcome(f, TOKEN + 1, 32);
+  for (uint32_t i = 0; i < f->sent_count; i++)
+    told += f->sent[i].type == WEIR_MSG_SETTLE && strcmp(f->sent[i].settle.island, "flash") == 0;
+  assert_int_equal(told, 1);
+  fixture_ask(f, 3, 100 * SECOND); /* with a session there are limits again */
+  assert_int_equal(f->results_count, 2);
+  fixture_free(f);
+}
+
+static void an_open_breaker_holds_what_goes_without_limit_too(void **state)
+{
+  struct fixture *f = granted(0, WEIR_WITHOUT_OPEN);
+  struct weir_msg msg = fixture_say(f, WEIR_MSG_STATE);
+  const weir_tstamp since = f->now;
+
+  (void)state;
+  msg.state = (struct weir_msg_state){
+      .pool = "flash", .breaker = WEIR_BREAKER_OPEN, .open_us = 20 * SECOND};
+  fixture_receive(f, &msg);
+  fixture_link(f, false);
+  fixture_ask(f, 2, 100 * SECOND);
+  fixture_run_to(f, since + 20 * SECOND - 1);
+  assert_int_equal(f->results_count, 1);
+  fixture_run_to(f, since + 20 * SECOND);
+  assert_int_equal(f->results_count, 2);
+  fixture_free(f);
+}
+
 static void hello_says_that_islands_are_understood(void **state)
 {
   struct fixture *f = told();
@@ -424,6 +565,11 @@ int main(void)
       cmocka_unit_test(nobody_is_told_that_probes_went_well_and_calls_go_after_a_while),
       cmocka_unit_test(a_part_of_one_call_lets_it_through),
       cmocka_unit_test(whatever_is_rounded_calls_weigh_less_than_the_bound),
+      cmocka_unit_test(calls_wait_fail_or_go_by_the_stricter_word),
+      cmocka_unit_test(what_was_asked_before_fails_too_where_calls_do),
+      cmocka_unit_test(an_island_goes_first_and_the_rest_without_limit),
+      cmocka_unit_test(a_call_without_limit_is_told_of_and_takes_no_lease),
+      cmocka_unit_test(an_open_breaker_holds_what_goes_without_limit_too),
       cmocka_unit_test(hello_says_that_islands_are_understood),
   };
 

@@ -84,6 +84,7 @@ const struct fields_entry fields[] = {
     U(16, WEIR_MSG_GRANT, grant.requests_left, 0, ALL64),
     U(17, WEIR_MSG_GRANT, grant.tokens_limit, 0, ALL64),
     U(18, WEIR_MSG_GRANT, grant.tokens_left, 0, ALL64),
+    U(19, WEIR_MSG_GRANT, grant.without, 0, 3),
 
     U(2, WEIR_MSG_QUEUED, queued.seq, 1, ALL64),
     U(3, WEIR_MSG_QUEUED, queued.eta_us, 0, T400D),
@@ -154,6 +155,7 @@ const struct fields_entry fields[] = {
     S(28, WEIR_MSG_ROW, row.instance, 0),
     U(29, WEIR_MSG_ROW, row.islands, 0, ALL32),
     U(30, WEIR_MSG_ROW, row.island_calls, 0, ALL64),
+    U(31, WEIR_MSG_ROW, row.without, 0, 3),
 
     S(2, WEIR_MSG_STATE, state.pool, 0),
     U(3, WEIR_MSG_STATE, state.breaker, 0, 4),

@@ -154,6 +154,7 @@ static void states_every_number_of_every_enum(void **state)
   CHECK("profile", WEIR_PROFILE_LIST);
   CHECK("outcome", WEIR_OUTCOME_LIST);
   CHECK("breaker", WEIR_BREAKER_LIST);
+  CHECK("without", WEIR_WITHOUT_LIST);
   CHECK("steer", WEIR_STEER_LIST);
   CHECK("view", WEIR_VIEW_LIST);
   CHECK("counter", WEIR_COUNTER_LIST);

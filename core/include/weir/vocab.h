@@ -58,6 +58,12 @@
   X(CLOSE, 3, "close") /* closed now; from here on it decides by itself */                         \
   X(FORCE, 4, "force") /* held closed, whatever happens, until told otherwise */
 
+/* What instances do with calls of a pool while the coordinator does not answer. */
+#define WEIR_WITHOUT_LIST(X)                                                                       \
+  X(WAIT, 1, "wait")     /* what islands let through goes, the rest waits for the coordinator */   \
+  X(CLOSED, 2, "closed") /* the rest fails at once */                                              \
+  X(OPEN, 3, "open")     /* the rest goes, without any limit */
+
 /* How a call ended: success, or exactly one class of the error vocabulary (docs/PROVIDERS.md). */
 #define WEIR_OUTCOME_LIST(X)                                                                       \
   X(OK, 1, "ok")                                                                                   \
@@ -124,6 +130,9 @@ enum weir_denial { WEIR_DENIAL_LIST(X) WEIR_DENIAL_MAX };
 #define X(name, value, text) WEIR_BREAKER_##name = (value),
 enum weir_breaker_state { WEIR_BREAKER_LIST(X) WEIR_BREAKER_MAX };
 #undef X
+#define X(name, value, text) WEIR_WITHOUT_##name = (value),
+enum weir_without { WEIR_WITHOUT_LIST(X) WEIR_WITHOUT_MAX };
+#undef X
 #define X(name, value, text) WEIR_STEER_##name = (value),
 enum weir_steer { WEIR_STEER_LIST(X) WEIR_STEER_MAX };
 #undef X
@@ -141,6 +150,7 @@ const char *weir_profile_name(enum weir_profile profile);
 const char *weir_class_name(enum weir_class class);
 const char *weir_denial_name(enum weir_denial denial);
 const char *weir_breaker_name(enum weir_breaker_state state);
+const char *weir_without_name(enum weir_without without);
 const char *weir_steer_name(enum weir_steer steer);
 const char *weir_outcome_name(enum weir_outcome outcome);
 const char *weir_counter_name(enum weir_counter counter);

@@ -179,6 +179,8 @@ struct weir_msg_grant {
    * and of input tokens or all tokens the limit of which least is left. A limit of 0: none, or not
    * told. */
   uint64_t requests_limit, requests_left, tokens_limit, tokens_left;
+  /* What becomes of calls of this pool while the coordinator does not answer; 0: they wait. */
+  enum weir_without without;
 };
 
 struct weir_msg_queued {
@@ -276,8 +278,9 @@ struct weir_msg_row {
   char tenant[WEIR_TENANT_SIZE];          /* tenants: its name, perhaps ""; |pool| is its pool.
                                              sessions: that its key is bound to; "": to none */
   char instance[WEIR_INSTANCE_TEXT_SIZE]; /* sessions, slow: hexadecimal */
-  uint32_t islands;      /* instances that have a part of it to use without the coordinator */
-  uint64_t island_calls; /* that instances made so, as they told since start */
+  uint32_t islands;          /* instances that have a part of it to use without the coordinator */
+  uint64_t island_calls;     /* that instances made so, as they told since start */
+  enum weir_without without; /* what its calls do then, as it is configured; 0: not told */
 };
 
 /* What shims are told of a pool when it changes. */

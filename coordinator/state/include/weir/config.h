@@ -97,6 +97,7 @@ struct weir_pool_config {
   uint32_t batch_floor_pm; /* thousandths of the quota that batch gets even beside online work */
   struct weir_breaker_config breaker;
   struct weir_island_config island;
+  enum weir_without without; /* what becomes of other calls meanwhile; 0: they wait */
   uint32_t retries_pm; /* new attempts that each first one earns, thousandths; 0: there are none */
   uint64_t price_input, price_output; /* millionths of a currency for 10^6 tokens; for SPEND */
   uint32_t budgets_count;

@@ -40,8 +40,9 @@
  * Islands: of some pools the coordinator tells this instance a part that it may use without it, for
  * a time. While there is no session, calls are held and leased out of that part as far as it goes,
  * those first that were asked before; what the coordinator may still grant them is given back. A
- * call's pool and model are those that its name was granted last. In a new session the coordinator
- * hears of each such call by a SETTLE that names the pool.
+ * call's pool and model are those that its name was granted last, and so is what becomes of the
+ * rest: it waits, it fails, or it goes without limit. In a new session the coordinator hears of
+ * each such call by a SETTLE that names the pool.
  *
  * Owner: the caller owns storage, events and updates; the machine keeps no pointer into them.
  * One thread at a time. Cost of a step: O(log n) plus what it sends and reports; no allocation.
@@ -76,6 +77,10 @@
 #define WEIR_CLIENT_ISLANDS      16
 #define WEIR_CLIENT_ISLAND_NAMES 32
 
+/* The coordinator counts as away when there was no session for so long: calls fail or go without
+ * limit then, where their pool says so. */
+#define WEIR_CLIENT_AWAY_US WEIR_US_PER_S
+
 /* No wallet holds more leases than this. */
 #define WEIR_CLIENT_WALLET_MAX 64
 
@@ -96,7 +101,8 @@ struct weir_client_config {
   uint32_t settlements_max; /* final ones kept until acknowledged; at least 1 */
   uint32_t wallet_max;      /* leases held ahead for one kind of calls; 0: none */
   uint8_t instance[WEIR_INSTANCE_SIZE];
-  uint64_t seed; /* of the jitter */
+  uint64_t seed;             /* of the jitter */
+  enum weir_without without; /* where it is stricter than what a pool says; 0: never */
   char name[WEIR_NAME_SIZE];
 };
 
@@ -149,6 +155,7 @@ struct weir_client_result {
   weir_duration wait_us;    /* since ASK */
   bool is_queued;           /* the coordinator let it wait */
   bool is_island;           /* granted without the coordinator, out of this instance's part */
+  bool is_open;             /* without it, and without any limit, as its pool says */
   weir_tstamp expires_at;
   enum weir_refusal refusal;
   struct weir_msg_grant grant;
