@@ -84,8 +84,8 @@ static void budget_new(struct weir_coord *c, const struct weir_ledger_config *le
                        const struct weir_budget_config *config, const struct weir_instant *now)
 {
   struct weir_budget *budget = budget_place(c);
-  uint64_t *slots =
-      c->slots + (c->bounds.pools_max + (size_t)(budget - c->budgets)) * WEIR_LEDGER_SLOTS;
+  uint64_t *slots = weir_slots_of(c->slots, WEIR_LEDGER_SLOTS,
+                                  c->bounds.pools_max + (size_t)(budget - c->budgets));
 
   memset(budget, 0, sizeof(*budget));
   budget->config = *config;

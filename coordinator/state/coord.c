@@ -5,16 +5,24 @@
 
 /* ---- storage: one block, laid out once ---- */
 
+/* A line of a cache: what is used together is laid out to be in few of them. */
+#define LINE ((size_t)64)
+
 struct layout {
   uint8_t *base;
   size_t size;
 };
 
+static uint8_t *aligned(uint8_t *base)
+{
+  return base ? base + (LINE - (uintptr_t)base % LINE) % LINE : NULL;
+}
+
 static void *place(struct layout *l, size_t size)
 {
   void *at = l->base ? l->base + l->size : NULL;
 
-  l->size += (size + 15) & ~(size_t)15;
+  l->size += (size + LINE - 1) / LINE * LINE;
   return at;
 }
 
@@ -56,7 +64,7 @@ static size_t ledgers_of(const struct weir_coord_bounds *b)
 
 static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct parts *p)
 {
-  struct layout l = {base, 0};
+  struct layout l = {aligned(base), 0};
 
   p->coord = place(&l, sizeof(struct weir_coord));
   p->sessions = place(&l, b->sessions_max * sizeof(struct weir_session));
@@ -87,8 +95,8 @@ static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct p
   p->keep_under_way = place(&l, ledgers_of(b) * sizeof(uint32_t));
   p->keep_waiting = place(&l, b->pools_max * sizeof(uint32_t));
   p->keep_timers = place(&l, ledgers_of(b) * sizeof(struct weir_pq_node *));
-  p->slots = place(&l, ledgers_of(b) * WEIR_LEDGER_SLOTS * sizeof(uint64_t));
-  return l.size;
+  p->slots = place(&l, weir_slots_words(WEIR_LEDGER_SLOTS, ledgers_of(b)) * sizeof(uint64_t));
+  return l.size + LINE - 1;
 }
 
 size_t weir_coord_size(const struct weir_coord_bounds *bounds)

@@ -96,7 +96,7 @@ static void heap_remove(struct weir_fair *f, uint32_t *root, uint32_t record)
 
 static size_t rounded(size_t size)
 {
-  return (size + 15) & ~(size_t)15;
+  return (size + 63) & ~(size_t)63; /* lines of a cache */
 }
 
 size_t weir_fair_size(uint32_t classes, uint32_t tenants)

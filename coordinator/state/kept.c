@@ -169,15 +169,15 @@ void weir_ledger_kept(struct weir_ledger *l, bool is_durable)
 /* ---- making records ---- */
 
 /* What slots from |first| on hold, |of_step| of them a step, of the |size| slots of a circle. */
-static void steps_fill(struct weir_record *record, const uint64_t *slots, uint64_t size,
-                       uint64_t first, uint64_t of_step)
+static void steps_fill(struct weir_record *record, uint64_t *slots, uint64_t size, uint64_t first,
+                       uint64_t of_step)
 {
   record->count = STEPS;
   for (uint32_t k = 0; k < STEPS_MAX; k++) {
     uint64_t sum = 0;
 
     for (uint64_t i = 0; i < of_step; i++)
-      sum += slots[(first + k * of_step + i) % size];
+      sum += *weir_slots_at(slots, (first + k * of_step + i) % size);
     record->numbers[STEPS + k] = sum;
     if (sum > 0)
       record->count = STEPS + k + 1;

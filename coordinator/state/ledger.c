@@ -197,10 +197,11 @@ void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
   l->hold_us = config->hold_us;
   /* Limits not in use keep their slots too: a reload may bring them into use. */
   for (uint32_t i = 0; i < WEIR_LIMITS_MAX; i++) {
-    l->limits[i].ring.slots = slots + (size_t)i * WEIR_LEDGER_LIMIT_SLOTS;
-    l->limits[i].trail.slots = l->limits[i].ring.slots + WEIR_RING_SLOTS + WEIR_LEDGER_GAP;
+    l->limits[i].ring.slots = weir_slots_from(slots, (size_t)i * WEIR_LEDGER_LIMIT_SLOTS);
+    l->limits[i].trail.slots =
+        weir_slots_from(l->limits[i].ring.slots, WEIR_RING_SLOTS + WEIR_LEDGER_GAP);
   }
-  l->sub.slots = slots + (size_t)WEIR_LIMITS_MAX * WEIR_LEDGER_LIMIT_SLOTS;
+  l->sub.slots = weir_slots_from(slots, (size_t)WEIR_LIMITS_MAX * WEIR_LEDGER_LIMIT_SLOTS);
   for (uint32_t i = 0; i < config->limits_count; i++)
     limit_open(l, &l->limits[i], &config->limits[i], now);
   l->has_day = has_day(l);

@@ -98,7 +98,8 @@ static struct weir_pool *pool_new(struct weir_coord *c, const struct weir_pool_c
   weir_breakers_begin(pool, config, now->at);
   weir_callers_forget(c, (uint32_t)(pool - c->pools));
   weir_today_begin(&pool->today, now->at);
-  weir_ledger_init(&pool->ledger, c->slots + (size_t)(pool - c->pools) * WEIR_LEDGER_SLOTS, &ledger,
+  weir_ledger_init(&pool->ledger,
+                   weir_slots_of(c->slots, WEIR_LEDGER_SLOTS, (size_t)(pool - c->pools)), &ledger,
                    now);
   /* What a reload adds may be an old quota under a new name, with calls in no book of ours. */
   if (c->is_running)

@@ -3,12 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
-/* Slots that are looked at together. */
-#define ROW 8
-
 static uint64_t *slot_of(const struct weir_ring *r, uint64_t number)
 {
-  return &r->slots[number % WEIR_RING_SLOTS];
+  return weir_slots_at(r->slots, number % WEIR_RING_SLOTS);
 }
 
 static uint64_t block_of(uint64_t number)
@@ -28,7 +25,7 @@ void weir_ring_init(struct weir_ring *r, uint64_t *slots, weir_duration window_u
 
   assert(window_us > 0);
   memset(r, 0, sizeof(*r));
-  memset(slots, 0, WEIR_RING_SLOTS * sizeof(*slots));
+  weir_slots_clear(slots, WEIR_RING_SLOTS);
   r->window_us = window_us;
   r->slot_us = (window_us + ahead_us + usable - 1) / usable;
   r->head = now / r->slot_us;
@@ -44,7 +41,7 @@ void weir_ring_advance(struct weir_ring *r, weir_tstamp now)
     return;
   head = now / r->slot_us;
   if (r->used > 0 && head - r->head >= WEIR_RING_SLOTS) {
-    memset(r->slots, 0, WEIR_RING_SLOTS * sizeof(*r->slots));
+    weir_slots_clear(r->slots, WEIR_RING_SLOTS);
     memset(r->blocks, 0, sizeof(r->blocks));
     r->used = 0;
   }
@@ -90,7 +87,7 @@ static uint64_t row_of(const struct weir_ring *r, uint64_t number)
   const uint64_t *slots = slot_of(r, number);
   uint64_t sum = 0;
 
-  for (int i = 0; i < ROW; i++)
+  for (int i = 0; i < WEIR_SLOTS_ROW; i++)
     sum += slots[i];
   return sum;
 }
@@ -108,10 +105,10 @@ static uint64_t skip(const struct weir_ring *r, uint64_t number, uint64_t used, 
     if (used - *ret_held > room)
       return WEIR_RING_BLOCK;
   }
-  if (number % ROW == 0 && number + ROW <= r->head + WEIR_RING_SLOTS) {
+  if (number % WEIR_SLOTS_ROW == 0 && number + WEIR_SLOTS_ROW <= r->head + WEIR_RING_SLOTS) {
     *ret_held = row_of(r, number);
     if (used - *ret_held > room)
-      return ROW;
+      return WEIR_SLOTS_ROW;
   }
   *ret_held = *slot_of(r, number);
   return 1;
@@ -147,7 +144,7 @@ void weir_ring_check(const struct weir_ring *r)
     uint64_t block = 0;
 
     for (uint64_t i = 0; i < WEIR_RING_BLOCK; i++)
-      block += r->slots[b * WEIR_RING_BLOCK + i];
+      block += *slot_of(r, b * WEIR_RING_BLOCK + i);
     assert(block == r->blocks[b]);
     used += block;
   }

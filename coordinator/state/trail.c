@@ -10,7 +10,7 @@
 
 static uint64_t *slot_of(const struct weir_trail *t, uint64_t number)
 {
-  return &t->slots[number % WEIR_TRAIL_SLOTS];
+  return weir_slots_at(t->slots, number % WEIR_TRAIL_SLOTS);
 }
 
 static weir_tstamp end_of(const struct weir_trail *t, uint64_t number)
@@ -53,7 +53,7 @@ void weir_trail_init(struct weir_trail *t, uint64_t *slots, weir_duration window
 {
   assert(window_us > 0);
   memset(t, 0, sizeof(*t));
-  memset(slots, 0, WEIR_TRAIL_SLOTS * sizeof(*slots));
+  weir_slots_clear(slots, WEIR_TRAIL_SLOTS);
   t->window_us = window_us;
   slots_divide(t, window_us, ahead_us);
   t->slots = slots;
@@ -72,7 +72,7 @@ void weir_trail_advance(struct weir_trail *t, weir_tstamp now)
   if (head <= t->head)
     return;
   if (t->total > 0 && head - t->head >= WEIR_TRAIL_SLOTS) {
-    memset(t->slots, 0, WEIR_TRAIL_SLOTS * sizeof(*t->slots));
+    weir_slots_clear(t->slots, WEIR_TRAIL_SLOTS);
     t->total = 0;
   }
   for (; t->total > 0 && t->head < head; t->head++) {
@@ -213,6 +213,6 @@ void weir_trail_check(const struct weir_trail *t)
   uint64_t total = 0;
 
   for (uint64_t i = 0; i < WEIR_TRAIL_SLOTS; i++)
-    total += t->slots[i];
+    total += *slot_of(t, i);
   assert(total == t->total);
 }

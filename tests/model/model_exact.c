@@ -46,7 +46,7 @@ struct world {
   struct rule limits[WEIR_LIMITS_MAX];
   uint32_t limits_count;
   weir_duration hold_us;
-  uint64_t slots[WEIR_LEDGER_SLOTS];
+  uint64_t slots[WEIR_LEDGER_SLOTS * WEIR_SLOTS_TOGETHER];
   struct lease leases[LEASES_MAX];
   uint32_t leases_count;
   weir_tstamp start_last, frozen_until, smooth_until;

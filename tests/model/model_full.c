@@ -33,7 +33,7 @@ struct world {
   weir_duration ttl_us, jitter_us;
   bool is_settled; /* each lease, 2 ms after its start, told of a millisecond later */
   bool is_heavy;   /* tokens by a Pareto law, or one request with nothing else */
-  uint64_t slots[WEIR_LEDGER_SLOTS];
+  uint64_t slots[WEIR_LEDGER_SLOTS * WEIR_SLOTS_TOGETHER];
   struct lease leases[LEASES_MAX];
   uint32_t count, settled;
 };

@@ -59,7 +59,7 @@ struct world {
   weir_duration ttl_us, jitter_us, period_us, late_us, window_max_us;
   enum temper temper;
   uint64_t share_pm, lost_pm, void_pm;
-  uint64_t slots[WEIR_LEDGER_SLOTS];
+  uint64_t slots[WEIR_LEDGER_SLOTS * WEIR_SLOTS_TOGETHER];
   struct lease leases[LEASES_MAX];
   uint32_t leases_count, oldest;
   uint64_t crashes, verdicts;

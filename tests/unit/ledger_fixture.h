@@ -27,7 +27,7 @@ struct books {
   struct weir_limit_config limits[WEIR_LIMITS_MAX];
   uint32_t limits_count;
   weir_duration hold_us;
-  uint64_t slots[WEIR_LEDGER_SLOTS];
+  uint64_t slots[WEIR_LEDGER_SLOTS * WEIR_SLOTS_TOGETHER];
 };
 
 /* A lease with what its ledger remembers of it. */

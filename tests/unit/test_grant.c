@@ -10,7 +10,7 @@
 
 #include "coord_fixture.h"
 
-static uint64_t slots[WEIR_LEDGER_SLOTS];
+static uint64_t slots[WEIR_LEDGER_SLOTS * WEIR_SLOTS_TOGETHER];
 static struct weir_calendar calendar;
 
 static struct weir_instant at(weir_tstamp now, uint64_t number)

@@ -11,7 +11,7 @@
 #define WINDOW WEIR_US_PER_MIN
 #define AHEAD  (10 * WEIR_US_PER_S)
 
-static uint64_t slots[WEIR_RING_SLOTS];
+static uint64_t slots[WEIR_RING_SLOTS * WEIR_SLOTS_TOGETHER];
 
 static struct weir_ring ring_at(weir_tstamp now)
 {
@@ -121,7 +121,7 @@ static void earliest_agrees_with_a_slot_by_slot_walk(void **state)
     room = weir_rng_below(&rng, r.used + 10);
     left = r.used;
     for (number = r.head; left > room; number++)
-      left -= r.slots[number % WEIR_RING_SLOTS];
+      left -= *weir_slots_at(r.slots, number % WEIR_RING_SLOTS);
     assert_int_equal(weir_ring_earliest(&r, room, now),
                      number == r.head || number * r.slot_us < now ? now : number * r.slot_us);
   }

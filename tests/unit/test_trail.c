@@ -16,7 +16,7 @@
 #define AHEAD  (10 * SECOND + 520 * WEIR_US_PER_MS)
 #define BEGIN  (1000 * SECOND)
 
-static uint64_t slots[WEIR_TRAIL_SLOTS];
+static uint64_t slots[WEIR_TRAIL_SLOTS * WEIR_SLOTS_TOGETHER];
 
 static struct weir_trail trail_at(weir_duration window, weir_tstamp now)
 {

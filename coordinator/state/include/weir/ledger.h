@@ -36,10 +36,10 @@
 #include <weir/trail.h>
 #include <weir/wide.h>
 
-/* 64-bit words of storage for one ledger: each limit's ring and trail, and the ring of sub-windows,
- * each a cache's line apart. All ledgers are at about the same slot at the same time: at distances
- * of powers of two, those slots would drive each other out of the same few places of a cache. */
-#define WEIR_LEDGER_GAP 8
+/* The slots of one ledger (slots.h): each limit's ring and trail, and the ring of sub-windows, each
+ * a row apart. All ledgers are at about the same slot at the same time: at distances of powers of
+ * two, those slots would drive each other out of the same few places of a cache. */
+#define WEIR_LEDGER_GAP WEIR_SLOTS_ROW
 #define WEIR_LEDGER_LIMIT_SLOTS                                                                    \
   (WEIR_RING_SLOTS + WEIR_LEDGER_GAP + WEIR_TRAIL_SLOTS + WEIR_LEDGER_GAP)
 #define WEIR_LEDGER_SLOTS                                                                          \
@@ -181,8 +181,8 @@ struct weir_instant {
   const struct weir_calendar *calendar;
 };
 
-/* weir_ledger_init makes an empty ledger of |config| on |slots|, WEIR_LEDGER_SLOTS words that the
- * caller keeps. */
+/* weir_ledger_init makes an empty ledger of |config| on |slots|, WEIR_LEDGER_SLOTS of them
+ * (slots.h) that the caller keeps. */
 void weir_ledger_init(struct weir_ledger *l, uint64_t *slots,
                       const struct weir_ledger_config *config, const struct weir_instant *now);
 

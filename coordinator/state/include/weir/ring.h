@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include <weir/slots.h>
 #include <weir/time.h>
 
 #define WEIR_RING_SLOTS  2048
@@ -22,12 +23,12 @@ struct weir_ring {
   uint64_t head;        /* number of the first slot that has not come back */
   weir_tstamp head_end; /* when it comes back: nothing changes before */
   uint64_t used;        /* sum of all slots */
-  uint64_t *slots;      /* WEIR_RING_SLOTS, owned by the caller */
+  uint64_t *slots;      /* WEIR_RING_SLOTS (slots.h), owned by the caller */
   uint64_t blocks[WEIR_RING_BLOCKS];
 };
 
 /* weir_ring_init makes an empty ring of |window_us| that can hold charges up to |ahead_us| beyond
- * now + window. |slots| has WEIR_RING_SLOTS elements and outlives the ring. */
+ * now + window. |slots| are WEIR_RING_SLOTS that outlive the ring. */
 void weir_ring_init(struct weir_ring *r, uint64_t *slots, weir_duration window_us,
                     weir_duration ahead_us, weir_tstamp now);
 

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weir/slots.h>
 #include <weir/time.h>
 
 #define WEIR_TRAIL_SLOTS 1024
@@ -31,11 +32,11 @@ struct weir_trail {
   weir_tstamp turn_at;   /* when it is forgotten: nothing changes before */
   uint64_t newest;       /* of the slots that were ever charged */
   uint64_t total;        /* sum of all slots */
-  uint64_t *slots;       /* WEIR_TRAIL_SLOTS, owned by the caller */
+  uint64_t *slots;       /* WEIR_TRAIL_SLOTS (slots.h), owned by the caller */
 };
 
 /* weir_trail_init makes an empty trail of |window_us| for arrivals up to |ahead_us| beyond now.
- * |slots| has WEIR_TRAIL_SLOTS elements and outlives the trail. */
+ * |slots| are WEIR_TRAIL_SLOTS that outlive the trail. */
 void weir_trail_init(struct weir_trail *t, uint64_t *slots, weir_duration window_us,
                      weir_duration ahead_us, weir_tstamp now);
 
