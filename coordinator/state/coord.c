@@ -5,9 +5,6 @@
 
 /* ---- storage: one block, laid out once ---- */
 
-/* A line of a cache: what is used together is laid out to be in few of them. */
-#define LINE ((size_t)64)
-
 struct layout {
   uint8_t *base;
   size_t size;
@@ -15,14 +12,14 @@ struct layout {
 
 static uint8_t *aligned(uint8_t *base)
 {
-  return base ? base + (LINE - (uintptr_t)base % LINE) % LINE : NULL;
+  return base ? base + (WEIR_LINE_SIZE - (uintptr_t)base % WEIR_LINE_SIZE) % WEIR_LINE_SIZE : NULL;
 }
 
 static void *place(struct layout *l, size_t size)
 {
   void *at = l->base ? l->base + l->size : NULL;
 
-  l->size += (size + LINE - 1) / LINE * LINE;
+  l->size += (size + WEIR_LINE_SIZE - 1) / WEIR_LINE_SIZE * WEIR_LINE_SIZE;
   return at;
 }
 
@@ -96,7 +93,7 @@ static size_t lay_out(uint8_t *base, const struct weir_coord_bounds *b, struct p
   p->keep_waiting = place(&l, b->pools_max * sizeof(uint32_t));
   p->keep_timers = place(&l, ledgers_of(b) * sizeof(struct weir_pq_node *));
   p->slots = place(&l, weir_slots_words(WEIR_LEDGER_SLOTS, ledgers_of(b)) * sizeof(uint64_t));
-  return l.size + LINE - 1;
+  return l.size + WEIR_LINE_SIZE - 1;
 }
 
 size_t weir_coord_size(const struct weir_coord_bounds *bounds)

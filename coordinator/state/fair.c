@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <weir/hash.h>
+#include <weir/line.h>
 
 #define SCALE_BITS WEIR_FAIR_SCALE_BITS
 
@@ -96,7 +97,7 @@ static void heap_remove(struct weir_fair *f, uint32_t *root, uint32_t record)
 
 static size_t rounded(size_t size)
 {
-  return (size + 63) & ~(size_t)63; /* lines of a cache */
+  return (size + WEIR_LINE_SIZE - 1) / WEIR_LINE_SIZE * WEIR_LINE_SIZE;
 }
 
 size_t weir_fair_size(uint32_t classes, uint32_t tenants)

@@ -107,17 +107,17 @@ static void tell_left(struct weir_ledger *ledger, const struct weir_instant *now
 {
   grant->requests_limit = grant->requests_left = grant->tokens_limit = grant->tokens_left = 0;
   for (uint32_t i = 0; i < ledger->limits_count; i++) {
-    const struct weir_limit_config *config = &ledger->limits[i].config;
-    const bool is_requests = config->dimension == WEIR_DIMENSION_REQUESTS;
+    const struct weir_ledger_limit *kept = &ledger->limits[i];
+    const bool is_requests = kept->dimension == WEIR_DIMENSION_REQUESTS;
     uint64_t *limit = is_requests ? &grant->requests_limit : &grant->tokens_limit;
     uint64_t *left = is_requests ? &grant->requests_left : &grant->tokens_left;
     uint64_t used, effective;
 
-    if (config->is_shadow || (!is_requests && config->dimension != WEIR_DIMENSION_INPUT_TOKENS &&
-                              config->dimension != WEIR_DIMENSION_TOTAL_TOKENS))
+    if (kept->is_shadow || (!is_requests && kept->dimension != WEIR_DIMENSION_INPUT_TOKENS &&
+                            kept->dimension != WEIR_DIMENSION_TOTAL_TOKENS))
       continue;
     used = weir_ledger_used(ledger, i, now);
-    effective = ledger->limits[i].effective; /* of now, after the use was */
+    effective = kept->effective; /* of now, after the use was */
     if (*limit > 0 && (effective > used ? effective - used : 0) >= *left)
       continue;
     *limit = effective;

@@ -31,6 +31,12 @@ static weir_wide variance_of(const struct weir_ledger_limit *limit,
   return weir_wide_mul(sigma, sigma);
 }
 
+/* Those before it are over. */
+static uint64_t head_block(const struct weir_ledger_limit *limit)
+{
+  return limit->ring.head / WEIR_RING_BLOCK;
+}
+
 static weir_wide *variance_block(struct weir_ledger_limit *limit, uint64_t block)
 {
   return &limit->variances[block % WEIR_LEDGER_VARIANCES];
@@ -41,7 +47,7 @@ static void variance_add(struct weir_ledger_limit *limit, weir_tstamp arrival_ma
 {
   uint64_t block;
 
-  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < limit->variance_head)
+  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < head_block(limit))
     return;
   *variance_block(limit, block) += variance;
   limit->variance += variance;
@@ -52,7 +58,7 @@ static void variance_remove(struct weir_ledger_limit *limit, weir_tstamp arrival
 {
   uint64_t block;
 
-  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < limit->variance_head)
+  if (variance == 0 || (block = weir_ring_block(&limit->ring, arrival_max)) < head_block(limit))
     return;
   assert(*variance_block(limit, block) >= variance);
   *variance_block(limit, block) -= variance;
@@ -61,16 +67,16 @@ static void variance_remove(struct weir_ledger_limit *limit, weir_tstamp arrival
 
 /* A ring reaches over fewer blocks than are kept, so none of those ahead shares a place with one
  * that has passed. */
-static void variance_advance(struct weir_ledger_limit *limit)
+static void window_advance(struct weir_ledger_limit *limit, weir_tstamp now)
 {
-  const uint64_t head = limit->ring.head / WEIR_RING_BLOCK;
+  uint64_t block = head_block(limit);
 
   static_assert(WEIR_LEDGER_VARIANCES > WEIR_RING_BLOCKS + 1, "see above");
-  for (; limit->variance > 0 && limit->variance_head < head; limit->variance_head++) {
-    limit->variance -= *variance_block(limit, limit->variance_head);
-    *variance_block(limit, limit->variance_head) = 0;
+  weir_ring_advance(&limit->ring, now);
+  for (; limit->variance > 0 && block < head_block(limit); block++) {
+    limit->variance -= *variance_block(limit, block);
+    *variance_block(limit, block) = 0;
   }
-  limit->variance_head = head;
 }
 
 /* ---- opening and closing ---- */
@@ -125,7 +131,6 @@ static void limit_open(struct weir_ledger *l, struct weir_ledger_limit *limit,
   weir_day_init(&limit->day, now->number);
   if (limit->is_windowed)
     weir_ring_init(&limit->ring, ring, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
-  variance_advance(limit);
   if (limit->is_smoothable)
     weir_trail_init(&limit->trail, trail, config->window_us, WEIR_LEDGER_AHEAD_US, now->at);
 }
@@ -339,15 +344,15 @@ static void slots_advance(struct weir_ledger *l, weir_tstamp now)
     struct weir_ledger_limit *limit = &l->limits[i];
 
     if (limit->is_windowed) {
-      weir_ring_advance(&limit->ring, now);
+      window_advance(limit, now);
       turn_at(l, limit->ring.head_end);
-      variance_advance(limit);
+    } else {
+      turn_at(l, weir_limit_ghosts(limit, now));
     }
     if (limit->is_smoothable) {
       weir_trail_advance(&limit->trail, now);
       turn_at(l, limit->trail.turn_at);
     }
-    turn_at(l, weir_limit_ghosts(limit, now));
   }
   if (l->has_sub) {
     weir_ring_advance(&l->sub, now);
@@ -374,7 +379,7 @@ void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
 
     if (limit->is_day) {
       weir_day_advance(&limit->day, weir_limit_zone(limit, now->calendar), now->number);
-      if (limit->reserve.unsure > 0)
+      if (l->is_kept && limit->reserve.unsure > 0)
         weir_limit_unsure(limit, now);
     }
   }

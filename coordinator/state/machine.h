@@ -33,6 +33,7 @@
 #include <weir/hash.h>
 #include <weir/latency.h>
 #include <weir/ledger.h>
+#include <weir/line.h>
 #include <weir/pq.h>
 #include <weir/ratio.h>
 #include <weir/retries.h>
@@ -146,13 +147,13 @@ struct weir_place {
 
 /* A tenant in one pool and class, beside its record in |fair| with the same index. */
 struct weir_tenant {
-  struct weir_pq_node timer; /* parked: when its own budget is to be looked at again */
-  bool is_parked;            /* its own budget blocks it, so others go first */
-  uint32_t budget;           /* its own, or WEIR_NONE */
-  uint64_t ticket;           /* its rank in lines; 0: none yet */
-  struct weir_place place;   /* in the line for |budget| */
-  struct weir_list asks;     /* first come, first served */
-  struct weir_cost queued;   /* sum over |asks|; no spend, prices may change */
+  WEIR_LINE struct weir_pq_node timer; /* parked: when its own budget is to be looked at again */
+  bool is_parked;                      /* its own budget blocks it, so others go first */
+  uint32_t budget;                     /* its own, or WEIR_NONE */
+  uint64_t ticket;                     /* its rank in lines; 0: none yet */
+  struct weir_place place;             /* in the line for |budget| */
+  struct weir_list asks;               /* first come, first served */
+  struct weir_cost queued;             /* sum over |asks|; no spend, prices may change */
   /* What its leases take of the quota, in the minute |recent_at| and in the one before. */
   uint64_t recent_at, recent_us, before_us;
 };
@@ -183,40 +184,42 @@ struct weir_carve {
   weir_tstamp until; /* so much is kept, even if less is configured */
 };
 
-/* What every call asks for stands first, before what is large or rarely needed. */
+/* What every call asks for stands first, in as few lines of a cache as it takes, before what is
+ * large or rarely needed. */
 struct weir_pool {
-  struct weir_pq_node timer; /* when its queue is to be looked at again */
+  WEIR_LINE struct weir_pq_node timer; /* when its queue is to be looked at again */
   enum weir_pool_state state;
   uint32_t leases_count;
   struct weir_queue queue[WEIR_CLASS_MAX];
   weir_duration batch_owed_us; /* of the whole quota, to batch, by its floor */
-  uint64_t ticket;             /* its rank in lines; 0: none yet */
-  struct weir_place places[WEIR_POOL_BUDGETS];
-  struct weir_pq_node breaker_timer;
+  uint64_t ticket;             /* its rank in lines; 0: none yet, it stands in none */
+  uint64_t grants;
+  uint32_t at_once; /* grants without a wait that |wait| is still to learn of, many at a time */
   enum weir_breaker_state noted; /* the breaker's state, and its |changes|, as last looked at */
   uint64_t changes_noted;
   weir_tstamp used_up_until; /* by the day, as instances were told; 0: they were told of nothing */
-  uint64_t grants, rejected_429;
-  uint64_t at_once; /* grants without a wait that |wait| is still to learn of, many at a time */
-  weir_tstamp latency_at;  /* the last of |latency| */
-  struct weir_ratio ratio; /* over all of its tenants */
-  struct weir_bias bias;
-  struct weir_retries retries;
+  struct weir_pq_node breaker_timer;
   struct weir_breaker breaker;
-  uint64_t input_tokens, output_tokens, spend;      /* of settled calls */
-  uint64_t outcomes[WEIR_OUTCOME_MAX];              /* settled calls; [0] unused */
+  WEIR_LINE struct weir_bias bias;
+  uint64_t input_tokens, output_tokens, spend; /* of settled calls */
+  uint64_t outcomes[WEIR_OUTCOME_MAX];         /* settled calls; [0] unused */
+  struct weir_ratio ratio;                     /* over all of its tenants */
+  WEIR_LINE struct weir_retries retries;
+  WEIR_LINE struct weir_pool_config config; /* budgets: indices into the machine's */
+  struct weir_ledger ledger;
+  struct weir_place places[WEIR_POOL_BUDGETS];
+  uint64_t rejected_429, rejected_foreign;
+  weir_tstamp latency_at;                           /* the last of |latency| */
   struct weir_latency latency;                      /* of good calls */
-  struct weir_pool_config config;                   /* budgets: indices into the machine's */
+  struct weir_latency wait;                         /* from ask to grant */
   uint32_t former_count, former[WEIR_POOL_BUDGETS]; /* budgets before the reload under way */
   struct weir_cost standing;                        /* leases ahead of need that are out unused */
   uint64_t opened_number; /* of the first lease that could not be granted since it opened */
   uint64_t changed;       /* when sessions last had to hear of it, in the coordinator's |changes| */
   uint64_t breaker_changed, day_changed; /* the same, because of its breaker, and of its day */
   struct weir_link in_changed;
-  uint64_t retries_count;   /* grants for new attempts */
-  bool is_left;             /* it closed, and who could went elsewhere */
-  struct weir_latency wait; /* from ask to grant */
-  uint64_t rejected_foreign;
+  uint64_t retries_count; /* grants for new attempts */
+  bool is_left;           /* it closed, and who could went elsewhere */
   struct weir_island islands[WEIR_ISLAND_PLACES_MAX];
   uint32_t islands_used;                    /* places from here on were never taken */
   uint32_t islands_next;                    /* of the pools that may have places, or WEIR_NONE */
@@ -231,7 +234,6 @@ struct weir_pool {
   bool has_owners;            /* tenants with limits of their own, which islands do not know */
   uint64_t island_calls;
   struct weir_today today;
-  struct weir_ledger ledger; /* last: most limits that it has room for are not used */
 };
 
 /* Limits over several pools, or of one tenant. */
@@ -249,13 +251,13 @@ struct weir_budget {
 
 /* A name keeps its place as long as it is configured. */
 struct weir_name {
-  char name[WEIR_NAME_SIZE]; /* "": a free place */
-  char model[WEIR_NAME_SIZE];
-  uint32_t pool;
+  WEIR_LINE uint32_t pool;
   uint32_t meant; /* the name of |model|, if it is in the same pool, or WEIR_NONE */
   uint32_t route; /* that has this name, or WEIR_NONE */
   uint32_t born;  /* counts names: another one in the same place has another */
   bool is_wanted;
+  char name[WEIR_NAME_SIZE]; /* "": a free place */
+  char model[WEIR_NAME_SIZE];
 };
 
 struct weir_route {

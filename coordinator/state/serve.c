@@ -159,6 +159,8 @@ static bool is_gone(const struct weir_coord *c, const struct weir_pool *pool,
 
 static void leave_lines(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now)
 {
+  if (pool->ticket == 0)
+    return;
   pool->ticket = 0;
   for (uint32_t k = 0; k < WEIR_POOL_BUDGETS; k++) {
     if (pool->places[k].budget != WEIR_NONE)

@@ -42,13 +42,14 @@ struct weir_breaker_slot {
   uint64_t idle;                    /* ended without a word about upstream */
 };
 
+/* What every call asks for stands first. */
 struct weir_breaker {
-  struct weir_breaker_config config;
   enum weir_breaker_state state;
   enum weir_steer held; /* OPEN or FORCE: by an operator; else AUTO */
   uint32_t period;      /* grows with each opening, and when the past is forgotten */
   uint32_t streak;      /* openings in a row: how often |open_us| is doubled */
   uint64_t changes;     /* of |state| and |held| */
+  struct weir_breaker_config config;
   weir_tstamp opened_at, open_until;
   weir_tstamp stated_until; /* how long failing answers asked to be left alone */
   weir_tstamp closed_at;    /* 0: it never was open */

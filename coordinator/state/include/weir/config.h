@@ -87,21 +87,22 @@ struct weir_island_config {
   weir_duration for_us; /* how long after they were told last */
 };
 
+/* What every call asks for stands first. */
 struct weir_pool_config {
-  char name[WEIR_POOL_NAME_SIZE];
   uint32_t limits_count;
-  struct weir_limit_config limits[WEIR_LIMITS_MAX]; /* no two of the same dimension and window */
-  struct weir_rules_config rules;
+  uint32_t batch_floor_pm; /* thousandths of the quota that batch gets even beside online work */
   weir_duration ttl_us;    /* a lease must be used within this after its start */
   weir_duration jitter_us; /* spread of the delay between a shim's write and the provider's count */
-  uint32_t batch_floor_pm; /* thousandths of the quota that batch gets even beside online work */
-  struct weir_breaker_config breaker;
-  struct weir_island_config island;
-  enum weir_without without; /* what becomes of other calls meanwhile; 0: they wait */
   uint32_t retries_pm; /* new attempts that each first one earns, thousandths; 0: there are none */
-  uint64_t price_input, price_output; /* millionths of a currency for 10^6 tokens; for SPEND */
   uint32_t budgets_count;
   uint32_t budgets[WEIR_POOL_BUDGETS]; /* shared budgets that its calls spend, too */
+  uint64_t price_input, price_output;  /* millionths of a currency for 10^6 tokens; for SPEND */
+  struct weir_island_config island;
+  enum weir_without without; /* what becomes of other calls meanwhile; 0: they wait */
+  char name[WEIR_POOL_NAME_SIZE];
+  struct weir_rules_config rules;
+  struct weir_limit_config limits[WEIR_LIMITS_MAX]; /* no two of the same dimension and window */
+  struct weir_breaker_config breaker;
 };
 
 /* Limits over several pools (a project), or of one tenant. */

@@ -28,6 +28,7 @@
 #include <weir/calendar.h>
 #include <weir/config.h>
 #include <weir/day.h>
+#include <weir/line.h>
 #include <weir/msg.h>
 #include <weir/ramp.h>
 #include <weir/record.h>
@@ -86,10 +87,10 @@ struct weir_ledger_entry {
 
 /* What is durable of a limit, beside what is left of its reserve (kept.c). */
 struct weir_reserve {
-  uint64_t next;    /* the reserve of the record that is being written, */
-  uint64_t before;  /* and |left| when that was made */
   uint64_t largest; /* call lately */
   uint64_t freed;   /* of what the last record holds */
+  uint64_t next;    /* the reserve of the record that is being written, */
+  uint64_t before;  /* and |left| when that was made */
   uint64_t ghosts;  /* IN_FLIGHT: calls of a former life, */
   weir_tstamp ghosts_until;
   uint64_t unsure;       /* of a former life, charged on the day that it is when that is known, */
@@ -106,14 +107,14 @@ enum weir_urge {
 
 #define WEIR_LEDGER_VARIANCES UINT64_C(16) /* more blocks than a ring reaches over */
 
-/* What every lease asks for stands first, in four lines of a cache: with a thousand ledgers, time
- * goes by the line. */
+/* What every lease asks for stands first, in four lines of a cache, or five where a store is kept:
+ * with a thousand ledgers, time goes by the line. */
 struct weir_ledger_limit {
   /* Of |config|, worked out once. */
-  uint8_t dimension;  /* enum weir_dimension */
-  bool is_windowed;   /* kept in its ring: all but calls in flight */
-  bool is_smoothable; /* gates beside the window can apply: it has a trail */
-  bool is_estimated;  /* what it counts is an estimate until it is reported */
+  WEIR_LINE uint8_t dimension; /* enum weir_dimension */
+  bool is_windowed;            /* kept in its ring: all but calls in flight */
+  bool is_smoothable;          /* gates beside the window can apply: it has a trail */
+  bool is_estimated;           /* what it counts is an estimate until it is reported */
   bool is_shadow, is_prepaid, is_day;
   uint8_t bit;              /* in what is remembered beside an entry */
   uint64_t effective;       /* kept now: the ceiling, or less by a cut or a ramp */
@@ -121,22 +122,21 @@ struct weir_ledger_limit {
   weir_tstamp closed_until; /* what was spent before is unknown, or upstream said so */
   uint64_t born_number;     /* leases with a smaller number are not in these books */
   uint64_t flight;          /* IN_FLIGHT */
-  uint64_t left, low;       /* of the reserve that is durable; and where the next one is due */
+  uint64_t pace, pace_bits; /* a unit takes pace / 2^pace_bits us of the whole quota */
   weir_wide variance;       /* of the estimates of everything open that is still charged */
   struct weir_ring ring;    /* window */
   struct weir_trail trail;  /* smoothness */
-  uint64_t pace, pace_bits; /* a unit takes pace / 2^pace_bits us of the whole quota */
-  uint64_t variance_head;   /* of |variances|: blocks from here on are kept */
+  uint64_t left, low;       /* of the reserve that is durable; and where the next one is due */
+  struct weir_reserve reserve;
+  struct weir_day day; /* is_day */
+  /* |variance| by the ring's blocks: what has not ended needs no room for its error any more when
+   * its charge has come back. */
+  weir_wide variances[WEIR_LEDGER_VARIANCES];
   struct weir_limit_config config;
   uint64_t cut_from;   /* what was in use when the limit was cut (learn.c); 0: it was not */
   uint64_t cut_amount; /* what that leaves now; the ceiling where it was not */
   weir_tstamp cut_at;
   struct weir_ramp ramp; /* is_smoothable */
-  struct weir_day day;   /* is_day */
-  /* |variance| by the ring's blocks: what has not ended needs no room for its error any more when
-   * its charge has come back. */
-  weir_wide variances[WEIR_LEDGER_VARIANCES];
-  struct weir_reserve reserve;
 };
 
 struct weir_ledger {
