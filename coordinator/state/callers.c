@@ -8,7 +8,7 @@
 
 static uint64_t key_of(uint32_t pool, const char *tenant)
 {
-  return weir_hash_text(tenant, pool);
+  return weir_table_key(tenant, pool);
 }
 
 static struct weir_link *link_at(struct weir_coord *c, uint32_t index)

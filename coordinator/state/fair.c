@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include <weir/hash.h>
 #include <weir/line.h>
 
 #define SCALE_BITS WEIR_FAIR_SCALE_BITS
@@ -141,8 +140,8 @@ void weir_fair_init(struct weir_fair *f, void *storage, uint32_t classes, uint32
 
 uint32_t weir_fair_open(struct weir_fair *f, uint32_t class, const char *name)
 {
-  /* Two names with the same hash are as good as a full table for the later one. */
-  const uint64_t key = weir_hash_text(name, class);
+  /* Two names with the same key are as good as a full table for the later one. */
+  const uint64_t key = weir_table_key(name, class);
   struct weir_fair_record *r;
   uint32_t record;
 
@@ -171,7 +170,7 @@ static void record_free(struct weir_fair *f, uint32_t record)
 {
   struct weir_fair_record *r = &f->records[record];
 
-  weir_table_remove(&f->by_name, weir_hash_text(r->name, r->class));
+  weir_table_remove(&f->by_name, weir_table_key(r->name, r->class));
   memset(r, 0, sizeof(*r));
   r->child = r->prev = WEIR_FAIR_NONE;
   r->next = f->free;
@@ -343,7 +342,7 @@ static void check_record(const struct weir_fair *f, uint32_t record)
   assert(r->state != WEIR_FAIR_IDLE || r->time > class->time);
   assert(r->time <= class->time_max);
   if (record >= f->classes_count)
-    assert(weir_table_find(&f->by_name, weir_hash_text(r->name, r->class), &found) &&
+    assert(weir_table_find(&f->by_name, weir_table_key(r->name, r->class), &found) &&
            found == record);
   if (r->state != WEIR_FAIR_HELD)
     check_heap(f, record);

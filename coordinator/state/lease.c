@@ -42,11 +42,11 @@ struct weir_held *weir_lease_take(struct weir_coord *c, struct weir_turn *turn,
   struct weir_held *lease = &c->leases[c->leases_free];
   enum weir_err err;
 
-  /* The tenant and the token of a new attempt pass from the ask to the lease. The ask leaves the
-   * table of calls before its lease enters: one number, one entry. */
+  /* The tenant, the token of a new attempt and the place in the table of calls pass from the ask to
+   * the lease. */
   weir_fair_hold(&c->fair, taken.tenant);
   ask->is_retry = false;
-  weir_queue_drop(c, ask, turn->now);
+  weir_queue_leave(c, ask, turn->now);
   c->leases_free = lease->free_next;
   lease->session = taken.session;
   lease->pool = weir_tenant_pool(c, taken.tenant);

@@ -369,8 +369,7 @@ static void books_refresh(struct weir_ledger *l, weir_tstamp now)
   l->refreshed_at = now;
 }
 
-/* The calendar may be told something within an instant, the rest only changes with time. */
-void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
+void weir_ledger_pass(struct weir_ledger *l, const struct weir_instant *now)
 {
   if (l->refreshed_at != now->at)
     books_refresh(l, now->at);

@@ -126,8 +126,16 @@ weir_tstamp weir_limit_ghosts(struct weir_ledger_limit *limit, weir_tstamp now);
  * it is, as soon as that is known. */
 void weir_limit_unsure(struct weir_ledger_limit *limit, const struct weir_instant *now);
 
-/* weir_ledger_refresh lets time pass: slots come back, cut limits grow. */
-void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now);
+/* weir_ledger_pass lets time pass: slots come back, cut limits grow, days turn. */
+void weir_ledger_pass(struct weir_ledger *l, const struct weir_instant *now);
+
+/* weir_ledger_refresh does so once an instant. Within it the calendar alone may be told something.
+ */
+static inline void weir_ledger_refresh(struct weir_ledger *l, const struct weir_instant *now)
+{
+  if (l->refreshed_at != now->at || l->has_day)
+    weir_ledger_pass(l, now);
+}
 
 /* weir_learn_refresh is its part in learn.c. */
 void weir_learn_refresh(struct weir_ledger *l, weir_tstamp now);

@@ -497,7 +497,10 @@ void weir_queue_ask(struct weir_coord *c, struct weir_turn *turn, struct weir_se
                     const struct weir_msg_ask *ask);
 void weir_queue_cancel(struct weir_coord *c, struct weir_turn *turn, struct weir_session *s,
                        const struct weir_msg_cancel *cancel);
-/* weir_queue_drop takes an ask out of every list and frees it. */
+/* weir_queue_leave takes an ask out of every list and frees it, but leaves its number in the table
+ * of calls to what it becomes. */
+void weir_queue_leave(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now);
+/* weir_queue_drop takes its number out, too. */
 void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now);
 void weir_queue_deadline(struct weir_coord *c, struct weir_turn *turn, struct weir_waiting *ask);
 /* weir_queue_deny denies a waiting ask, because of |plan|'s limit if it names one, and drops it. A

@@ -6,7 +6,7 @@
 
 uint32_t weir_coord_name_find(const struct weir_coord *c, const char *name)
 {
-  uint64_t key = weir_hash_text(name, 0);
+  uint64_t key = weir_table_key(name, 0);
   uint32_t index;
 
   while (weir_table_find(&c->by_name, key, &index)) {
@@ -248,7 +248,7 @@ static void names_index(struct weir_coord *c)
 {
   weir_table_init(&c->by_name, c->by_name.slots, c->bounds.names_max);
   for (uint32_t i = 0; i < c->bounds.names_max; i++) {
-    uint64_t key = weir_hash_text(c->names[i].name, 0);
+    uint64_t key = weir_table_key(c->names[i].name, 0);
     enum weir_err err;
 
     if (!c->names[i].is_wanted) {

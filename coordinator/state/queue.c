@@ -241,7 +241,7 @@ static struct weir_waiting *ask_new(struct weir_coord *c, uint32_t session, uint
   return waiting;
 }
 
-void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now)
+void weir_queue_leave(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now)
 {
   struct weir_list *own = &c->sessions[ask->session].asks;
 
@@ -260,9 +260,14 @@ void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp
   own->count--;
 
   weir_pq_remove(&c->ask_timers, &ask->timer);
-  weir_table_remove(&c->calls, weir_call_key(ask->session, ask->seq));
   ask->in_tenant.next = c->asks_free;
   c->asks_free = (uint32_t)(ask - c->asks);
+}
+
+void weir_queue_drop(struct weir_coord *c, struct weir_waiting *ask, weir_tstamp now)
+{
+  weir_table_remove(&c->calls, weir_call_key(ask->session, ask->seq));
+  weir_queue_leave(c, ask, now);
 }
 
 /* When |waiting|, the last of its tenant, could start. */

@@ -26,7 +26,7 @@ enum weir_class weir_tenant_class(const struct weir_coord *c, uint32_t tenant)
 static const struct weir_share *share_of_pool(const struct weir_coord *c, const char *name,
                                               uint32_t pool)
 {
-  uint64_t key = weir_hash_text(name, pool);
+  uint64_t key = weir_table_key(name, pool);
   uint32_t index;
 
   while (weir_table_find(&c->by_share, key, &index)) {
@@ -107,7 +107,7 @@ static void share_add(struct weir_coord *c, const struct weir_coord_config *conf
   share->budget = from->budget == WEIR_BUDGET_NONE
                       ? WEIR_NONE
                       : weir_budget_named(c, config->budgets[from->budget].name);
-  key = weir_hash_text(share->name, share->pool);
+  key = weir_table_key(share->name, share->pool);
   while (weir_table_find(&c->by_share, key, NULL))
     key++;
   err = weir_table_put(&c->by_share, key, c->shares_count++);

@@ -8,7 +8,8 @@
 #define WEIR_HASH_BASIS UINT64_C(0xcbf29ce484222325)
 #define WEIR_HASH_PRIME UINT64_C(0x100000001b3)
 
-/* weir_hash_text returns a hash of |text|, another one for each |seed|. */
+/* weir_hash_text returns a hash of |text|, another one for each |seed|. It stands in records on disk:
+ * never another one. */
 static inline uint64_t weir_hash_text(const char *text, uint64_t seed)
 {
   uint64_t hash = WEIR_HASH_BASIS + seed * UINT64_C(0x9e3779b97f4a7c15);

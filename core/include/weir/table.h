@@ -24,6 +24,10 @@ struct weir_table {
   uint32_t mask, count, capacity;
 };
 
+/* weir_table_key returns a key for |text|, other ones for each |seed|. Few texts have the same one;
+ * the caller compares them. */
+uint64_t weir_table_key(const char *text, uint32_t seed);
+
 /* weir_table_size returns the bytes of storage for |capacity| entries. */
 size_t weir_table_size(uint32_t capacity);
 
