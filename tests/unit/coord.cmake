@@ -1,5 +1,5 @@
 # The coordinator's books, which need nothing else of it.
-foreach(module ring trail day ledger gates learn ramp standing_bucket kept)
+foreach(module ring slots trail day ledger gates learn ramp standing_bucket kept)
   weir_test(unit.${module} LABEL unit SOURCES unit/test_${module}.c USES weir_ledger)
 endforeach()
 # The coordinator's pure machine, in virtual time.

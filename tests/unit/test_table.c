@@ -118,6 +118,27 @@ static void holds_nothing_with_capacity_0(void **state)
   assert_false(weir_table_remove(&table, 0));
 }
 
+static void keys_of_texts_differ_by_every_byte_and_by_length_and_seed(void **state)
+{
+  char text[20] = "0123456789abcdefghi";
+  const uint64_t key = weir_table_key(text, 1);
+
+  (void)state;
+  assert_true(weir_table_key(text, 2) != key);
+  assert_true(weir_table_key("", 1) != weir_table_key("", 2));
+  for (size_t i = 0; i + 1 < sizeof(text); i++) {
+    text[i] ^= 1;
+    assert_true(weir_table_key(text, 1) != key);
+    text[i] ^= 1;
+  }
+  for (size_t left = sizeof(text) - 1; left > 0; left--) {
+    const uint64_t longer = weir_table_key(text, 1);
+
+    text[left - 1] = '\0';
+    assert_true(weir_table_key(text, 1) != longer);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -125,6 +146,7 @@ int main(void)
       cmocka_unit_test(keeps_at_least_a_quarter_of_its_slots_free),
       cmocka_unit_test(replaces_a_value_even_when_full),
       cmocka_unit_test(holds_nothing_with_capacity_0),
+      cmocka_unit_test(keys_of_texts_differ_by_every_byte_and_by_length_and_seed),
   };
   return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }
