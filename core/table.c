@@ -3,30 +3,25 @@
 #include <assert.h>
 #include <string.h>
 
-#define CAPACITY_MAX (UINT32_C(1) << 30)
+#include <weir/hash.h>
 
-/* FNV-1a, but for the shift, which brings down what multiplication only carries up. */
-static uint64_t mixed(uint64_t key, uint64_t word)
-{
-  key = (key ^ word) * UINT64_C(0x100000001b3);
-  return key ^ key >> 32;
-}
+#define CAPACITY_MAX (UINT32_C(1) << 30)
 
 /* Eight bytes at a time: each step waits for the one before it. */
 uint64_t weir_table_key(const char *text, uint32_t seed)
 {
-  uint64_t key = UINT64_C(0xcbf29ce484222325) + seed * UINT64_C(0x9e3779b97f4a7c15), word;
+  uint64_t key = weir_hash_number(WEIR_HASH_BASIS, seed), word;
   size_t left = strlen(text);
 
   for (; left >= sizeof(word); left -= sizeof(word)) {
     memcpy(&word, text, sizeof(word));
-    key = mixed(key, word);
+    key = weir_hash_number(key, word);
     text += sizeof(word);
   }
   word = 0;
   for (; left > 0; left--)
     word = word << 8 | (uint8_t)*text++;
-  return mixed(key, word);
+  return weir_hash_number(key, word);
 }
 
 /* The number of slots: at most three quarters are ever used, so a probe always meets a free one. */

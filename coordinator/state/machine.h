@@ -10,12 +10,14 @@
  *   standing.c leases ahead of need: only out of what is to spare
  *   route.c    which model of a route, at once and while an ask waits
  *   callers.c  what calls of a tenant use of what is estimated for them
- *   lease.c    who holds: SETTLE, leases that are never settled; what they cost, and how slow they
- * were breakers.c whether a pool's calls go through: transitions, new attempts, STEER islands.c
- * what instances may do while nobody answers them tell.c     who hears of breakers and of days that
- * are used up: STATE to every session keep.c     what outlives this life: records, and who waits
- * for them show.c     what people see: SHOW check.c    what must hold after every event machine.c
- * what they all use
+ *   lease.c    who holds: SETTLE, what calls cost and took, leases that are never settled
+ *   breakers.c whether a pool's calls go through: transitions, new attempts, STEER
+ *   islands.c  what instances may do while nobody answers them
+ *   tell.c     who hears of breakers and of days that are used up: STATE to every session
+ *   keep.c     what outlives this life: records, and who waits for them
+ *   show.c     what people see: SHOW
+ *   check.c    what must hold after every event
+ *   machine.c  what they all use
  *
  * Every object has one owner: the machine's arrays. Lists link indices, never pointers.
  */

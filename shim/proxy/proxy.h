@@ -38,7 +38,7 @@ struct weir_proxy_call;
 #define WEIR_PROXY_COUNTER_LIST(X)                                                                 \
   X(requests)    /* received for a provider */                                                     \
   X(leases)      /* granted */                                                                     \
-  X(unleased)    /* sent without lease: no model in them, none known, or no coordinator */         \
+  X(unleased)    /* sent without lease: no model in them, or none that is known */                 \
   X(sent)        /* requests written to providers */                                               \
   X(retries)     /* of them, new attempts after a failure */                                       \
   X(sdk_retries) /* requests that an SDK repeated */                                               \

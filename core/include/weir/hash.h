@@ -8,7 +8,7 @@
 #define WEIR_HASH_BASIS UINT64_C(0xcbf29ce484222325)
 #define WEIR_HASH_PRIME UINT64_C(0x100000001b3)
 
-/* weir_hash_text returns a hash of |text|, another one for each |seed|. It stands in records on disk:
+/* weir_hash_text returns a hash of |text|, another one for each |seed|. Records on disk hold it:
  * never another one. */
 static inline uint64_t weir_hash_text(const char *text, uint64_t seed)
 {
