@@ -17,7 +17,7 @@
 static const struct weir_conf_key provider_keys[] = {
     {"providers", WEIR_CONF_MAP, "", "", "the providers, by the names that begin their paths"},
     {"providers.*", WEIR_CONF_MAP, "", "", "one provider"},
-    {"providers.*.kind", WEIR_CONF_WORD, "", WEIR_PROVIDER_LIST(WORD) + 1,
+    {"providers.*.kind", WEIR_CONF_WORD, "", &(WEIR_PROVIDER_LIST(WORD))[1],
      "whose protocol it speaks"},
     {"providers.*.url", WEIR_CONF_TEXT, "", "", "its base URL"},
     {"providers.*.keys", WEIR_CONF_TEXTS, "", "",

@@ -1131,7 +1131,6 @@ int main(void)
       WITH_PROXY(ambiguous_requests_are_refused),
       WITHOUT(a_unix_socket_serves_as_well),
       WITHOUT(closed_without_coordinator_refuses_at_once),
-      WITHOUT(open_without_coordinator_passes_and_says_so),
       WITHOUT(a_key_rests_that_is_rejected_without_a_lease),
       WITH_PROXY(calls_of_an_open_pool_pass_without_coordinator_and_say_so),
       WITHOUT(waiting_without_coordinator_ends_when_it_is_back),

@@ -159,6 +159,7 @@ static void pump(struct weir_sim *sim, uint32_t instance)
 /* The instance that |wanted| stands for now: itself, or while it is down the next that is up. */
 static uint32_t standing_for(const struct weir_sim *sim, uint32_t wanted)
 {
+  assert(sim->instances_count > 0);
   for (uint32_t i = 0; i < sim->instances_count; i++) {
     const uint32_t instance = (wanted + i) % sim->instances_count;
 
@@ -325,12 +326,27 @@ static enum weir_sim_answer fault_answer(struct weir_sim *sim,
   return answers[fault->answer];
 }
 
+/* Which 429 the limits and the rule of growth make of a request; 0 when they let it pass. */
+static enum weir_sim_answer limits_answer(struct weir_sim *sim, const struct weir_sim_call *call)
+{
+  const struct weir_up_cost cost = {
+      .units = {[WEIR_UP_REQUESTS] = 1, [WEIR_UP_TOTAL] = call->tokens}};
+  uint32_t rejected;
+
+  if (call->provider == 0 && is_too_steep(sim, call))
+    return WEIR_SIM_STEEP;
+  rejected = weir_up_meter_admit(sim->meters[call->provider], sim->now, &cost);
+  if (!rejected)
+    return (enum weir_sim_answer)0;
+  sim->rejected_by = rejected;
+  return WEIR_SIM_REJECTED;
+}
+
 /* Also of an instance that has died since: what is on its way arrives. */
 static void on_count(struct weir_sim *sim, const struct weir_sim_event *event)
 {
   const struct weir_scenario *s = sim->scenario;
   const struct weir_sim_call *call = &sim->calls[event->a];
-  struct weir_up_cost cost = {.units = {[WEIR_UP_REQUESTS] = 1, [WEIR_UP_TOTAL] = call->tokens}};
   const bool is_first = call->provider == 0;
   const struct weir_scenario_fault *fault = is_first ? fault_now(sim) : NULL;
   const uint64_t fate = weir_rng_below(&sim->provider_rng, 1000);
@@ -339,30 +355,25 @@ static void on_count(struct weir_sim *sim, const struct weir_sim_event *event)
                                              (double)s->latency_sigma_pm / 1000);
   const weir_duration latency_us =
       latency < (double)s->latency_max_us ? (weir_duration)latency : s->latency_max_us;
-  enum weir_sim_answer failure = fault_answer(sim, fault);
-  uint32_t rejected = 0;
-  bool is_counted, is_steep;
+  enum weir_sim_answer failure = fault_answer(sim, fault), rejection = (enum weir_sim_answer)0;
 
   sim->counted++;
   if (!failure && fate < s->failing_uncharged_pm)
     failure = WEIR_SIM_BUSY;
-  is_counted = !failure || failure == WEIR_SIM_BROKEN;
-  is_steep = is_first && is_counted && is_too_steep(sim, call);
-  if (is_counted && !is_steep)
-    rejected = weir_up_meter_admit(sim->meters[call->provider], sim->now, &cost);
+  if (!failure || failure == WEIR_SIM_BROKEN)
+    rejection = limits_answer(sim, call);
   if (is_first)
-    weir_outage_came(&sim->outage, weir_sim_since(sim), !failure && !rejected && !is_steep);
-  if (failure && !rejected && !is_steep) {
+    weir_outage_came(&sim->outage, weir_sim_since(sim), !failure && !rejection);
+  if (failure && !rejection) {
     answer(sim, event, fault && fault->latency_us ? fault->latency_us : fail_in, failure);
     return;
   }
-  if (rejected || is_steep) {
+  if (rejection) {
     sim->rejected++;
-    sim->rejected_by = rejected;
     answer(sim, event,
            REJECT_US + weir_draw_between(&sim->provider_rng, s->delay_min_us,
                                          s->delay_min_us + s->delay_spread_us),
-           is_steep ? WEIR_SIM_STEEP : WEIR_SIM_REJECTED);
+           rejection);
     return;
   }
   if (is_first)

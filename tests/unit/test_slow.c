@@ -41,8 +41,9 @@ static void a_slower_one_takes_the_place_of_the_fastest_when_there_is_no_room(vo
   for (uint64_t i = 1; i <= WEIR_SLOW_CALLS_MAX; i++)
     note(&s, 0, i * MS, MINUTE);
   assert_false(weir_slow_is_one(&s, MS, MINUTE));
-  note(&s, 0, MS, MINUTE);
+  note(&s, 0, MS / 2, MINUTE);
   assert_int_equal(s.count, WEIR_SLOW_CALLS_MAX);
+  assert_int_equal(s.calls[WEIR_SLOW_CALLS_MAX - 1].took_us, MS);
   assert_true(weir_slow_is_one(&s, MS + 1, MINUTE));
   note(&s, 0, 5 * MS, MINUTE);
   assert_int_equal(s.count, WEIR_SLOW_CALLS_MAX);
@@ -64,6 +65,19 @@ static void forgets_each_ten_minutes_after_it_ended(void **state)
   assert_int_equal(weir_slow_forget(&s, 2 * MINUTE + WEIR_SLOW_LAST_US), 0);
   note(&s, 0, MS, 20 * MINUTE);
   assert_int_equal(weir_slow_forget(&s, 20 * MINUTE), 1);
+}
+
+static void a_slow_call_is_forgotten_before_a_fast_one_that_ended_later(void **state)
+{
+  struct weir_slow s = {0};
+
+  (void)state;
+  note(&s, 0, 10 * MS, MINUTE);
+  note(&s, 0, 30 * MS, 2 * MINUTE);
+  note(&s, 0, 20 * MS, 3 * MINUTE);
+  assert_int_equal(weir_slow_forget(&s, MINUTE + WEIR_SLOW_LAST_US), 2);
+  assert_int_equal(weir_slow_forget(&s, 2 * MINUTE + WEIR_SLOW_LAST_US), 1);
+  assert_int_equal(s.calls[0].took_us, 20 * MS);
 }
 
 static void what_is_too_old_makes_room_for_faster_ones(void **state)
@@ -89,6 +103,7 @@ int main(void)
       cmocka_unit_test(keeps_the_slowest_in_their_order_and_counts_waiting),
       cmocka_unit_test(a_slower_one_takes_the_place_of_the_fastest_when_there_is_no_room),
       cmocka_unit_test(forgets_each_ten_minutes_after_it_ended),
+      cmocka_unit_test(a_slow_call_is_forgotten_before_a_fast_one_that_ended_later),
       cmocka_unit_test(what_is_too_old_makes_room_for_faster_ones),
   };
   return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
