@@ -184,6 +184,10 @@ static CURL *curl_new(struct weir_hook *hook)
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+#if CURL_AT_LEAST_VERSION(7, 87, 0)
+  /* At the end, do not wait for a resolver that hangs: its thread ends by itself. */
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+#endif
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)WEIR_HOOK_TIMEOUT_MS);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_over);

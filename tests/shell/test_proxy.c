@@ -770,7 +770,8 @@ static void calls_of_an_open_pool_pass_without_coordinator_and_say_so(void **sta
 
 static void a_key_rests_that_is_rejected_without_a_lease(void **state)
 {
-  static const char body[] = "{\"model\":\"gpt-4.1\",\"messages\":[]}";
+  static const char body[] =
+      "{\"model\":\"gpt-4.1\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
 
   (void)state;
   setenv("OPENAI_API_KEY", "first\nsecond", 1);
