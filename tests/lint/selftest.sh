@@ -177,6 +177,20 @@ case $case in
     notices 'no files' "$ci/check-sleeps" .
     ;;
 
+  mutants)
+    list=tests/mutants/mutants.txt
+    mkdir -p core "${list%/*}"
+    printf 'a = 1;\n' >core/x.c
+    printf '@ core/x.c: it is 2\n- a = 1;\n+ a = 2;\n' >$list
+    passes "$ci/check-mutants" .
+    printf 'b = 1;\n' >core/x.c
+    notices "$list:1: \"a = 1;\" stands 0 times in core/x.c" "$ci/check-mutants" .
+    printf 'a = 1;\na = 1;\n' >core/x.c
+    notices 'stands 2 times' "$ci/check-mutants" .
+    printf '# none\n' >$list
+    notices 'no mutants' "$ci/check-mutants" .
+    ;;
+
   format)
     rm -r core proto coordinator shim docs
     find tests -name '*.[ch]' -delete

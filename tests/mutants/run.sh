@@ -22,7 +22,7 @@ all_test() {
   cmake --build "$work/build" --parallel "$(nproc)" || return 2
   ctest --test-dir "$work/build" --parallel "$(nproc)" --stop-on-failure --no-tests=error \
     --label-exclude '^(install|bench|long|e2e|shell)$' \
-    --exclude-regex '^lint\.(format|docs|spelling|shell|sleeps|selftest\..*)$'
+    --exclude-regex '^lint\.(format|docs|spelling|shell|sleeps|mutants|selftest\..*)$'
 }
 
 # near_test FILE [NAMES] - the tests NAMES, or else those named after FILE; 3 when there are none.
