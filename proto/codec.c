@@ -264,6 +264,7 @@ static const struct field limit_layout[KEYS_MAX] = {
     [9] = LIMIT_UINT(half_us, 0, WEIR_DURATION_MAX),
     [10] = LIMIT_UINT(islands, 0, WEIR_AMOUNT_MAX),
     [11] = LIMIT_UINT(ramp, 0, WEIR_AMOUNT_MAX),
+    [12] = LIMIT(KIND_BOOL, is_day, 0, 1),
 };
 
 #define PART_UINT(member, min, max)                                                                \

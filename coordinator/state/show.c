@@ -82,6 +82,7 @@ static void show_ledger(struct weir_ledger *ledger, const struct weir_instant *n
 
     shown->dimension = limit->config.dimension;
     shown->window_us = limit->config.window_us;
+    shown->is_day = limit->config.is_day;
     shown->amount = limit->config.amount;
     shown->used = weir_ledger_used(ledger, i, now);
     shown->effective = limit->effective; /* of now, after the use was */

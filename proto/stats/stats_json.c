@@ -159,6 +159,7 @@ static void limits(struct json *j, const struct weir_msg_row *row)
     seconds(j, "half_s", limit->half_us);
     number(j, "islands", limit->islands);
     number(j, "ramp", limit->ramp);
+    boolean(j, "day", limit->is_day);
     leave(j, "}");
   }
   leave(j, "]");

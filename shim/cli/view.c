@@ -439,8 +439,8 @@ const char *weir_view_limit_name(const struct weir_msg_row_limit *limit,
   const char *dimension = weir_dimension_name(limit->dimension), *unit = "ms";
   uint64_t unit_us = WEIR_US_PER_MS;
 
-  if (limit->window_us == 0) {
-    snprintf(ret_text, WEIR_VIEW_LIMIT_SIZE, "%s", dimension);
+  if (limit->window_us == 0 || limit->is_day) {
+    snprintf(ret_text, WEIR_VIEW_LIMIT_SIZE, "%s%s", dimension, limit->is_day ? "/day" : "");
     return ret_text;
   }
   for (size_t i = 0; unit_us == WEIR_US_PER_MS && i < sizeof(units) / sizeof(units[0]); i++) {

@@ -67,7 +67,8 @@ bool weir_view_print(const struct weir_cli_command *command, const struct weir_s
 uint64_t weir_view_used_pm(const struct weir_msg_row_limit *limit);
 
 /* weir_view_limit_name writes the dimension and window of |limit|, the latter in the largest unit
- * that divides it: "requests/1m"; "in_flight", which has none. Returns |ret_text|. */
+ * that divides it: "requests/1m"; "requests/day"; "in_flight", which has none. Returns |ret_text|.
+ */
 const char *weir_view_limit_name(const struct weir_msg_row_limit *limit,
                                  char ret_text[WEIR_VIEW_LIMIT_SIZE]);
 

@@ -17,7 +17,8 @@ budgets: {project: {limits: {rpm: 5000}}}
 pools:
   - {name: flash, provider: gemini, models: [gemini-2.5-flash], limits: {rpm: 1000}, budgets: project}
 YAML
-"$coordinator" --config weir.yaml 2>log.txt &
+: >log.txt # whoever waits for a line of it may come before the coordinator
+"$coordinator" --config weir.yaml 2>>log.txt &
 pid=$!
 trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null || true' EXIT
 while read -r line; do

@@ -32,7 +32,7 @@ async function figuresAgree(page) {
       window.weirWas = now;
       return was !== undefined && was !== now;
     });
-    const row = page.locator('[data-pool=flash] .limit').filter({ hasText: 'requests in' });
+    const row = page.locator('[data-pool=flash] .limit').filter({ hasText: 'requests a day' });
     const shown = Number((await row.locator('.figure').textContent()).split('/')[0].replaceAll(',', ''));
     const after = usedOf(stats());
     assert.ok(before <= shown && shown <= after, `the page shows ${shown}, stats ${before} to ${after}`);

@@ -537,18 +537,20 @@ static void tells_what_today_cost_and_of_how_much(void **state)
   fake_fini(&fake);
 }
 
-/* In the largest unit that divides its window. Half of what a limit may have is a little less, as
- * numbers of 64 bits have it. */
+/* In the largest unit that divides its window, or by the day. Half of what a limit may have is a
+ * little less, as numbers of 64 bits have it. */
 static void names_a_limit_alike_wherever_it_is_shown(void **state)
 {
   static const struct {
     uint64_t window_us;
     const char *name;
-  } windows[] = {{250 * WEIR_US_PER_MS, "requests/250ms"},
-                 {2500 * WEIR_US_PER_MS, "requests/2500ms"},
-                 {90 * WEIR_US_PER_S, "requests/90s"},
-                 {90 * WEIR_US_PER_MIN, "requests/90m"},
-                 {25 * WEIR_US_PER_HOUR, "requests/25h"}};
+    bool is_day;
+  } windows[] = {{250 * WEIR_US_PER_MS, "requests/250ms", false},
+                 {2500 * WEIR_US_PER_MS, "requests/2500ms", false},
+                 {90 * WEIR_US_PER_S, "requests/90s", false},
+                 {90 * WEIR_US_PER_MIN, "requests/90m", false},
+                 {25 * WEIR_US_PER_HOUR, "requests/25h", false},
+                 {25 * WEIR_US_PER_HOUR, "requests/day", true}};
 
   (void)state;
   fake_fill();
@@ -557,6 +559,7 @@ static void names_a_limit_alike_wherever_it_is_shown(void **state)
     fake.pool.limits_count = 1;
     fake.pool.limits[0] = (struct weir_msg_row_limit){.dimension = WEIR_DIMENSION_REQUESTS,
                                                       .window_us = windows[i].window_us,
+                                                      .is_day = windows[i].is_day,
                                                       .amount = UINT64_C(1) << 62,
                                                       .used = UINT64_C(1) << 61};
     pthread_mutex_unlock(&fake.lock);

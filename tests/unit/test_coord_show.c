@@ -333,6 +333,7 @@ static void tells_what_today_cost_a_pool_and_its_budget_where_calls_have_prices(
   assert_int_equal(row->figures[WEIR_FIGURE_TODAY_DAY], WEIR_ROW_DAY_LIMIT);
   assert_int_equal(row->figures[WEIR_FIGURE_TODAY_US], 6 * WEIR_US_PER_HOUR);
   assert_int_equal(row->figures[WEIR_FIGURE_TODAY_LEFT_US], 18 * WEIR_US_PER_HOUR);
+  assert_true(row->limits[2].is_day && !row->limits[0].is_day);
   row = show(f, WEIR_VIEW_BUDGETS, 0);
   assert_int_equal(row->figures[WEIR_FIGURE_TODAY_SPEND], 5000);
   assert_int_equal(row->figures[WEIR_FIGURE_TODAY_DAY], WEIR_ROW_DAY_UTC);

@@ -124,7 +124,7 @@ static void growth_that_is_held_back_is_a_reason_of_its_own(void **state)
   pool.limits[0].ramp = 700;
   json_of(&stats);
   assert_holds("\"why\":[\"stated\",\"ramp\"],");
-  assert_holds("\"ramp\":700}");
+  assert_holds("\"ramp\":700,\"day\":false}");
   metrics_of(&stats);
   assert_holds("weir_limit_ramp{pool=\"p\",dimension=\"requests\",window_seconds=\"60\","
                "mode=\"enforced\"} 700\n");

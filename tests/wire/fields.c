@@ -176,8 +176,8 @@ const struct fields_entry fields[] = {
 const size_t fields_count = sizeof(fields) / sizeof(fields[0]);
 
 /* The numbers of a limit, in the order of their keys. */
-static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6,   T400D, AMT,   AMT,   AMT, 1,
-                                                      AMT, AMT,   T400D, T400D, AMT, AMT};
+static const uint64_t limit_max[FIELDS_LIMIT_KEYS] = {6,   T400D, AMT,   AMT, AMT, 1, AMT,
+                                                      AMT, T400D, T400D, AMT, AMT, 1};
 static const uint64_t part_max[FIELDS_PART_KEYS] = {4, AMT, T400D, AMT};
 
 static uint64_t number_load(const void *at, size_t size)
@@ -210,10 +210,10 @@ static size_t unit_of(const struct fields_entry *f)
 
 static uint64_t limit_load(const struct weir_msg_row_limit *limit, uint32_t key)
 {
-  const uint64_t numbers[FIELDS_LIMIT_KEYS] = {limit->dimension, limit->window_us, limit->amount,
-                                               limit->used,      limit->effective, limit->is_shadow,
-                                               limit->leased,    limit->stated,    limit->closed_us,
-                                               limit->half_us,   limit->islands,   limit->ramp};
+  const uint64_t numbers[FIELDS_LIMIT_KEYS] = {
+      limit->dimension, limit->window_us, limit->amount, limit->used,      limit->effective,
+      limit->is_shadow, limit->leased,    limit->stated, limit->closed_us, limit->half_us,
+      limit->islands,   limit->ramp,      limit->is_day};
 
   return numbers[key];
 }
@@ -254,8 +254,11 @@ static void limit_store(struct weir_msg_row_limit *limit, uint32_t key, uint64_t
   case 10:
     limit->islands = value;
     break;
-  default:
+  case 11:
     limit->ramp = value;
+    break;
+  default:
+    limit->is_day = value != 0;
   }
 }
 
@@ -565,7 +568,7 @@ void fields_pack_one(msgpack_packer *pk, const struct fields_entry *f, const str
         uint64_t value = limit_load(&msg->row.limits[i], key);
 
         msgpack_pack_uint32(pk, key);
-        if (key != FIELDS_LIMIT_SHADOW)
+        if (key != FIELDS_LIMIT_SHADOW && key != FIELDS_LIMIT_DAY)
           msgpack_pack_uint64(pk, value);
         else if (value)
           msgpack_pack_true(pk);

@@ -8,8 +8,9 @@
 #include <weir/msg.h>
 #include <weir/rng.h>
 
-#define FIELDS_LIMIT_SHADOW 5  /* the key of the only one that is a bool */
-#define FIELDS_LIMIT_KEYS   12 /* of an element of ROW's limits */
+#define FIELDS_LIMIT_SHADOW 5 /* keys of those that are a bool */
+#define FIELDS_LIMIT_DAY    12
+#define FIELDS_LIMIT_KEYS   13 /* of an element of ROW's limits */
 #define FIELDS_PART_KEYS    4  /* of an element of ISLAND's parts */
 
 enum fields_kind {

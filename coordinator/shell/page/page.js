@@ -25,18 +25,19 @@ function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
-function windowName(seconds) {
+function windowName(limit) {
+  const seconds = limit.window_s;
   if (seconds === 0) return '';
+  if (limit.day || seconds === 86400) return 'a day';
   if (seconds === 1) return 'a second';
   if (seconds === 60) return 'a minute';
   if (seconds === 3600) return 'an hour';
-  if (seconds === 86400) return 'a day';
   return `in ${duration(seconds)}`;
 }
 
 // Spending is told in millionths.
 const amount = (limit, value) => (limit.dimension === 'spend' ? (value / 1e6).toFixed(2) : number(value));
-const limitName = (limit) => `${limit.dimension.replace('_', ' ')} ${windowName(limit.window_s)}`.trim();
+const limitName = (limit) => `${limit.dimension.replace('_', ' ')} ${windowName(limit)}`.trim();
 
 // ---- parts ------------------------------------------------------------------------------------
 

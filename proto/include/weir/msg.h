@@ -245,6 +245,7 @@ struct weir_msg_row_limit {
   uint64_t islands;   /* beside |amount|: what instances without the coordinator may use */
   uint64_t ramp; /* what use may have grown to by now, after upstream said that it grew too fast,
                     when that is less than upstream allows; 0: it grows freely */
+  bool is_day;   /* a calendar day of some zone, of which none is longer than |window_us| */
 };
 
 /* Counters of a row: by enum weir_counter, or by enum weir_outcome. */
