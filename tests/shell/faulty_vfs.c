@@ -18,11 +18,13 @@ static sqlite3_file *real_of(sqlite3_file *file)
   return (sqlite3_file *)((struct file *)file + 1);
 }
 
+/* The recorder writes in a thread of its own. */
 static bool fails(enum faulty_kind kind)
 {
-  if (faulty.kind != kind)
-    return false;
-  return faulty.count++ >= faulty.after;
+  pthread_mutex_lock(&faulty.mutex);
+  const bool is_failing = faulty.kind == kind && faulty.count++ >= faulty.after;
+  pthread_mutex_unlock(&faulty.mutex);
+  return is_failing;
 }
 
 static int file_close(sqlite3_file *file)
@@ -145,9 +147,11 @@ void faulty_register(void)
 
 void faulty_set(enum faulty_kind kind, uint32_t after)
 {
+  pthread_mutex_lock(&faulty.mutex);
   faulty.kind = kind;
   faulty.after = after;
   faulty.count = 0;
+  pthread_mutex_unlock(&faulty.mutex);
 }
 
 void faulty_slow(bool is_slow)
