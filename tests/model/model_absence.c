@@ -19,6 +19,8 @@
 #include <weir/coord.h>
 #include <weir/rng.h>
 
+#include "seeds.h"
+
 #define SEEDS      300
 #define OPS        3000
 #define MS         WEIR_US_PER_MS
@@ -420,13 +422,11 @@ static void run(struct world *w, uint64_t seed)
 static void nothing_that_comes_back_is_granted_twice(void **state)
 {
   static struct world w;
-  const char *one = getenv("WEIR_SEED"), *many = getenv("WEIR_SEEDS");
-  const uint64_t first = one ? strtoull(one, NULL, 10) : 1;
-  const uint64_t count = one ? 1 : many ? strtoull(many, NULL, 10) : SEEDS;
+  const struct seeds seeds = seeds_of(SEEDS);
   uint64_t grants = 0, lives = 0, reloads = 0, refused = 0;
 
   (void)state;
-  for (uint64_t seed = first; seed < first + count; seed++) {
+  for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
     print_message("seed %llu\n", (unsigned long long)seed);
     run(&w, seed);
     grants += w.grants_count;
@@ -437,7 +437,7 @@ static void nothing_that_comes_back_is_granted_twice(void **state)
   print_message("%llu grants, %llu lives, %llu reloads, of which %llu were refused\n",
                 (unsigned long long)grants, (unsigned long long)lives, (unsigned long long)reloads,
                 (unsigned long long)refused);
-  assert_true(one || grants > 50 * count);
+  assert_true(seeds.is_one || grants > 50 * seeds.count);
 }
 
 int main(void)

@@ -21,6 +21,7 @@
 #include <weir/rng.h>
 
 #include "../upstream/limits.h"
+#include "seeds.h"
 
 #define LEASES_MAX 1500
 #define WINDOWS    5 /* that a run lasts at most, of the longest */
@@ -484,13 +485,11 @@ static void run(struct world *w, uint64_t seed)
 static void no_adversary_gets_a_call_rejected_by_what_the_profile_promises(void **state)
 {
   static struct world w;
-  const char *one = getenv("WEIR_SEED"), *many = getenv("WEIR_SEEDS");
-  const uint64_t first = one ? strtoull(one, NULL, 10) : 1;
-  const uint64_t count = one ? 1 : many ? strtoull(many, NULL, 10) : SEEDS;
+  const struct seeds seeds = seeds_of(SEEDS);
   uint64_t leases = 0, verdicts = 0, crashes = 0;
 
   (void)state;
-  for (uint64_t seed = first; seed < first + count; seed++) {
+  for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; seed++) {
     run(&w, seed);
     leases += w.leases_count;
     verdicts += w.verdicts;
@@ -498,8 +497,8 @@ static void no_adversary_gets_a_call_rejected_by_what_the_profile_promises(void 
   }
   print_message("%llu leases, %llu verdicts, %llu crashes\n", (unsigned long long)leases,
                 (unsigned long long)verdicts, (unsigned long long)crashes);
-  assert_true(one || crashes > count / 4);
-  assert_true(leases > 50 * count);
+  assert_true(seeds.is_one || crashes > seeds.count / 4);
+  assert_true(leases > 50 * seeds.count);
 }
 
 int main(void)

@@ -800,22 +800,30 @@ static void assert_left(struct place *place, const char *name, uint32_t records_
   die(&p);
 }
 
+/* A machine whose first records did not go onto a full disk, and nobody has looked yet. */
+static struct weir_coord *begin_full(struct place *place, struct weir_heritage *p,
+                                     void **ret_storage)
+{
+  struct weir_coord_start start;
+  uint64_t generation = 0;
+  begin(place, p, true, &start);
+  struct weir_coord *coord = make_machine(&start, 1, ret_storage);
+  faulty_set(FAULTY_FULL, 0);
+  uint32_t count = weir_coord_keep(coord, weir_clock_now(), weir_recorder_room(&p->recorder),
+                                   WEIR_RECORDER_RECORDS_MAX, &generation);
+  assert_true(count >= LIMITS);
+  weir_recorder_give(&p->recorder, count, generation);
+  struct pollfd in = {.fd = p->recorder.event_fd, .events = POLLIN};
+  assert_int_equal(poll(&in, 1, TIMEOUT_MS), 1);
+  return coord;
+}
+
 static void keeps_the_mark_of_lost_records_while_one_of_them_is_old(void **state)
 {
   struct place *place = *state;
   static struct weir_heritage p;
-  struct weir_coord_start start;
   void *storage = NULL;
-  uint64_t generation = 0;
-  begin(place, &p, true, &start);
-  struct weir_coord *coord = make_machine(&start, 1, &storage);
-  faulty_set(FAULTY_FULL, 0);
-  uint32_t count = weir_coord_keep(coord, weir_clock_now(), weir_recorder_room(&p.recorder),
-                                   WEIR_RECORDER_RECORDS_MAX, &generation);
-  assert_true(count >= LIMITS);
-  weir_recorder_give(&p.recorder, count, generation);
-  struct pollfd in = {.fd = p.recorder.event_fd, .events = POLLIN};
-  assert_int_equal(poll(&in, 1, TIMEOUT_MS), 1); /* it failed, and nobody has looked yet */
+  struct weir_coord *coord = begin_full(place, &p, &storage);
   assert_int_equal(weir_heritage_close(&p, coord, place->error), WEIR_ESYSTEM);
   free(storage);
   faulty_set(FAULTY_NONE, 0);
@@ -838,17 +846,8 @@ static void writes_what_failed_before_it_takes_the_mark_of_lost_records_away(voi
 {
   struct place *place = *state;
   static struct weir_heritage p;
-  struct weir_coord_start start;
   void *storage = NULL;
-  uint64_t generation = 0;
-  begin(place, &p, true, &start);
-  struct weir_coord *coord = make_machine(&start, 1, &storage);
-  faulty_set(FAULTY_FULL, 0);
-  uint32_t count = weir_coord_keep(coord, weir_clock_now(), weir_recorder_room(&p.recorder),
-                                   WEIR_RECORDER_RECORDS_MAX, &generation);
-  weir_recorder_give(&p.recorder, count, generation);
-  struct pollfd in = {.fd = p.recorder.event_fd, .events = POLLIN};
-  assert_int_equal(poll(&in, 1, TIMEOUT_MS), 1);
+  struct weir_coord *coord = begin_full(place, &p, &storage);
   faulty_set(FAULTY_NONE, 0);
   assert_int_equal(weir_heritage_close(&p, coord, place->error), WEIR_OK);
   free(storage);

@@ -3,6 +3,8 @@
 #ifndef WEIR_TESTS_KEEP_FIXTURE_H
 #define WEIR_TESTS_KEEP_FIXTURE_H
 
+#include <stdio.h>
+
 #include "coord_fixture.h"
 
 #define HOUR     WEIR_US_PER_HOUR
@@ -82,6 +84,19 @@ static inline void begin(struct fixture *f, struct weir_coord_start start)
   session = fixture_hello(f, 9, 1, 1);
 }
 
+static inline void begin_kept(struct fixture *f)
+{
+  begin(f, (struct weir_coord_start){0});
+  keep_all(f);
+}
+
+static inline void reload_kept(struct fixture *f)
+{
+  reload(f);
+  f->now += 200 * MS;
+  keep_all(f);
+}
+
 static inline struct fixture first_life(uint64_t rpm, uint64_t tpm)
 {
   memset(&store, 0, sizeof(store));
@@ -97,6 +112,13 @@ static inline void die(struct fixture *f, weir_duration dead, bool is_same_boot)
   begin(f, (struct weir_coord_start){.has_past = true,
                                      .past_us = is_same_boot ? dead - 20 * MS : 0,
                                      .is_same_boot = is_same_boot});
+}
+
+/* The next life, in which the first pool is called |name|. */
+static inline void live_as(struct fixture *f, const char *name)
+{
+  snprintf(f->pools[0].name, sizeof(f->pools[0].name), "%s", name);
+  die(f, SECOND, true);
 }
 
 /* How many of |count| calls of |tokens| are granted now; who waits leaves again. */
@@ -133,6 +155,18 @@ static inline void wait_until(struct fixture *f, weir_tstamp until)
     fixture_send(f, 9, &ping);
     keep_all(f);
   }
+}
+
+/* Nothing is granted for |least|, and all of a window of 600 requests after |most|. */
+static inline void assert_closed_for(struct fixture *f, weir_duration least, weir_duration most)
+{
+  const weir_tstamp now = f->now;
+
+  assert_int_equal(granted_now(f, 1, 10), 0);
+  wait_until(f, now + least);
+  assert_int_equal(granted_now(f, 1, 10), 0);
+  wait_until(f, now + most);
+  assert_int_equal(granted_now(f, 600, 10), 600);
 }
 
 static inline void clock_tell(struct fixture *f, uint64_t day)

@@ -101,12 +101,17 @@ static uint32_t live_until(struct fixture *f, uint64_t route, uint64_t session, 
   return count;
 }
 
-static struct weir_msg_row row_of(struct fixture *f)
+static struct weir_msg_row row_in(struct fixture *f, enum weir_view view, uint32_t row)
 {
-  const struct weir_msg msg = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_POOLS}};
+  const struct weir_msg msg = {.type = WEIR_MSG_SHOW, .show = {.view = view, .row = row}};
 
   fixture_send(f, 77, &msg);
   return answer(f)->row;
+}
+
+static struct weir_msg_row row_of(struct fixture *f)
+{
+  return row_in(f, WEIR_VIEW_POOLS, 0);
 }
 
 static void who_uses_a_pool_is_told_its_part_with_the_grant(void **state)
@@ -481,7 +486,6 @@ static void the_limits_of_a_tenant_that_are_new_wait_too(void **state)
   struct fixture *f = make(1, &first_start);
   const uint64_t session = hello(f, ROUTE, 1, true);
   const weir_tstamp until = f->now + FOR + HOLD;
-  const struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_BUDGETS}};
 
   (void)state;
   assert_non_null(call(f, ROUTE, session));
@@ -495,8 +499,8 @@ static void the_limits_of_a_tenant_that_are_new_wait_too(void **state)
   f->config.tenants = f->tenants;
   f->config.budgets_count = f->config.tenants_count = 1;
   reload(f);
-  fixture_send(f, 77, &show);
-  assert_int_equal(answer(f)->row.limits[0].closed_us, closed_for(f, until, 10 * SECOND));
+  assert_int_equal(row_in(f, WEIR_VIEW_BUDGETS, 0).limits[0].closed_us,
+                   closed_for(f, until, 10 * SECOND));
   done(f);
 }
 
@@ -506,7 +510,6 @@ static void a_pool_that_got_a_model_waits_for_its_islands_with_each_new_limit(vo
   struct fixture *f = make_for(1, 5 * MINUTE, &first_start);
   const uint64_t session = hello(f, ROUTE, 1, true);
   const weir_tstamp until = f->now + 5 * MINUTE + HOLD;
-  struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_POOLS}};
 
   (void)state;
   assert_non_null(call(f, ROUTE, session));
@@ -518,10 +521,11 @@ static void a_pool_that_got_a_model_waits_for_its_islands_with_each_new_limit(vo
   reload(f);
   f->pools[1].limits[f->pools[1].limits_count++] = short_limit;
   reload(f);
-  for (show.show.row = 0; show.show.row < 2; show.show.row++) {
-    fixture_send(f, 77, &show);
-    if (strcmp(answer(f)->row.pool, "other") == 0)
-      assert_int_equal(answer(f)->row.limits[2].closed_us, closed_for(f, until, 10 * SECOND));
+  for (uint32_t i = 0; i < 2; i++) {
+    const struct weir_msg_row row = row_in(f, WEIR_VIEW_POOLS, i);
+
+    if (strcmp(row.pool, "other") == 0)
+      assert_int_equal(row.limits[2].closed_us, closed_for(f, until, 10 * SECOND));
   }
   done(f);
 }
@@ -532,7 +536,6 @@ static void a_budget_that_a_pool_came_to_waits_with_each_new_limit(void **state)
   struct fixture *f = make_for(1, 5 * MINUTE, &first_start);
   const uint64_t session = hello(f, ROUTE, 1, true);
   const weir_tstamp until = f->now + 5 * MINUTE + HOLD;
-  const struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_BUDGETS}};
 
   (void)state;
   assert_non_null(call(f, ROUTE, session));
@@ -546,8 +549,8 @@ static void a_budget_that_a_pool_came_to_waits_with_each_new_limit(void **state)
   reload(f);
   f->budgets[0].limits[f->budgets[0].limits_count++] = short_limit;
   reload(f);
-  fixture_send(f, 77, &show);
-  assert_int_equal(answer(f)->row.limits[1].closed_us, closed_for(f, until, 10 * SECOND));
+  assert_int_equal(row_in(f, WEIR_VIEW_BUDGETS, 0).limits[1].closed_us,
+                   closed_for(f, until, 10 * SECOND));
   done(f);
 }
 

@@ -30,6 +30,20 @@ static void tell(struct fixture *f)
   tell_idle(f, FOR, WEIR_DURATION_MAX);
 }
 
+/* Has a call granted as |grant| says. */
+static void ask_for(struct fixture *f, struct weir_msg_grant grant)
+{
+  struct weir_msg msg;
+
+  fixture_ask(f, 1, 100 * SECOND);
+  fixture_hear(f);
+  msg = fixture_say(f, WEIR_MSG_GRANT);
+  grant.seq = fixture_last(f, WEIR_MSG_ASK)->ask.seq;
+  msg.grant = grant;
+  fixture_receive(f, &msg);
+  assert_int_equal(f->results_count, 1);
+}
+
 /* In session, knowing what "gemini/flash" is granted as, and told of its island. */
 static struct fixture *told(void)
 {
@@ -78,22 +92,16 @@ static void what_was_left_when_it_had_a_session_is_not_told_as_left_now(void **s
 {
   struct fixture *f = fixture_open(32);
   const struct weir_msg_grant *grant = &f->results[1].grant;
-  struct weir_msg msg;
 
   (void)state;
-  fixture_ask(f, 1, 100 * SECOND);
-  fixture_hear(f);
-  msg = fixture_say(f, WEIR_MSG_GRANT);
-  msg.grant = (struct weir_msg_grant){.seq = fixture_last(f, WEIR_MSG_ASK)->ask.seq,
-                                      .ttl_us = TTL,
-                                      .pool = "flash",
-                                      .model = "gemini/flash",
-                                      .timeout_us = 9 * SECOND,
-                                      .requests_limit = 100,
-                                      .requests_left = 99,
-                                      .tokens_limit = 1000,
-                                      .tokens_left = 900};
-  fixture_receive(f, &msg);
+  ask_for(f, (struct weir_msg_grant){.ttl_us = TTL,
+                                     .pool = "flash",
+                                     .model = "gemini/flash",
+                                     .timeout_us = 9 * SECOND,
+                                     .requests_limit = 100,
+                                     .requests_left = 99,
+                                     .tokens_limit = 1000,
+                                     .tokens_left = 900});
   assert_int_equal(f->results[0].grant.requests_left, 99);
   tell(f);
   fixture_link(f, false);
@@ -409,20 +417,11 @@ static struct fixture *granted(enum weir_without own, enum weir_without pool)
                                             .without = own,
                                             .name = "test"};
   struct fixture *f = fixture_make(&config);
-  struct weir_msg msg;
 
   fixture_link(f, true);
   fixture_welcome(f, TOKEN, 32);
-  fixture_ask(f, 1, 100 * SECOND);
-  fixture_hear(f);
-  msg = fixture_say(f, WEIR_MSG_GRANT);
-  msg.grant = (struct weir_msg_grant){.seq = fixture_last(f, WEIR_MSG_ASK)->ask.seq,
-                                      .ttl_us = TTL,
-                                      .pool = "flash",
-                                      .model = "gemini/flash",
-                                      .without = pool};
-  fixture_receive(f, &msg);
-  assert_int_equal(f->results_count, 1);
+  ask_for(f, (struct weir_msg_grant){
+                 .ttl_us = TTL, .pool = "flash", .model = "gemini/flash", .without = pool});
   return f;
 }
 

@@ -86,8 +86,7 @@ static void failures_do_not_make_a_reserve_too_small_for_who_waits(void **state)
   struct fixture f = first_life(600, 60000);
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   fixture_ask(&f, 9, session, 1, WEIR_CLASS_ONLINE, 50000, HOUR);
   for (int i = 0; i < 2; i++) {
     assert_true(keep(&f));
@@ -105,8 +104,7 @@ static void an_idle_coordinator_writes_nothing_and_then_grants_at_once(void **st
   struct fixture f = first_life(600, 60000);
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   assert_int_equal(weir_coord_keep_due(f.coord), WEIR_NEVER);
   wait_until(&f, f.now + 5 * MINUTE);
   assert_int_equal(store.generations, 1);
@@ -119,8 +117,7 @@ static void a_call_of_any_size_is_reserved_in_one_step(void **state)
   struct fixture f = first_life(600, 60000);
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   fixture_ask(&f, 9, session, 1, WEIR_CLASS_ONLINE, 50000, MINUTE);
   assert_int_equal(f.granted_count, 0);
   keep_all(&f);
@@ -136,8 +133,7 @@ static void a_busy_minute_takes_a_few_commits_a_second(void **state)
   uint32_t waited = 0;
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   store.generations = 0;
   for (int i = 0; i < 3000; i++) {
     const weir_tstamp next = f.now + 20 * MS;
@@ -163,8 +159,7 @@ static void what_is_free_is_granted_at_once_and_no_more(void **state)
   uint32_t again;
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   assert_int_equal(granted_now(&f, 400, 10), 400);
   die(&f, SECOND, true);
   again = granted_now(&f, 600, 10);
@@ -199,8 +194,7 @@ static void a_record_of_another_boot_has_no_age(void **state)
   struct fixture f = first_life(600, 6000000);
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   assert_int_equal(granted_now(&f, 600, 10), 600);
   die(&f, 50 * SECOND, false);
   assert_int_equal(granted_now(&f, 600, 10), 0);
@@ -216,8 +210,7 @@ static void another_amount_or_burst_keeps_what_was_charged(void **state)
   struct fixture f = first_life(600, 6000000);
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   assert_int_equal(granted_now(&f, 400, 10), 400);
   f.pools[0].limits[0].amount = 500;
   f.pools[0].limits[0].burst = 100;
@@ -231,15 +224,9 @@ static void a_pool_without_a_record_is_closed_for_a_window(void **state)
   struct fixture f = first_life(600, 6000000);
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
-  strcpy(f.pools[0].name, "renamed");
-  die(&f, SECOND, true);
-  assert_int_equal(granted_now(&f, 1, 10), 0);
-  wait_until(&f, f.now + 59 * SECOND);
-  assert_int_equal(granted_now(&f, 1, 10), 0);
-  wait_until(&f, f.now + 12 * SECOND);
-  assert_int_equal(granted_now(&f, 600, 10), 600);
+  begin_kept(&f);
+  live_as(&f, "renamed");
+  assert_closed_for(&f, 59 * SECOND, 71 * SECOND);
   fixture_free(&f);
 }
 
@@ -249,13 +236,10 @@ static void a_model_that_changed_its_pool_between_lives_closes_it(void **state)
 
   (void)state;
   add_other_pool(&f);
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   f.names[0].pool = f.names[1].pool = 1;
   die(&f, SECOND, true);
-  assert_int_equal(granted_now(&f, 1, 10), 0);
-  wait_until(&f, f.now + 72 * SECOND);
-  assert_int_equal(granted_now(&f, 600, 10), 600);
+  assert_closed_for(&f, 59 * SECOND, 72 * SECOND);
   fixture_free(&f);
 }
 
@@ -266,8 +250,7 @@ static void a_reload_that_moves_a_model_has_grants_wait_for_new_records(void **s
 
   (void)state;
   add_other_pool(&f);
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   reload(&f);
   assert_int_equal(fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 10, MINUTE),
                    WEIR_MSG_GRANT); /* nothing has changed */
@@ -342,8 +325,7 @@ static void until_the_clock_is_told_a_day_is_a_window(void **state)
   struct fixture f = daily();
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   assert_int_equal(granted_now(&f, 1500, 10), 1500);
   die(&f, 2 * SECOND, false);
   assert_in_range(granted_now(&f, 2000, 10), 500 - 2, 500);
@@ -369,8 +351,7 @@ static void calls_of_a_former_life_stay_in_flight_for_ten_minutes(void **state)
   f.pools[0].limits[2] =
       (struct weir_limit_config){.dimension = WEIR_DIMENSION_IN_FLIGHT, .amount = 10};
   f.pools[0].limits_count = 3;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   assert_int_equal(taken_now(&f, 7), 7);
   die(&f, SECOND, true);
   assert_in_range(taken_now(&f, 10), 2, 3);
@@ -385,8 +366,7 @@ static void what_upstream_said_survives(void **state)
   struct weir_msg msg = {.type = WEIR_MSG_SETTLE};
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 10, MINUTE);
   msg.session = session;
   msg.mark = ++f.mark;
@@ -419,8 +399,7 @@ static struct fixture opened(void)
                                                     .open_max_us = MINUTE,
                                                     .probe_timeout_us = 5 * SECOND,
                                                     .ramp_us = 5 * SECOND};
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   for (int i = 0; i < 4; i++) {
     fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 10, MINUTE);
     keep_all(&f);
@@ -468,8 +447,7 @@ static void estimates_survive(void **state)
   struct fixture f = first_life(600, 6000000);
 
   (void)state;
-  begin(&f, (struct weir_coord_start){0});
-  keep_all(&f);
+  begin_kept(&f);
   for (int i = 0; i < 100; i++) { /* each uses twice what it asks for */
     fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 1000, MINUTE);
     keep_all(&f);

@@ -14,12 +14,6 @@
   (72 * SECOND) /* a window of a minute, after all that was granted can have arrived               \
                  */
 
-static void begin_kept(struct fixture *f)
-{
-  begin(f, (struct weir_coord_start){0});
-  keep_all(f);
-}
-
 /* ---- between two lives ---- */
 
 static void a_pool_whose_name_comes_back_is_closed_for_a_window(void **state)
@@ -28,17 +22,11 @@ static void a_pool_whose_name_comes_back_is_closed_for_a_window(void **state)
 
   (void)state;
   begin_kept(&f);
-  strcpy(f.pools[0].name, "renamed");
-  die(&f, SECOND, true);
+  live_as(&f, "renamed");
   wait_until(&f, f.now + CLOSED);
   assert_int_equal(granted_now(&f, 600, 10), 600);
-  strcpy(f.pools[0].name, "flash");
-  die(&f, SECOND, true);
-  assert_int_equal(granted_now(&f, 1, 10), 0);
-  wait_until(&f, f.now + 58 * SECOND);
-  assert_int_equal(granted_now(&f, 1, 10), 0);
-  wait_until(&f, f.now + 14 * SECOND);
-  assert_int_equal(granted_now(&f, 600, 10), 600);
+  live_as(&f, "flash");
+  assert_closed_for(&f, 58 * SECOND, CLOSED);
   fixture_free(&f);
 }
 
@@ -54,8 +42,7 @@ static void it_is_so_after_any_number_of_lives_without_it(void **state)
     wait_until(&f, f.now + CLOSED);
     assert_int_equal(granted_now(&f, 600, 10), 600);
   }
-  strcpy(f.pools[0].name, "flash");
-  die(&f, SECOND, true);
+  live_as(&f, "flash");
   assert_int_equal(granted_now(&f, 1, 10), 0);
   fixture_free(&f);
 }
@@ -67,10 +54,8 @@ static void a_life_that_wrote_nothing_changes_nothing(void **state)
 
   (void)state;
   begin_kept(&f);
-  strcpy(f.pools[0].name, "renamed");
-  die(&f, SECOND, true);
-  strcpy(f.pools[0].name, "flash");
-  die(&f, SECOND, true);
+  live_as(&f, "renamed");
+  live_as(&f, "flash");
   die(&f, SECOND, true);
   assert_int_equal(granted_now(&f, 1, 10), 0);
   wait_until(&f, f.now + CLOSED);
@@ -168,10 +153,8 @@ static void a_day_that_comes_back_counts_what_was_recorded(void **state)
   clock_tell(&f, 20000);
   keep_all(&f);
   assert_int_equal(granted_now(&f, 1500, 10), 1500);
-  strcpy(f.pools[0].name, "renamed");
-  die(&f, SECOND, true);
-  strcpy(f.pools[0].name, "flash");
-  die(&f, SECOND, true);
+  live_as(&f, "renamed");
+  live_as(&f, "flash");
   clock_tell(&f, 20000);
   wait_until(&f, f.now + CLOSED);
   assert_in_range(granted_now(&f, 2000, 10), 500 - 4, 500);
@@ -242,8 +225,7 @@ static void a_pool_keeps_its_place_until_it_is_durable_that_it_is_gone(void **st
   keep_all(&f);
   wait_until(&f, f.now + CLOSED);
   assert_int_equal(granted_now(&f, 600, 10), 600);
-  strcpy(f.pools[0].name, "flash");
-  die(&f, SECOND, true);
+  live_as(&f, "flash");
   assert_int_equal(granted_now(&f, 1, 10), 0);
   fixture_free(&f);
 }
@@ -257,9 +239,7 @@ static void a_limit_that_a_reload_removed_is_closed_until_it_is_written_anew(voi
   f.pools[0].limits[1].window_us = 10 * MINUTE;
   begin_kept(&f);
   f.pools[0].limits_count = 1;
-  reload(&f);
-  f.now += 200 * MS;
-  keep_all(&f);
+  reload_kept(&f);
   assert_int_equal(granted_now(&f, 60, 100000), 60);
   f.pools[0].limits_count = 2;
   for (int life = 0; life < 3; life++)
@@ -320,14 +300,10 @@ static void limits_of_a_tenant_that_come_back_with_a_reload_are_closed_for_a_win
   assert_int_equal(granted_to_a(&f, 60), 50);
   wait_until(&f, f.now + CLOSED);
   remove_own(&f);
-  reload(&f);
-  f.now += 200 * MS;
-  keep_all(&f);
+  reload_kept(&f);
   assert_int_equal(granted_to_a(&f, 40), 40);
   add_own(&f);
-  reload(&f);
-  f.now += 200 * MS;
-  keep_all(&f);
+  reload_kept(&f);
   assert_int_equal(granted_to_a(&f, 20), 0);
   wait_until(&f, f.now + CLOSED);
   assert_int_equal(granted_to_a(&f, 60), 50);
@@ -375,16 +351,12 @@ static void limits_that_a_tenant_had_elsewhere_only_are_closed_for_a_window(void
   begin_kept(&f);
   assert_int_equal(granted_to_a(&f, 40), 40);
   own_in_pool(&f, false);
-  reload(&f);
-  f.now += 200 * MS;
-  keep_all(&f);
+  reload_kept(&f);
   assert_int_equal(granted_to_a(&f, 20), 0);
   wait_until(&f, f.now + CLOSED);
   assert_int_equal(granted_to_a(&f, 40), 40);
   f.config.tenants_count = 1; /* which says the same */
-  reload(&f);
-  f.now += 200 * MS;
-  keep_all(&f);
+  reload_kept(&f);
   assert_int_equal(granted_to_a(&f, 20), 10);
   die(&f, SECOND, true);
   assert_int_equal(granted_to_a(&f, 1), 0);
