@@ -2,28 +2,30 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
-#include <weir/text.h>
-
-/* "application/json", "application/problem+json; charset=utf-8" */
-static bool is_json(const char *content_type)
+static bool is_word(const char *at, size_t size, const char *word)
 {
-  static const char word[] = "json";
-  const size_t size = content_type ? strcspn(content_type, "; \t") : 0, tail = sizeof(word) - 1;
-  char end[sizeof(word)];
+  return size == strlen(word) && strncasecmp(at, word, size) == 0;
+}
 
-  if (size <= tail || !strchr("/+", content_type[size - tail - 1]))
-    return false;
-  memcpy(end, content_type + size - tail, tail);
-  end[tail] = '\0';
-  return weir_text_is(end, word);
+/* JSON ("application/problem+json; charset=utf-8"), and what is said of JSON without thinking:
+ * nothing, and what curl and browsers say by themselves. */
+static bool may_be_json(const char *type)
+{
+  const size_t size = type ? strcspn(type, "; \t") : 0, json = strlen("json");
+
+  return size == 0 || is_word(type, size, "text/plain") ||
+         is_word(type, size, "application/x-www-form-urlencoded") ||
+         (size > json && strchr("/+", type[size - json - 1]) &&
+          is_word(type + size - json, json, "json"));
 }
 
 bool weir_upload_is_unread(const struct weir_path *path, const char *route,
                            const char *content_type, uint64_t body_size, uint64_t memory_bytes)
 {
   return path->operation == WEIR_OPERATION_OTHER && !path->has_model && !route &&
-         (path->is_batch || !is_json(content_type)) && body_size > memory_bytes;
+         (path->is_batch || !may_be_json(content_type)) && body_size > memory_bytes;
 }
 
 void weir_upload_init(struct weir_upload *upload)

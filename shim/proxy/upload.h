@@ -21,9 +21,9 @@ struct weir_upload {
 };
 
 /* weir_upload_is_unread tells whether a request may pass before its body is there: one of more than
- * |memory_bytes| (UINT64_MAX: of unknown size), without lease whatever stands in it. JSON may name
- * a model, and has to be read, but for that of a batch. |route| and |content_type| are headers of
- * the request; NULL without. */
+ * |memory_bytes| (UINT64_MAX: of unknown size), without lease whatever stands in it. What may
+ * be JSON, by its content type, may name a model, and has to be read, but for a batch. |route| and
+ * |content_type| are headers of the request; NULL without. */
 bool weir_upload_is_unread(const struct weir_path *path, const char *route,
                            const char *content_type, uint64_t body_size, uint64_t memory_bytes);
 

@@ -273,7 +273,11 @@ static void what_may_name_a_model_is_read_before_it_passes(void **state)
     bool is_unread;
   } rows[] = {{"/v1/files", NULL, "multipart/form-data; boundary=x", 101, true},
               {"/v1/files", NULL, "multipart/form-data; boundary=x", 100, false},
-              {"/v1/files", NULL, NULL, UINT64_MAX, true},
+              {"/v1/files", NULL, NULL, UINT64_MAX, false},
+              {"/v1/files", NULL, "", 101, false},
+              {"/v1/files", NULL, "audio/wav", UINT64_MAX, true},
+              {"/v1/completions", NULL, "application/x-www-form-urlencoded", 101, false},
+              {"/v1/completions", NULL, "Text/Plain; charset=utf-8", 101, false},
               {"/v1/files", NULL, "application/jsonl", 101, true},
               {"/v1/files", NULL, "application/notjson", 101, true},
               {"/v1/files", NULL, "json", 101, true},
