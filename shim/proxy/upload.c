@@ -2,11 +2,18 @@
 
 #include <assert.h>
 #include <string.h>
-#include <strings.h>
+
+#include <weir/text.h>
 
 static bool is_word(const char *at, size_t size, const char *word)
 {
-  return size == strlen(word) && strncasecmp(at, word, size) == 0;
+  char text[40];
+
+  if (size != strlen(word) || size >= sizeof(text))
+    return false;
+  memcpy(text, at, size);
+  text[size] = '\0';
+  return weir_text_is(text, word);
 }
 
 /* JSON ("application/problem+json; charset=utf-8"), and what is said of JSON without thinking:
