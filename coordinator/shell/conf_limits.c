@@ -2,6 +2,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <weir/hash.h>
+
 #include "conf_build.h"
 
 #define ZONE_FOLDER "/usr/share/zoneinfo"
@@ -35,13 +37,10 @@ void weir_conf_zone_read(struct weir_conf_builder *b, const struct weir_conf_sec
     ret_zone[0] = '\0';
 }
 
-/* FNV-1a: places may change with a reload, a zone's number does not. */
+/* Places may change with a reload, a zone's number does not. */
 static uint64_t zone_id(const char *zone)
 {
-  uint64_t id = UINT64_C(0xcbf29ce484222325);
-  for (; *zone != '\0'; zone++)
-    id = (id ^ (uint8_t)*zone) * UINT64_C(0x100000001b3);
-  return id;
+  return weir_hash_text(zone, 0);
 }
 
 /* Returns the place of |zone| among those in use, where it is put if need be. */

@@ -11,17 +11,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <weir/hash.h>
+
 #define EPOCH_MAX (UINT64_C(1) << 63)
 
 /* ---- format ---- */
 
-/* FNV-1a: finds damage, not malice; who can write the file needs no forgery. */
+/* Finds damage, not malice; who can write the file needs no forgery. */
 static uint64_t checksum(const char *text, size_t size)
 {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (size_t i = 0; i < size; i++)
-    hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-  return hash;
+  return weir_hash_bytes(WEIR_HASH_BASIS, text, size);
 }
 
 size_t weir_epoch_format(const struct weir_epoch_record *record, char *ret_text)

@@ -3,17 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
-#define BASIS UINT64_C(0xcbf29ce484222325)
-#define PRIME UINT64_C(0x100000001b3)
+#include <weir/hash.h>
 
-/* FNV-1a. Each step is a bijection of the sum, hence what the header says of one byte. */
+/* Each step is a bijection of the sum, hence what the header says of one byte. */
 uint64_t weir_store_checksum(uint64_t sum, const void *bytes, size_t size)
 {
-  const uint8_t *at = bytes;
-  sum ^= BASIS;
-  for (size_t i = 0; i < size; i++)
-    sum = (sum ^ at[i]) * PRIME;
-  return sum ^ BASIS;
+  return weir_hash_bytes(sum ^ WEIR_HASH_BASIS, bytes, size) ^ WEIR_HASH_BASIS;
 }
 
 static void number_put(uint8_t *bytes, uint64_t number)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/hash.h>
 #include <weir/json.h>
 
 /* The keys of a line that matter, as the scan meets them. */
@@ -159,10 +160,8 @@ bool weir_batch_request_parse(const char *line, size_t size, struct weir_batch_r
 
 uint64_t weir_batch_id_hash(const char *id)
 {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a, then murmur's finaliser */
+  uint64_t hash = weir_hash_text(id, 0); /* then murmur's finaliser */
 
-  for (; *id != '\0'; id++)
-    hash = (hash ^ (uint8_t)*id) * UINT64_C(0x100000001b3);
   hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);
   hash = (hash ^ hash >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
   return hash ^ hash >> 33;

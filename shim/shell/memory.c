@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/hash.h>
+
 static struct weir_ratio_entry *entry_of(struct weir *w, const char *model)
 {
   struct weir_ratio_entry *oldest = &w->ratios[0];
@@ -36,19 +38,10 @@ struct weir_took *weir_memory_took(struct weir *w, const char *model)
   return &entry_of(w, model)->took;
 }
 
-/* FNV-1a over both texts with their ends. Two texts of one hash would share a preference, no more.
- */
+/* Two texts of one hash would share a preference, no more. */
 static uint64_t hash_of(const char *name, const char *text)
 {
-  const char *const parts[] = {name, text};
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-  for (int i = 0; i < 2; i++) {
-    for (const char *at = parts[i]; *at; at++)
-      hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-    hash *= UINT64_C(0x100000001b3);
-  }
-  return hash;
+  return weir_hash_text(text, weir_hash_text(name, 0));
 }
 
 /* Returns the place of |hash|, or else the one that makes room. */

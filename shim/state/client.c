@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <weir/hash.h>
+
 /* ---- storage: one block, laid out once ---- */
 
 static void *place(uint8_t *base, size_t *size, size_t part)
@@ -381,14 +383,6 @@ void weir_client_check(const struct weir_client *c)
   weir_island_check(c);
 }
 
-/* FNV-1a over words. */
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-  for (int i = 0; i < 8; i++, word >>= 8)
-    hash = (hash ^ (word & 0xff)) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
 uint64_t weir_client_digest(const struct weir_client *c)
 {
   const uint64_t words[] = {c->state,
@@ -415,23 +409,26 @@ uint64_t weir_client_digest(const struct weir_client *c)
                             c->island_at,
                             c->island_calls,
                             c->broken_count};
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  uint64_t hash = WEIR_HASH_BASIS;
 
   for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-    hash = mix(hash, words[i]);
+    hash = weir_hash_number(hash, words[i]);
   for (uint32_t i = 0; i < c->calls_fresh; i++) {
     const struct weir_call *call = &c->calls[i];
 
     if (call->state == WEIR_CALL_FREE)
       continue;
-    hash = mix(mix(mix(hash, i), call->state), call->ask.seq);
-    hash = mix(mix(hash, call->deadline), call->expires_at);
+    hash =
+        weir_hash_number(weir_hash_number(weir_hash_number(hash, i), call->state), call->ask.seq);
+    hash = weir_hash_number(weir_hash_number(hash, call->deadline), call->expires_at);
   }
   for (uint32_t i = 0; i < c->wallets_count; i++) {
     const struct weir_wallet *w = &c->wallets[i];
 
-    hash = mix(mix(mix(hash, w->asked_at), w->gap_us), w->quiet_until);
-    hash = mix(mix(mix(hash, w->input.mean_8), w->output.mean_8), w->wanted);
+    hash = weir_hash_number(weir_hash_number(weir_hash_number(hash, w->asked_at), w->gap_us),
+                            w->quiet_until);
+    hash = weir_hash_number(
+        weir_hash_number(weir_hash_number(hash, w->input.mean_8), w->output.mean_8), w->wanted);
   }
   return hash;
 }

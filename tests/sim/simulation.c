@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/hash.h>
+
 #include "engine.h"
 
 #define JUDGED_PM 850 /* utilisation is that of the minutes until so much of the work is done */
@@ -13,21 +15,14 @@ uint32_t weir_simulation_count(const struct weir_scenario *s)
   return s->schemes_count * s->methods_count * s->fleets_count * s->sets_count * s->workloads_count;
 }
 
-/* FNV-1a: the seed of a cell follows from what the cell is, not from its place in the matrix. The
- * workload is no part of it: what streams of two workloads have in common they have alike. */
-static uint64_t mix(uint64_t hash, const char *text)
-{
-  for (; *text != '\0'; text++)
-    hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
+/* The seed of a cell follows from what the cell is, not from its place in the matrix. The workload
+ * is no part of it: what streams of two workloads have in common they have alike. */
 static uint64_t seed_of(const struct weir_scenario *s, const struct weir_scenario_set *set,
                         uint32_t instances)
 {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ (s->seed * UINT64_C(0x9e3779b97f4a7c15));
+  const uint64_t begin = WEIR_HASH_BASIS ^ (s->seed * UINT64_C(0x9e3779b97f4a7c15));
 
-  return mix(hash, set->name) + instances;
+  return weir_hash_bytes(begin, set->name, strlen(set->name)) + instances;
 }
 
 /* ---- figures ---- */
