@@ -107,16 +107,20 @@ void weir_rejection_no_room(struct weir_rejection *ret_rejection)
   ret_rejection->retry_ms = 1000;
 }
 
-/* Again after |wait_ms| and up to half as long again; not at all where no SDK would wait so long.
- */
+/* Again after |wait_ms| and up to half as long again, or up to the longest wait; not at all where
+ * no SDK would wait so long. Near the longest some come earlier, to queue once more: a quarter of
+ * the wait is spread over at least, since what is refused at once shall not come back at once. */
 static void retry_set(struct weir_rejection *r, uint64_t wait_ms, struct weir_rng *rng)
 {
+  uint64_t last, first;
+
   if (wait_ms > WEIR_RETRY_MS_MAX)
     return;
+  last = wait_ms + wait_ms / 2 + 500;
+  last = last < WEIR_RETRY_MS_MAX ? last : WEIR_RETRY_MS_MAX;
+  first = last - wait_ms / 4 < wait_ms ? last - wait_ms / 4 : wait_ms;
   r->is_retried = true;
-  r->retry_ms = wait_ms + weir_rng_below(rng, wait_ms / 2 + 500);
-  if (r->retry_ms > WEIR_RETRY_MS_MAX)
-    r->retry_ms = WEIR_RETRY_MS_MAX;
+  r->retry_ms = first + weir_rng_below(rng, last - first + 1);
 }
 
 static uint32_t denial_status(enum weir_denial why)

@@ -119,10 +119,27 @@ static void no_sdk_is_told_to_wait_longer_than_a_minute(void **state)
   (void)state;
   for (uint64_t seed = 0; seed < 50; seed++) {
     assert_true(denied(WEIR_DENIAL_DEADLINE, 60000, seed).is_retried);
-    assert_int_equal(denied(WEIR_DENIAL_DEADLINE, 60000, seed).retry_ms, 60000);
+    assert_in_range(denied(WEIR_DENIAL_DEADLINE, 60000, seed).retry_ms, 45000, 60000);
   }
   assert_false(denied(WEIR_DENIAL_DEADLINE, 60001, 1).is_retried);
   assert_false(denied(WEIR_DENIAL_DEADLINE, UINT64_MAX, 1).is_retried);
+}
+
+/* As many as are refused at once shall not come again at once, either. */
+static void waits_near_a_minute_are_spread_as_well(void **state)
+{
+  (void)state;
+  for (uint64_t wait_ms = 30000; wait_ms <= 60000; wait_ms += 1000) {
+    uint64_t least = UINT64_MAX, most = 0;
+
+    for (uint64_t seed = 0; seed < 200; seed++) {
+      const uint64_t told = denied(WEIR_DENIAL_DEADLINE, wait_ms, seed).retry_ms;
+
+      least = told < least ? told : least;
+      most = told > most ? told : most;
+    }
+    assert_true(most - least > wait_ms / 5);
+  }
 }
 
 static void what_does_not_pass_is_final_and_no_429(void **state)
@@ -418,6 +435,7 @@ int main(void)
       cmocka_unit_test(a_wish_that_is_not_understood_is_named),
       cmocka_unit_test(a_denial_that_passes_tells_the_sdk_when_to_come_back),
       cmocka_unit_test(no_sdk_is_told_to_wait_longer_than_a_minute),
+      cmocka_unit_test(waits_near_a_minute_are_spread_as_well),
       cmocka_unit_test(what_does_not_pass_is_final_and_no_429),
       cmocka_unit_test(a_deadline_that_passed_while_waiting_is_final),
       cmocka_unit_test(errors_have_the_shape_of_the_provider),
