@@ -194,6 +194,7 @@ struct weir_pool {
   uint32_t leases_count;
   struct weir_queue queue[WEIR_CLASS_MAX];
   weir_duration batch_owed_us; /* of the whole quota, to batch, by its floor */
+  weir_duration batch_paid_us; /* what batch had beyond it, which its floor makes up for first */
   uint64_t ticket;             /* its rank in lines; 0: none yet, it stands in none */
   uint64_t grants;
   uint32_t at_once; /* grants without a wait that |wait| is still to learn of, many at a time */

@@ -11,6 +11,9 @@
 /* Ledgers answer in turn until none moves the start any more. */
 #define ROUNDS_MAX 16
 
+/* What batch had beyond its floor pays for no more than the floor of so much of the quota. */
+#define PAID_MAX_US WEIR_US_PER_MIN
+
 /* A place in a line is kept while something else blocks no longer than this after the budget. */
 #define PLACE_KEEP_US WEIR_US_PER_MIN
 
@@ -101,7 +104,8 @@ static struct weir_waiting *first_of(struct weir_coord *c, uint32_t tenant)
 /* Online before batch, but while batch waits, each online grant makes the pool owe batch its
  * floor's share of it, and batch goes first as soon as its head is covered. Counted in quota, not
  * in time: a saturated window returns its budget in bursts, and a share of each burst is what a
- * floor means.
+ * floor means. What batch has beyond that, while online leaves it over, pays its floor ahead: a
+ * burst of online work does not give a tenth to a batch that just had nine.
  */
 static uint32_t head(struct weir_coord *c, const struct weir_pool *pool)
 {
@@ -124,6 +128,15 @@ uint32_t weir_serve_first(struct weir_coord *c, const struct weir_pool *pool)
   return head(c, pool);
 }
 
+/* Takes up to |most| off |*debt|, and returns what is left of |most|. */
+static weir_duration pay(weir_duration *debt, weir_duration most)
+{
+  const weir_duration paid = *debt < most ? *debt : most;
+
+  *debt -= paid;
+  return most - paid;
+}
+
 static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
                          const struct weir_waiting *ask)
 {
@@ -131,17 +144,18 @@ static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
       weir_fair_first(&c->fair, weir_class_index((uint32_t)(pool - c->pools), WEIR_CLASS_BATCH));
   const struct weir_cost cost = weir_ask_cost(ask);
   const uint32_t floor = pool->config.batch_floor_pm;
-  weir_duration pace;
+  const weir_duration pace = weir_ledger_pace_us(&pool->ledger, &cost);
+  const weir_duration paid_max = PAID_MAX_US * floor / 1000;
 
-  if (batch == WEIR_FAIR_NONE) { /* nobody collects a floor while nobody waits for it */
-    pool->batch_owed_us = 0;
-    return;
+  if (weir_tenant_class(c, ask->tenant) == WEIR_CLASS_BATCH) {
+    pool->batch_paid_us = weir_time_add(pool->batch_paid_us, pay(&pool->batch_owed_us, pace));
+    pool->batch_paid_us = pool->batch_paid_us < paid_max ? pool->batch_paid_us : paid_max;
+  } else {
+    const weir_duration share = pay(&pool->batch_paid_us, pace * floor / (1000 - floor));
+
+    /* Nobody collects a floor while nobody waits for it. */
+    pool->batch_owed_us = batch != WEIR_FAIR_NONE ? weir_time_add(pool->batch_owed_us, share) : 0;
   }
-  pace = weir_ledger_pace_us(&pool->ledger, &cost);
-  if (weir_tenant_class(c, ask->tenant) == WEIR_CLASS_BATCH)
-    pool->batch_owed_us = weir_time_sub(pool->batch_owed_us, pace);
-  else
-    pool->batch_owed_us = weir_time_add(pool->batch_owed_us, pace * floor / (1000 - floor));
 }
 
 /* A reload may have removed the pool, moved the model to another pool, whose books would miss the

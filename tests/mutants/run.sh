@@ -17,11 +17,16 @@ work=$(cd "$work" && pwd)
 caught=0
 missed=0
 
-# The tests that judge a mutant: fast ones, and of the checks those that read the product's code.
+# The tests that judge a mutant: fast ones, and of the checks those that read the product's code; last
+# the simulator's, which take minutes in a build for debugging.
 all_test() {
+  local slow='install|bench|long|e2e|shell'
   cmake --build "$work/build" --parallel "$(nproc)" || return 2
-  ctest --test-dir "$work/build" --parallel "$(nproc)" --stop-on-failure --no-tests=error \
-    --label-exclude '^(install|bench|long|e2e|shell)$' \
+  run_tests --label-exclude "^($slow|sim)\$" && run_tests --label-regex '^sim$'
+}
+
+run_tests() {
+  ctest --test-dir "$work/build" --parallel "$(nproc)" --stop-on-failure --no-tests=error "$@" \
     --exclude-regex '^lint\.(format|docs|spelling|shell|sleeps|mutants|selftest\..*)$'
 }
 

@@ -261,6 +261,47 @@ static void batch_gets_its_floor_beside_a_saturating_online_load(void **state)
   assert_in_range(batch * 1000 / (batch + online), 100, 135);
 }
 
+/* Batch had the whole quota for two minutes: the burst of online work that comes then does not give
+ * it a tenth on top. But no longer than a minute's floor makes up for. */
+static void batch_that_had_more_than_its_floor_waits_for_a_burst_of_online_work(void **state)
+{
+  const struct weir_coord_bounds bounds = {.pools_max = 4,
+                                           .names_max = 8,
+                                           .sessions_max = 8,
+                                           .asks_max = 512,
+                                           .leases_max = 512,
+                                           .budgets_max = 4,
+                                           .tenants_max = 64};
+  struct fixture g = fixture_of(60, 60000);
+  uint64_t s, seq = 0;
+  uint32_t granted, batch = 0;
+
+  (void)state;
+  g.config.pools = g.pools;
+  g.config.names = g.names;
+  g.config.session_ttl_us = 3000 * SECOND;
+  g.config.asks_max = 400;
+  fixture_start(&g, &bounds, &first_start);
+  s = fixture_hello(&g, 9, 1, 1);
+  while (seq < 300)
+    fixture_ask(&g, 9, s, ++seq, WEIR_CLASS_BATCH, 1, 100 * MINUTE);
+  fixture_run(&g, g.now + 119 * SECOND);
+  granted = g.granted_count;
+  assert_in_range(granted, 100, 125);
+  while (seq < 400)
+    fixture_ask(&g, 9, s, ++seq, WEIR_CLASS_ONLINE, 1, 100 * MINUTE);
+  while (g.granted_count < granted + 80)
+    fixture_run(&g, g.now + SECOND);
+  for (uint32_t i = granted; i < granted + 80; i++) {
+    if (g.granted[i] <= 300)
+      batch++;
+    if (i == granted + 49)
+      assert_int_equal(batch, 0);
+  }
+  assert_in_range(batch, 1, 8);
+  fixture_free(&g);
+}
+
 /* Ten requests a second, in any second. Were those that wait let in as soon as a second has room,
  * the ten that were let in at once would come back at once for ever, and whoever asks just after
  * that would wait for a second. */
@@ -573,6 +614,7 @@ int main(void)
       TEST(an_unused_lease_frees_its_place_for_who_waits),
       TEST(online_goes_before_batch),
       TEST(batch_gets_its_floor_beside_a_saturating_online_load),
+      TEST(batch_that_had_more_than_its_floor_waits_for_a_burst_of_online_work),
       TEST(an_online_call_beside_a_batch_backlog_waits_for_a_step_and_not_for_a_second),
       TEST(a_silent_session_ends_and_its_asks_vanish_but_its_leases_stay_charged),
       TEST(an_instance_that_returns_finds_its_leases_and_settles_them),
