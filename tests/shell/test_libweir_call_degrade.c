@@ -379,7 +379,7 @@ static void who_cannot_reach_the_coordinator_is_answered_too(void **state)
 
   (void)state;
   fake_set(&f, FAKE_SILENT);
-  request.max_wait_ms = 100;
+  request.max_wait_ms = 500;
   assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
   assert_int_equal(own.err, WEIR_EUNREACHABLE);
   assert_string_equal(response.body, "later, please");

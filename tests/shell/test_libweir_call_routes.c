@@ -399,7 +399,7 @@ static void a_transfer_that_takes_longer_than_the_route_allows_is_made_elsewhere
 
   (void)state;
   habit(&one, PROVIDER_HANGS, 200, "");
-  TELL(timeout_us, 100 * WEIR_US_PER_MS);
+  TELL(timeout_us, 500 * WEIR_US_PER_MS);
   request.timeout_ms = 60000; /* longer than the whole call */
   assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
   assert_int_equal(response.choice, 2);
@@ -419,7 +419,7 @@ static void the_callers_timeout_counts_where_it_is_the_shorter_one(void **state)
   (void)state;
   habit(&one, PROVIDER_HANGS, 200, "");
   TELL(timeout_us, 60 * WEIR_US_PER_S);
-  request.timeout_ms = 100;
+  request.timeout_ms = 500;
   assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
   assert_int_equal(response.choice, 2);
   teardown(weir, &response);
@@ -434,7 +434,7 @@ static void the_deadline_of_the_call_ends_it_whatever_the_route_allows(void **st
   (void)state;
   habit(&one, PROVIDER_HANGS, 200, "");
   TELL(timeout_us, 60 * WEIR_US_PER_S);
-  request.max_wait_ms = 200;
+  request.max_wait_ms = 600;
   assert_int_equal(weir_call(weir, &request, &response), WEIR_ETIMEOUT);
   assert_int_equal(provider_arrivals(&two), 0);
   assert_int_equal(settle_of(0).outcome, WEIR_OUTCOME_DEADLINE);

@@ -193,7 +193,7 @@ static void a_resolver_that_hangs_does_not_hold_up_a_call(void **state)
 
   (void)state;
   add_provider(weir, "openai", "http://slow.invalid");
-  request.max_wait_ms = 300;
+  request.max_wait_ms = 600;
   if (weir_call(weir, &request, &response) != WEIR_ETIMEOUT)
     fail_msg("%s", response.error);
   assert_int_equal(response.attempts, 0);
