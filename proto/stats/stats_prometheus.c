@@ -367,6 +367,18 @@ static void breakers(struct weir_stats_out *out, const struct weir_stats *stats)
              COUNT, (int)stats->pools[i].breaker == k);
 }
 
+static void without_coordinator(struct weir_stats_out *out, const struct weir_stats *stats)
+{
+  static const struct family f = {"weir_without_coordinator", "gauge",
+                                  "1 for what calls do without the coordinator, by configuration."};
+
+  head(out, &f);
+  for (uint32_t i = 0; i < stats->pools_count; i++)
+    for (int k = 1; k < WEIR_WITHOUT_MAX; k++)
+      sample(out, &f, &stats->pools[i], "mode", weir_without_name((enum weir_without)k), COUNT,
+             (int)stats->pools[i].without == k);
+}
+
 /* ---- tenants ---- */
 
 static void tenant_sample(struct weir_stats_out *out, const struct family *f,
@@ -476,5 +488,6 @@ void weir_stats_prometheus(struct weir_stats_out *out, const struct weir_stats *
   calls(out, stats);
   rejections(out, stats);
   breakers(out, stats);
+  without_coordinator(out, stats);
   tenants(out, stats);
 }

@@ -286,6 +286,18 @@ static void metrics_have_units_and_escaped_labels(void **state)
   assert_holds("weir_coordinator_asks_total 9\n");
 }
 
+static void metrics_tell_what_calls_do_without_the_coordinator(void **state)
+{
+  struct weir_stats stats = stats_of();
+
+  (void)state;
+  pool.without = WEIR_WITHOUT_OPEN;
+  metrics_of(&stats);
+  assert_holds("weir_without_coordinator{pool=\"p\",mode=\"wait\"} 0\n"
+               "weir_without_coordinator{pool=\"p\",mode=\"closed\"} 0\n"
+               "weir_without_coordinator{pool=\"p\",mode=\"open\"} 1\n");
+}
+
 static void metrics_of_a_breaker_that_is_held_open_say_that_it_has_no_end(void **state)
 {
   struct weir_stats stats = stats_of();
@@ -368,6 +380,7 @@ int main(void)
       cmocka_unit_test(json_of_one_pool_has_its_tenants_only),
       cmocka_unit_test(rejections_are_told_by_whose_fault_they_were),
       cmocka_unit_test(metrics_have_units_and_escaped_labels),
+      cmocka_unit_test(metrics_tell_what_calls_do_without_the_coordinator),
       cmocka_unit_test(metrics_of_a_breaker_that_is_held_open_say_that_it_has_no_end),
       cmocka_unit_test(posts_of_alerts_are_told_with_the_process),
       cmocka_unit_test(every_family_stands_in_one_place),
