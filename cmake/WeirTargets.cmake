@@ -57,9 +57,10 @@ function(weir_program name)
   target_link_options(${name} PRIVATE ${weir_whole_link})
 endfunction()
 
-# weir_test(NAME LABEL unit SOURCES ... USES lib ... [TIMEOUT s] [ENV k=v ...]): a cmocka program.
+# weir_test(NAME LABEL unit SOURCES ... USES lib ... [TIMEOUT s] [COST s] [ENV k=v ...]): a cmocka
+# program. What costs most begins first, so that nothing long is left alone at the end.
 function(weir_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;USES;ENV;ARGS" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT;COST" "SOURCES;USES;ENV;ARGS" ${ARGN})
   string(REPLACE "." "_" target test_${name})
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE ${ARG_USES} PkgConfig::CMOCKA weir_flags)
@@ -68,8 +69,11 @@ function(weir_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(NOT ARG_COST)
+    set(ARG_COST 0)
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
-                       ENVIRONMENT "${ARG_ENV}")
+                       COST ${ARG_COST} ENVIRONMENT "${ARG_ENV}")
 endfunction()
 
 # weir_fuzzer(NAME SOURCES ... USES lib ...): a libFuzzer target in build/fuzz, corpus in

@@ -20,6 +20,6 @@ add_dependencies(test_shell_cli weir_cli weir-coordinator weir-upstream)
 add_dependencies(test_shell_batch weir_cli weir-coordinator weir-upstream)
 
 # The store, from the daemon to the command line.
-weir_test(shell.store LABEL shell SOURCES shell/test_store_daemon.c shell/daemon.c shell/run.c
+weir_test(shell.store LABEL shell COST 20 SOURCES shell/test_store_daemon.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 add_dependencies(test_shell_store weir_cli weir-coordinator)

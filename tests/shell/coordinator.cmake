@@ -2,7 +2,7 @@
 set(coordinator_env WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
     WEIR_SOURCE_DIR=${PROJECT_SOURCE_DIR})
 
-weir_test(shell.coordinator LABEL shell SOURCES shell/test_coordinator.c shell/daemon.c
+weir_test(shell.coordinator LABEL shell COST 40 SOURCES shell/test_coordinator.c shell/daemon.c
           USES weir_proto PkgConfig::ZMQ ENV ${coordinator_env})
 # Memory that AddressSanitizer keeps after it was freed is no growth of the daemon.
 weir_test(shell.hostile LABEL shell SOURCES shell/test_hostile.c shell/daemon.c
@@ -20,11 +20,11 @@ weir_test(unit.zones LABEL unit SOURCES shell/test_zones.c USES weir_coordinator
 weir_test(unit.peers LABEL unit SOURCES shell/test_peers.c USES weir_coordinator_shell)
 
 # Keys, from libweir to the daemon.
-weir_test(shell.identity LABEL shell SOURCES shell/test_identity.c shell/daemon.c
+weir_test(shell.identity LABEL shell COST 20 SOURCES shell/test_identity.c shell/daemon.c
           USES weir weir_proto PkgConfig::ZMQ Threads::Threads ENV ${coordinator_env})
 
 # The admin port; promtool has a look where it is installed.
-weir_test(shell.admin LABEL shell SOURCES shell/test_admin.c shell/daemon.c shell/run.c
+weir_test(shell.admin LABEL shell COST 40 SOURCES shell/test_admin.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ ENV ${coordinator_env})
 add_dependencies(test_shell_admin weir-coordinator)
 
@@ -39,5 +39,5 @@ weir_test(shell.rows LABEL shell SOURCES shell/test_rows.c
           USES weir_coordinator_shell weir_proto weir_core)
 
 # The store, on disks that fail on demand.
-weir_test(unit.store LABEL unit SOURCES shell/test_store.c shell/faulty_vfs.c
+weir_test(unit.store LABEL unit COST 30 SOURCES shell/test_store.c shell/faulty_vfs.c
           USES weir_coordinator_shell)

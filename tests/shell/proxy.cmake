@@ -1,5 +1,5 @@
 # The sidecar as a process, between raw clients, a coordinator and the simulated provider.
-weir_test(shell.proxy LABEL shell SOURCES shell/test_proxy.c shell/proxy_fixture.c shell/daemon.c shell/run.c
+weir_test(shell.proxy LABEL shell COST 60 SOURCES shell/test_proxy.c shell/proxy_fixture.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ
           ENV WEIR_PROXY_BIN=$<TARGET_FILE:weir-proxy>
               WEIR_PROXY_EXAMPLE=${PROJECT_SOURCE_DIR}/docs/examples/weir-proxy.yaml
