@@ -190,7 +190,10 @@ static void a_pool_in_the_place_of_another_knows_nothing_of_its_tenants(void **s
     fixture_run(f, f->now + 15 * MINUTE);
   }
   s = fixture_hello(f, 9, 1, 2);
-  assert_int_equal(call(f, s, "acme", FLASH, &exact).ratio_pm, 0);
+  assert_int_equal(call(f, s, "acme", FLASH, &untold).ratio_pm, 0);
+  for (int i = 0; i < 9; i++) /* a tenant has its own as soon as the pool has one */
+    call(f, s, "other", FLASH, &exact);
+  assert_int_equal(call(f, s, "acme", FLASH, &exact).ratio_pm, 1000);
 }
 
 static void a_rows_latencies_are_those_of_good_calls(void **state)
