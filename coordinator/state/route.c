@@ -60,9 +60,13 @@ static const struct weir_route *route_of(const struct weir_coord *c, const struc
   return name->born == wish->born && name->route != WEIR_NONE ? &c->routes[name->route] : NULL;
 }
 
-/* Which choice of |route| |ask| waits for, or WEIR_NONE: a reload may have taken it away. */
-static uint32_t choice_of(const struct weir_route *route, const struct weir_waiting *ask)
+/* Which choice of |route| |ask| waits for, or WEIR_NONE: a reload may have taken it away, or have
+ * put another model of the route in the place of its name. */
+static uint32_t choice_of(const struct weir_coord *c, const struct weir_route *route,
+                          const struct weir_waiting *ask)
 {
+  if (c->names[ask->name].born != ask->name_born)
+    return WEIR_NONE;
   for (uint32_t k = 0; k < route->config.choices_count; k++) {
     if (route->config.choices[k] == ask->name)
       return k;
@@ -74,14 +78,14 @@ bool weir_route_is_left(const struct weir_coord *c, const struct weir_waiting *a
 {
   const struct weir_route *route = route_of(c, &ask->wish);
 
-  return route && choice_of(route, ask) == WEIR_NONE;
+  return route && choice_of(c, route, ask) == WEIR_NONE;
 }
 
 void weir_route_stamp(struct weir_coord *c, const struct weir_waiting *ask, enum weir_class class,
                       struct weir_held *lease)
 {
   const struct weir_route *route = route_of(c, &ask->wish);
-  const uint32_t choice = route ? choice_of(route, ask) : WEIR_NONE;
+  const uint32_t choice = route ? choice_of(c, route, ask) : WEIR_NONE;
 
   lease->choice = lease->choices = 0;
   lease->timeout_us = 0;
@@ -406,7 +410,7 @@ enum weir_moved weir_route_move(struct weir_coord *c, struct weir_turn *turn,
   if (!route || !can_move(ask))
     return WEIR_MOVED_NOT;
   remember(&ask->wish, route, turn->now);
-  here = choice_of(route, ask);
+  here = choice_of(c, route, ask);
   if (here != WEIR_NONE && waits->pool != weir_tenant_pool(c, ask->tenant))
     here = WEIR_NONE; /* the model is in another pool now, and a choice like the others */
   asker = (struct asker){.route = route,

@@ -663,6 +663,27 @@ static void a_model_that_left_the_route_is_not_waited_for(void **state)
   assert_int_equal(r->last.grant.choices, 1);
 }
 
+/* The new model has the place of the old one in the tables, and the same pool. */
+static void what_waits_for_a_model_that_another_replaced_in_its_route_waits_for_that(void **state)
+{
+  struct routes *r = *state;
+
+  r->f.pools[0].limits[0].amount = 1;
+  r->routes[0].choices_count = 1;
+  start(r);
+  ask_for(r, "x/a", 0);
+  assert_int_equal(ask_for(r, "fast", 10 * MINUTE)->type, WEIR_MSG_QUEUED);
+  strcpy(r->f.names[0].name, "x/new");
+  strcpy(r->f.names[0].model, "x/new");
+  strcpy(r->f.names[3].model, "x/new");
+  reload(&r->f);
+  note(r);
+  run(r, 5 * MINUTE);
+  assert_int_equal(counter(&r->f, WEIR_COUNTER_DENIED), 0);
+  assert_int_equal(r->last.type, WEIR_MSG_GRANT);
+  assert_string_equal(r->last.grant.model, "x/new");
+}
+
 static void a_route_that_is_gone_leaves_what_waits_where_it_is(void **state)
 {
   struct routes *r = *state;
@@ -1232,6 +1253,7 @@ int main(void)
       TEST(who_may_wait_for_days_moves_too),
       TEST(a_removed_pool_moves_those_who_have_a_choice),
       TEST(a_model_that_left_the_route_is_not_waited_for),
+      TEST(what_waits_for_a_model_that_another_replaced_in_its_route_waits_for_that),
       TEST(a_route_that_is_gone_leaves_what_waits_where_it_is),
       TEST(a_replay_finds_the_ask_where_it_is_now),
       TEST(at_its_deadline_an_ask_takes_any_choice_that_has_room),
