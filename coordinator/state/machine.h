@@ -193,9 +193,9 @@ struct weir_pool {
   enum weir_pool_state state;
   uint32_t leases_count;
   struct weir_queue queue[WEIR_CLASS_MAX];
-  weir_duration batch_owed_us; /* of the whole quota, to batch, by its floor */
-  weir_duration batch_paid_us; /* what batch had beyond it, which its floor makes up for first */
-  uint64_t ticket;             /* its rank in lines; 0: none yet, it stands in none */
+  uint64_t batch_owed; /* to batch by its floor, in quota (serve.c) */
+  uint64_t batch_paid; /* what batch had beyond it, which its floor makes up for first */
+  uint64_t ticket;     /* its rank in lines; 0: none yet, it stands in none */
   uint64_t grants;
   uint32_t at_once; /* grants without a wait that |wait| is still to learn of, many at a time */
   enum weir_breaker_state noted; /* the breaker's state, and its |changes|, as last looked at */

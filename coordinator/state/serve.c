@@ -101,24 +101,39 @@ static struct weir_waiting *first_of(struct weir_coord *c, uint32_t tenant)
   return &c->asks[c->tenants[tenant].asks.first];
 }
 
+/* What a call of |ask| takes of the quota of |pool|, and of the budgets that it shares, as for
+ * shares of tenants. */
+static weir_duration pace_of(struct weir_coord *c, struct weir_pool *pool,
+                             const struct weir_waiting *ask)
+{
+  struct weir_cost cost = weir_ask_cost(ask);
+  struct weir_books books;
+
+  cost.spend = weir_price_of(&pool->config, &cost);
+  weir_books_open(c, pool, WEIR_NONE, &books);
+  return weir_books_pace_us(&books, &cost);
+}
+
 /* Online before batch, but while batch waits, each online grant makes the pool owe batch its
  * floor's share of it, and batch goes first as soon as its head is covered. Counted in quota, not
  * in time: a saturated window returns its budget in bursts, and a share of each burst is what a
  * floor means. What batch has beyond that, while online leaves it over, pays its floor ahead: a
  * burst of online work does not give a tenth to a batch that just had nine.
+ *
+ * Of a floor f each online call adds f of its pace to what is owed, and each batch call takes 1 - f
+ * of its own: nothing is divided, because where only calls in flight are limited a call's is 1 us.
  */
 static uint32_t head(struct weir_coord *c, const struct weir_pool *pool)
 {
   const uint32_t index = (uint32_t)(pool - c->pools);
   const uint32_t online = weir_fair_first(&c->fair, weir_class_index(index, WEIR_CLASS_ONLINE));
   const uint32_t batch = weir_fair_first(&c->fair, weir_class_index(index, WEIR_CLASS_BATCH));
-  struct weir_cost next;
+  const uint32_t floor = pool->config.batch_floor_pm;
 
   if (batch == WEIR_FAIR_NONE || online == WEIR_FAIR_NONE)
     return batch == WEIR_FAIR_NONE ? online : batch;
-  next = weir_ask_cost(first_of(c, batch));
-  if (pool->config.batch_floor_pm > 0 &&
-      pool->batch_owed_us >= weir_ledger_pace_us(&pool->ledger, &next))
+  if (floor > 0 &&
+      pool->batch_owed >= pace_of(c, &c->pools[index], first_of(c, batch)) * (1000 - floor))
     return batch;
   return online;
 }
@@ -129,9 +144,9 @@ uint32_t weir_serve_first(struct weir_coord *c, const struct weir_pool *pool)
 }
 
 /* Takes up to |most| off |*debt|, and returns what is left of |most|. */
-static weir_duration pay(weir_duration *debt, weir_duration most)
+static uint64_t pay(uint64_t *debt, uint64_t most)
 {
-  const weir_duration paid = *debt < most ? *debt : most;
+  const uint64_t paid = *debt < most ? *debt : most;
 
   *debt -= paid;
   return most - paid;
@@ -142,19 +157,19 @@ static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
 {
   const uint32_t batch =
       weir_fair_first(&c->fair, weir_class_index((uint32_t)(pool - c->pools), WEIR_CLASS_BATCH));
-  const struct weir_cost cost = weir_ask_cost(ask);
   const uint32_t floor = pool->config.batch_floor_pm;
-  const weir_duration pace = weir_ledger_pace_us(&pool->ledger, &cost);
-  const weir_duration paid_max = PAID_MAX_US * floor / 1000;
+  const weir_duration pace = pace_of(c, pool, ask);
+  const uint64_t paid_max = PAID_MAX_US * floor / 1000 * (1000 - floor);
 
   if (weir_tenant_class(c, ask->tenant) == WEIR_CLASS_BATCH) {
-    pool->batch_paid_us = weir_time_add(pool->batch_paid_us, pay(&pool->batch_owed_us, pace));
-    pool->batch_paid_us = pool->batch_paid_us < paid_max ? pool->batch_paid_us : paid_max;
+    pool->batch_paid =
+        weir_time_add(pool->batch_paid, pay(&pool->batch_owed, pace * (1000 - floor)));
+    pool->batch_paid = pool->batch_paid < paid_max ? pool->batch_paid : paid_max;
   } else {
-    const weir_duration share = pay(&pool->batch_paid_us, pace * floor / (1000 - floor));
+    const uint64_t share = pay(&pool->batch_paid, pace * floor);
 
     /* Nobody collects a floor while nobody waits for it. */
-    pool->batch_owed_us = batch != WEIR_FAIR_NONE ? weir_time_add(pool->batch_owed_us, share) : 0;
+    pool->batch_owed = batch != WEIR_FAIR_NONE ? weir_time_add(pool->batch_owed, share) : 0;
   }
 }
 

@@ -222,7 +222,9 @@ static void online_goes_before_batch(void **state)
   assert_int_equal(answer(f)->grant.seq, 4);
 }
 
-static void batch_gets_its_floor_beside_a_saturating_online_load(void **state)
+/* The share of batch, in thousandths of all tokens, of 1200 calls when each class always has
+ * somebody waiting: every lease is used at once and followed by a new ask of its class. */
+static uint64_t share_of_batch(struct fixture *g, uint64_t online, uint64_t batch)
 {
   const struct weir_coord_bounds bounds = {.pools_max = 4,
                                            .names_max = 8,
@@ -231,34 +233,79 @@ static void batch_gets_its_floor_beside_a_saturating_online_load(void **state)
                                            .leases_max = 512,
                                            .budgets_max = 4,
                                            .tenants_max = 64};
+  const enum weir_class classes[] = {WEIR_CLASS_BATCH, WEIR_CLASS_ONLINE};
+  const uint64_t tokens[] = {batch, online};
+  uint64_t s, used[] = {0, 0};
+
+  g->config.pools = g->pools;
+  g->config.names = g->names;
+  g->config.budgets = g->budgets;
+  g->config.session_ttl_us = 3000 * SECOND;
+  g->config.asks_max = 400;
+  fixture_start(g, &bounds, &first_start);
+  s = fixture_hello(g, 9, 1, 1);
+  for (uint64_t seq = 1; seq <= 300; seq++) /* odd numbers are online */
+    fixture_ask(g, 9, s, seq, classes[seq % 2], tokens[seq % 2], 900 * MINUTE);
+  for (uint32_t i = 0, seq = 300; i < 1200; i++) {
+    uint32_t which;
+
+    while (g->granted_count == i)
+      fixture_run(g, g->now + MINUTE);
+    which = g->granted[i] % 2;
+    used[which] += tokens[which];
+    fixture_settle(g, 9, s, g->granted[i], true, tokens[which], WEIR_OUTCOME_OK);
+    seq += seq % 2 == which ? 2 : 1;
+    fixture_ask(g, 9, s, seq, classes[which], tokens[which], 900 * MINUTE);
+  }
+  fixture_free(g);
+  return used[0] * 1000 / (used[0] + used[1]);
+}
+
+static void batch_gets_its_floor_beside_a_saturating_online_load(void **state)
+{
   struct fixture g = fixture_of(60, 60000);
-  uint64_t s, batch = 0, online = 0;
 
   (void)state;
-  g.config.pools = g.pools;
-  g.config.names = g.names;
-  g.config.session_ttl_us = 3000 * SECOND;
-  g.config.asks_max = 400;
-  fixture_start(&g, &bounds, &first_start);
-  s = fixture_hello(&g, 9, 1, 1);
-  for (uint64_t seq = 1; seq <= 300; seq++)
-    fixture_ask(&g, 9, s, seq, seq % 2 ? WEIR_CLASS_ONLINE : WEIR_CLASS_BATCH, 1, 100 * MINUTE);
-  /* Odd numbers are online, even ones batch. Every lease is used at once and followed by a new ask
-   * of its class, so both always have somebody waiting. */
-  for (uint32_t i = 0, seq = 300; i < 1200; i++) {
-    bool is_online;
-
-    while (g.granted_count == i)
-      fixture_run(&g, g.now + MINUTE);
-    is_online = g.granted[i] % 2 == 1;
-    is_online ? online++ : batch++;
-    fixture_settle(&g, 9, s, g.granted[i], true, 1, WEIR_OUTCOME_OK);
-    seq += seq % 2 == is_online ? 2 : 1;
-    fixture_ask(&g, 9, s, seq, is_online ? WEIR_CLASS_ONLINE : WEIR_CLASS_BATCH, 1, 100 * MINUTE);
-  }
-  fixture_free(&g);
   /* The first minute's burst was split evenly; the floor is a tenth of the other nineteen. */
-  assert_in_range(batch * 1000 / (batch + online), 100, 135);
+  assert_in_range(share_of_batch(&g, 1, 1), 100, 135);
+}
+
+static void batch_gets_its_floor_of_calls_in_flight(void **state)
+{
+  struct fixture g = fixture_of(60, 60000);
+
+  (void)state;
+  g.pools[0].limits_count = 1;
+  g.pools[0].limits[0] =
+      (struct weir_limit_config){.dimension = WEIR_DIMENSION_IN_FLIGHT, .amount = 4};
+  assert_in_range(share_of_batch(&g, 1, 1), 95, 105);
+}
+
+/* By what is short, and not by the number of calls. */
+static void batch_gets_its_floor_of_a_budget_that_its_pool_shares(void **state)
+{
+  struct fixture g = fixture_of(6000, 600000000);
+
+  (void)state;
+  strcpy(g.budgets[0].name, "project");
+  g.budgets[0].limits_count = 1;
+  g.budgets[0].limits[0] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_INPUT_TOKENS, .window_us = MINUTE, .amount = 60000};
+  g.config.budgets_count = 1;
+  g.pools[0].budgets_count = 1;
+  assert_in_range(share_of_batch(&g, 1000, 5000), 90, 160);
+}
+
+static void batch_gets_its_floor_of_money(void **state)
+{
+  struct fixture g = fixture_of(60, 60000);
+
+  (void)state;
+  g.pools[0].price_input = 1000000;
+  g.pools[0].limits_count = 1;
+  g.pools[0].limits[0] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_SPEND, .window_us = MINUTE, .amount = 60000};
+  assert_in_range(share_of_batch(&g, 1000, 5000), 90, 160);
 }
 
 /* Batch had the whole quota for two minutes: the burst of online work that comes then does not give
@@ -614,6 +661,9 @@ int main(void)
       TEST(an_unused_lease_frees_its_place_for_who_waits),
       TEST(online_goes_before_batch),
       TEST(batch_gets_its_floor_beside_a_saturating_online_load),
+      TEST(batch_gets_its_floor_of_calls_in_flight),
+      TEST(batch_gets_its_floor_of_a_budget_that_its_pool_shares),
+      TEST(batch_gets_its_floor_of_money),
       TEST(batch_that_had_more_than_its_floor_waits_for_a_burst_of_online_work),
       TEST(an_online_call_beside_a_batch_backlog_waits_for_a_step_and_not_for_a_second),
       TEST(a_silent_session_ends_and_its_asks_vanish_but_its_leases_stay_charged),
