@@ -78,11 +78,26 @@ static uint64_t scaled(uint64_t amount, uint64_t weights, uint32_t weight, uint6
   return weir_wide_clamp(weir_wide_mul(amount, weights) / weight, most);
 }
 
-/* What goes before a new ask of |tenant|: its own, and as much of others as their weights let them
- * have meanwhile; all of online before batch. Others may come first with less, never with more
- * than one call each, so a light tenant is not denied for what heavy ones have waiting. */
+/* What of online goes before |batch| in |pool|: all of it, or what is left beside batch's floor. */
+static struct weir_cost online_before(const struct weir_pool *pool, const struct weir_cost *batch)
+{
+  struct weir_cost online = pool->queue[WEIR_CLASS_ONLINE].queued;
+  const uint32_t floor = pool->config.batch_floor_pm, rest = 1000 - floor;
+
+  if (floor == 0)
+    return online;
+  online.requests = scaled(batch->requests, rest, floor, online.requests);
+  online.input_tokens = scaled(batch->input_tokens, rest, floor, online.input_tokens);
+  online.output_tokens = scaled(batch->output_tokens, rest, floor, online.output_tokens);
+  return online;
+}
+
+/* What goes before a new ask of |tenant| for |asked|: its own, and as much of others as their
+ * weights let them have meanwhile; of online before batch, what its floor leaves. Others may come
+ * first with less, never with more than one call each, so a light tenant is not denied for what
+ * heavy ones have waiting. */
 static struct weir_cost ahead_of(const struct weir_coord *c, uint32_t tenant,
-                                 const struct weir_cost *own)
+                                 const struct weir_cost *own, const struct weir_cost *asked)
 {
   const struct weir_fair_record *record = &c->fair.records[tenant];
   const struct weir_pool *pool = &c->pools[weir_tenant_pool(c, tenant)];
@@ -96,8 +111,13 @@ static struct weir_cost ahead_of(const struct weir_coord *c, uint32_t tenant,
   ahead.requests = scaled(own->requests, weights, record->weight, all->requests);
   ahead.input_tokens = scaled(own->input_tokens, weights, record->weight, all->input_tokens);
   ahead.output_tokens = scaled(own->output_tokens, weights, record->weight, all->output_tokens);
-  if (class == WEIR_CLASS_BATCH)
-    weir_cost_add(&ahead, &pool->queue[WEIR_CLASS_ONLINE].queued);
+  if (class == WEIR_CLASS_BATCH) {
+    struct weir_cost online = ahead;
+
+    weir_cost_add(&online, asked);
+    online = online_before(pool, &online);
+    weir_cost_add(&ahead, &online);
+  }
   return ahead;
 }
 
@@ -113,7 +133,7 @@ weir_tstamp weir_plan_eta(const struct weir_coord *c, const struct weir_turn *tu
 
     weir_cost_sub(&own, &cost);
   }
-  ahead = ahead_of(c, tenant, &own);
+  ahead = ahead_of(c, tenant, &own, &plan->entry.reserve);
   own = cost_corrected(pool, &own);
   ahead = cost_corrected(pool, &ahead);
   for (uint32_t i = 0; i < plan->books.count; i++) {

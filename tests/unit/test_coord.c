@@ -308,6 +308,40 @@ static void batch_gets_its_floor_of_money(void **state)
   assert_in_range(share_of_batch(&g, 1000, 5000), 90, 160);
 }
 
+/* A minute of online work always waits, so all of it is never over in time for batch; its floor is.
+ */
+static void batch_is_not_denied_what_its_floor_gives_it_in_time(void **state)
+{
+  const struct weir_coord_bounds bounds = {.pools_max = 4,
+                                           .names_max = 8,
+                                           .sessions_max = 8,
+                                           .asks_max = 512,
+                                           .leases_max = 512,
+                                           .budgets_max = 4,
+                                           .tenants_max = 64};
+  struct fixture g = fixture_of(60, 60000);
+  uint64_t s, seq = 0;
+
+  (void)state;
+  g.config.pools = g.pools;
+  g.config.names = g.names;
+  g.config.session_ttl_us = 3000 * SECOND;
+  g.config.asks_max = 400;
+  fixture_start(&g, &bounds, &first_start);
+  s = fixture_hello(&g, 9, 1, 1);
+  while (seq < 180)
+    fixture_ask(&g, 9, s, ++seq, WEIR_CLASS_ONLINE, 1, 100 * MINUTE);
+  assert_int_equal(fixture_ask(&g, 9, s, 1000, WEIR_CLASS_BATCH, 1, 90 * SECOND), WEIR_MSG_QUEUED);
+  while (g.granted_count < 60 + 9 + 1)
+    fixture_run(&g, g.now + SECOND);
+  assert_int_equal(g.granted[60 + 9], 1000);
+  /* Behind ten of its class it cannot be. */
+  for (seq = 2000; seq < 2010; seq++)
+    fixture_ask(&g, 9, s, seq, WEIR_CLASS_BATCH, 1, 100 * MINUTE);
+  assert_int_equal(fixture_ask(&g, 9, s, 3000, WEIR_CLASS_BATCH, 1, 60 * SECOND), WEIR_MSG_DENY);
+  fixture_free(&g);
+}
+
 /* Batch had the whole quota for two minutes: the burst of online work that comes then does not give
  * it a tenth on top. But no longer than a minute's floor makes up for. */
 static void batch_that_had_more_than_its_floor_waits_for_a_burst_of_online_work(void **state)
@@ -661,6 +695,7 @@ int main(void)
       TEST(an_unused_lease_frees_its_place_for_who_waits),
       TEST(online_goes_before_batch),
       TEST(batch_gets_its_floor_beside_a_saturating_online_load),
+      TEST(batch_is_not_denied_what_its_floor_gives_it_in_time),
       TEST(batch_gets_its_floor_of_calls_in_flight),
       TEST(batch_gets_its_floor_of_a_budget_that_its_pool_shares),
       TEST(batch_gets_its_floor_of_money),
