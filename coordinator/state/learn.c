@@ -314,7 +314,8 @@ static void freeze(struct weir_ledger *l, weir_tstamp until)
   l->smooth_until = weir_time_add(until, longest);
 }
 
-/* A day that is used up stays so until its end, whatever seconds the answer names. */
+/* A day that is used up stays so until its end, whatever seconds the answer names. One in the
+ * shadow holds nothing back, so it is as if it were not configured. */
 static void day_close(struct weir_ledger *l, const struct weir_msg_settle *settle,
                       const struct weir_instant *now)
 {
@@ -331,7 +332,7 @@ static void day_close(struct weir_ledger *l, const struct weir_msg_settle *settl
 
     if (!is_meant(limit, settle->outcome))
       continue;
-    is_closed = true;
+    is_closed = is_closed || !limit->is_shadow;
     if (until > limit->closed_until)
       limit->closed_until = until;
   }

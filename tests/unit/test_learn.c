@@ -554,6 +554,20 @@ static void a_day_that_is_not_configured_freezes(void **state)
   assert_int_equal(b->ledger.frozen_until, b->now.at + 10 * MINUTE);
 }
 
+static void a_day_in_the_shadow_freezes_as_one_that_is_not_configured(void **state)
+{
+  struct books *b = day_of(true);
+  const struct weir_msg_settle settle = {.outcome = WEIR_OUTCOME_QUOTA_DAY_REQUESTS};
+  struct lease lease;
+
+  (void)state;
+  b->limits[0].is_shadow = true;
+  books_configure(b);
+  lease = books_take(b, cost_of(1, 0, 0));
+  hear(b, &lease, &settle);
+  assert_int_equal(earliest_one(b), b->now.at + 10 * MINUTE);
+}
+
 /* The sliding window beside the day still holds what was used before midnight. */
 static void others_use_of_a_day_is_reckoned_with_the_day(void **state)
 {
@@ -606,6 +620,7 @@ int main(void)
       cmocka_unit_test(a_day_that_is_used_up_is_closed_until_it_turns),
       cmocka_unit_test(without_a_calendar_a_day_is_looked_at_again_within_the_hour),
       cmocka_unit_test(a_day_that_is_not_configured_freezes),
+      cmocka_unit_test(a_day_in_the_shadow_freezes_as_one_that_is_not_configured),
       cmocka_unit_test(others_use_of_a_day_is_reckoned_with_the_day),
   };
 
