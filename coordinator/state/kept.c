@@ -31,6 +31,9 @@ enum { DAY_SHAPE, DAY_NUMBER, DAY_USED, DAY_NEXT, DAY_BEFORE, DAY_BOTH, DAY_RESE
 enum { RULES, PROFILE, WIDEN_US, FROZEN_US, SMOOTH_US, FLIGHT_US, LEARNED };
 enum { ITEM, AMOUNT, EFFECTIVE, CEILING, CUT_FROM, CUT_AGO, LEARNED_EACH };
 
+/* The reserve of a limit in the shadow: its grants wait for no record, so nobody knows how much. */
+#define UNBOUNDED UINT64_MAX
+
 /* A record of this shape knows nothing of what was granted since it was made. */
 #define NOBODYS 0
 
@@ -217,7 +220,7 @@ static void limit_keep(struct weir_record *record, const struct weir_ledger *l,
   n[SHAPE] = l->shape;
   n[HOLD_US] = l->hold_us + WEIR_LEDGER_WIDEN_MAX_US;
   n[CLOSED_US] = weir_time_sub(limit->closed_until, record->at);
-  n[RESERVE] = limit->reserve.next;
+  n[RESERVE] = limit->is_shadow ? UNBOUNDED : limit->reserve.next;
   n[HEAD_ROOM] = head_room_of(limit);
   n[FLIGHT] = limit->flight;
   record->count = STEPS;
@@ -337,6 +340,15 @@ static weir_tstamp last_of(const struct weir_past *past, weir_duration hold_us)
   return weir_time_add(past->started_until, hold_us < most ? hold_us : most);
 }
 
+/* What may have been granted since |record| was made; where that is not known, as much as usual. */
+static uint64_t reserve_past(const struct weir_ledger_limit *limit,
+                             const struct weir_record *record)
+{
+  const uint64_t reserve = record->numbers[RESERVE];
+
+  return reserve == UNBOUNDED ? reserve_of(limit, false) : amount_of(reserve);
+}
+
 static void charges_restore(struct weir_ledger_limit *limit, const struct weir_record *record,
                             const struct weir_past *past, weir_tstamp now)
 {
@@ -349,7 +361,7 @@ static void charges_restore(struct weir_ledger_limit *limit, const struct weir_r
 
     charge(limit, at < last ? at : last, amount_of(n[i]));
   }
-  charge(limit, last_of(past, n[HOLD_US]), amount_of(n[RESERVE]) + amount_of(n[HEAD_ROOM]));
+  charge(limit, last_of(past, n[HOLD_US]), reserve_past(limit, record) + amount_of(n[HEAD_ROOM]));
 }
 
 static void day_restore(struct weir_ledger_limit *limit, const struct weir_record *record,
@@ -403,10 +415,12 @@ static void limit_restore(struct weir_ledger *l, struct weir_ledger_limit *limit
 
   if (closed > limit->closed_until)
     limit->closed_until = closed;
+  if (n[RESERVE] == UNBOUNDED && !limit->is_shadow)
+    weir_limit_close(limit, past->started_until);
   if (limit->is_windowed) {
     charges_restore(limit, record, past, now->at);
   } else {
-    limit->reserve.ghosts = amount_of(n[FLIGHT]) + amount_of(n[RESERVE]);
+    limit->reserve.ghosts = amount_of(n[FLIGHT]) + reserve_past(limit, record);
     limit->reserve.ghosts_until = weir_time_add(last, WEIR_LEDGER_GHOSTS_US);
     limit->flight += limit->reserve.ghosts;
     l->turns_at = 0;

@@ -303,6 +303,8 @@ void weir_ledger_configure(struct weir_ledger *l, const struct weir_ledger_confi
 
     if (found < l->limits_count) {
       swap(l, i, found);
+      if (wanted->is_shadow && !l->limits[i].is_shadow)
+        l->shape = 0; /* what is durable says how much may be granted after it */
       limit_change(&l->limits[i], wanted, config->others_until);
     } else {
       swap(l, i, limit_place(l, i, config));

@@ -219,6 +219,53 @@ static void another_amount_or_burst_keeps_what_was_charged(void **state)
   fixture_free(&f);
 }
 
+/* No grant waits for the record of a limit in the shadow, so that says little of what was granted
+ * after it. Five calls of a tenth of a minute's tokens each are more than its reserve. */
+static void a_limit_that_was_in_the_shadow_is_closed_when_a_crash_ends_that(void **state)
+{
+  struct fixture f = first_life(600, 60000);
+
+  (void)state;
+  f.pools[0].limits[1].is_shadow = true;
+  begin_kept(&f);
+  for (uint32_t i = 0; i < 5; i++)
+    assert_int_equal(fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 6000, 0),
+                     WEIR_MSG_GRANT);
+  f.pools[0].limits[1].is_shadow = false;
+  die(&f, SECOND, true);
+  keep_all(&f);
+  assert_closed_for(&f, 59 * SECOND, 72 * SECOND);
+  /* In the shadow as before it closes nothing. */
+  f.pools[0].limits[1].is_shadow = true;
+  reload_kept(&f);
+  die(&f, 2 * MINUTE, true);
+  keep_all(&f);
+  assert_true(granted_now(&f, 600, 200) > 500);
+  fixture_free(&f);
+}
+
+static void
+a_limit_that_a_reload_put_into_the_shadow_is_closed_by_a_crash_that_ends_that(void **state)
+{
+  struct fixture f = first_life(600, 60000);
+
+  (void)state;
+  begin_kept(&f);
+  f.pools[0].limits[1].is_shadow = true;
+  reload(&f);
+  assert_int_not_equal(fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 400, 0),
+                       WEIR_MSG_GRANT);
+  keep_all(&f);
+  for (uint32_t i = 0; i < 5; i++)
+    assert_int_equal(fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 6000, 0),
+                     WEIR_MSG_GRANT);
+  f.pools[0].limits[1].is_shadow = false;
+  die(&f, SECOND, true);
+  keep_all(&f);
+  assert_closed_for(&f, 59 * SECOND, 72 * SECOND);
+  fixture_free(&f);
+}
+
 static void a_pool_without_a_record_is_closed_for_a_window(void **state)
 {
   struct fixture f = first_life(600, 6000000);
@@ -480,6 +527,9 @@ int main(void)
       cmocka_unit_test(a_crash_costs_one_percent_of_a_minute),
       cmocka_unit_test(a_record_of_another_boot_has_no_age),
       cmocka_unit_test(another_amount_or_burst_keeps_what_was_charged),
+      cmocka_unit_test(a_limit_that_was_in_the_shadow_is_closed_when_a_crash_ends_that),
+      cmocka_unit_test(
+          a_limit_that_a_reload_put_into_the_shadow_is_closed_by_a_crash_that_ends_that),
       cmocka_unit_test(a_pool_without_a_record_is_closed_for_a_window),
       cmocka_unit_test(a_model_that_changed_its_pool_between_lives_closes_it),
       cmocka_unit_test(a_reload_that_moves_a_model_has_grants_wait_for_new_records),
