@@ -132,6 +132,15 @@ void weir_breakers_used_up(struct weir_coord *c, struct weir_pool *pool, weir_ts
   weir_breakers_note(c, pool, now);
 }
 
+void weir_breakers_reopen(struct weir_pool *pool, weir_tstamp now)
+{
+  const weir_tstamp closed = weir_ledger_closed_until(&pool->ledger);
+  const weir_tstamp until = closed > now ? closed : now;
+
+  if (pool->used_up_until > until)
+    pool->used_up_until = until;
+}
+
 void weir_breakers_timeout(struct weir_coord *c, struct weir_pq_node *due, weir_tstamp now)
 {
   uint8_t *node = (uint8_t *)due;

@@ -464,6 +464,19 @@ static void learned_restore(struct weir_ledger *l, const struct weir_record *rec
   l->is_calm = false;
 }
 
+/* Whether |record| was made when |limit| had another amount. */
+static bool has_other_amount(const struct weir_record *record,
+                             const struct weir_ledger_limit *limit)
+{
+  for (uint32_t k = LEARNED; k + LEARNED_EACH <= record->count; k += LEARNED_EACH) {
+    const uint64_t *each = &record->numbers[k];
+
+    if (each[ITEM] == learned_item_of(&limit->config) && each[AMOUNT] != limit->config.amount)
+      return true;
+  }
+  return false;
+}
+
 /* Whether |record| is a limit's that has a shape. */
 static bool has_shape(const struct weir_record *record)
 {
@@ -522,6 +535,8 @@ bool weir_ledger_restore(struct weir_ledger *l, const char *owner, const struct 
 
     if (charges)
       limit_restore(l, limit, charges, past, now);
+    if (learned && has_other_amount(learned, limit))
+      weir_limit_reopen(limit);
     if (is_unknown || !charges || !weir_ledger_goes_on(l, charges))
       weir_limit_close(limit, past->started_until);
     if (limit->is_day && day)

@@ -276,6 +276,8 @@ static void limit_change(struct weir_ledger_limit *limit, const struct weir_limi
     limit->cut_from = 0;
     limit->ramp.base = 0;
   }
+  if (limit->config.amount + limit->config.islands != config->amount + config->islands)
+    weir_limit_reopen(limit);
   limit_know(limit, config);
 }
 

@@ -96,6 +96,14 @@ void weir_ledger_sub_open(struct weir_ledger *l, weir_duration hold_us, bool is_
  * window, however long they were held. */
 void weir_limit_close(struct weir_ledger_limit *limit, weir_tstamp until);
 
+/* weir_limit_reopen forgets that upstream said that |limit| is used up, because it has another
+ * amount now. Of windows that are closed for other reasons that says nothing. */
+static inline void weir_limit_reopen(struct weir_ledger_limit *limit)
+{
+  if (limit->config.window_us > WEIR_LEDGER_ASSUME_MAX)
+    limit->closed_until = 0;
+}
+
 static inline void weir_ledger_urge(struct weir_ledger *l, enum weir_urge urge)
 {
   if (urge > l->urge)

@@ -631,6 +631,9 @@ void weir_breakers_hear(struct weir_coord *c, const struct weir_held *lease,
 /* weir_breakers_used_up tells instances, once, that upstream has no more for |pool| until its day
  * is over: what they hold ahead of need is of no use. */
 void weir_breakers_used_up(struct weir_coord *c, struct weir_pool *pool, weir_tstamp now);
+/* weir_breakers_reopen lets the day of |pool| be over earlier, if a reload has opened its limit; to
+ * be noted afterwards. */
+void weir_breakers_reopen(struct weir_pool *pool, weir_tstamp now);
 /* weir_breakers_state fills |state| with where the breaker of |pool| is, and its day. */
 void weir_breakers_state(const struct weir_pool *pool, weir_tstamp now,
                          struct weir_msg_state *state);

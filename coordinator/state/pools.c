@@ -123,6 +123,7 @@ static void pool_open(struct weir_coord *c, struct weir_pool *pool,
   assert(!from->breaker.is_on ||
          (from->breaker.probes > 0 && from->breaker.probes <= WEIR_PROBES_MAX));
   weir_breaker_configure(&pool->breaker, &from->breaker, now);
+  weir_breakers_reopen(pool, now);
   weir_breakers_note(c, pool, now);
   /* Sessions, and the log, may know one of this name as it was long ago. */
   if (is_back)

@@ -685,6 +685,35 @@ static void tells_every_session_that_a_day_is_used_up_and_that_it_is_over(void *
   assert_int_equal(said->breaker, WEIR_BREAKER_CLOSED);
 }
 
+static void tells_that_a_reload_ended_a_day_that_is_used_up(void **state)
+{
+  struct fixture *f = *state;
+  const struct weir_msg_state *said = &f->update.sends[0].msg.state;
+
+  f->pools[0].limits[2] = (struct weir_limit_config){
+      .dimension = WEIR_DIMENSION_REQUESTS, .window_us = WEIR_DAY_WINDOW_US, .amount = 1000};
+  f->pools[0].limits_count = 3;
+  f->config.pools = f->pools;
+  reload(f);
+  settle_down(f);
+  assert_int_equal(ask(f, 1, 0), WEIR_MSG_GRANT);
+  end(f, 1, WEIR_OUTCOME_QUOTA_DAY_REQUESTS);
+  assert_true(fixture_run(f, f->now) > 0);
+  assert_true(said->closed_us > 0);
+  settle_down(f);
+  f->pools[0].limits[2].amount = 2000;
+  {
+    struct weir_coord_event event = {
+        .type = WEIR_COORD_CONFIG, .now = f->now, .config = &f->config};
+
+    fixture_step(f, &event);
+  }
+  assert_true(fixture_run(f, f->now) > 0);
+  assert_int_equal(f->update.sends[0].msg.type, WEIR_MSG_STATE);
+  assert_int_equal(said->closed_us, 0);
+  assert_int_equal(ask(f, 2, 0), WEIR_MSG_GRANT);
+}
+
 static void tells_of_a_pool_that_was_removed_when_it_is_back(void **state)
 {
   struct fixture *f = *state;
@@ -1002,6 +1031,7 @@ int main(void)
       TEST(tells_a_change_in_between_to_everybody_once_more),
       TEST(tells_a_new_session_what_is_not_closed),
       TEST(tells_every_session_that_a_day_is_used_up_and_that_it_is_over),
+      TEST(tells_that_a_reload_ended_a_day_that_is_used_up),
       TEST(tells_of_a_pool_that_was_removed_when_it_is_back),
       TEST(tells_the_log_of_each_change),
       TEST(tells_the_log_of_a_day_once_and_of_breakers_while_it_is_used_up),

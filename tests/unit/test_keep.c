@@ -367,6 +367,31 @@ static void a_day_that_is_over_does_not_count_in_the_next_life(void **state)
   fixture_free(&f);
 }
 
+static void
+a_day_that_is_used_up_stays_so_in_the_next_life_unless_it_has_another_amount(void **state)
+{
+  struct fixture f = daily();
+
+  (void)state;
+  begin(&f, (struct weir_coord_start){0});
+  clock_tell(&f, 20000);
+  keep_all(&f);
+  fixture_ask(&f, 9, session, ++seq, WEIR_CLASS_ONLINE, 10, SECOND);
+  fixture_settle(&f, 9, session, seq, true, 10, WEIR_OUTCOME_QUOTA_DAY_REQUESTS);
+  f.now += SECOND;
+  keep_all(&f);
+  die(&f, MINUTE, true);
+  clock_tell(&f, 20000);
+  keep_all(&f);
+  assert_int_equal(granted_now(&f, 1, 10), 0);
+  f.pools[0].limits[2].amount = 3000;
+  die(&f, MINUTE, true);
+  clock_tell(&f, 20000);
+  keep_all(&f);
+  assert_int_equal(granted_now(&f, 1, 10), 1);
+  fixture_free(&f);
+}
+
 static void until_the_clock_is_told_a_day_is_a_window(void **state)
 {
   struct fixture f = daily();
@@ -535,6 +560,8 @@ int main(void)
       cmocka_unit_test(a_reload_that_moves_a_model_has_grants_wait_for_new_records),
       cmocka_unit_test(day_counters_survive),
       cmocka_unit_test(a_day_that_is_over_does_not_count_in_the_next_life),
+      cmocka_unit_test(
+          a_day_that_is_used_up_stays_so_in_the_next_life_unless_it_has_another_amount),
       cmocka_unit_test(until_the_clock_is_told_a_day_is_a_window),
       cmocka_unit_test(calls_of_a_former_life_stay_in_flight_for_ten_minutes),
       cmocka_unit_test(what_upstream_said_survives),

@@ -526,6 +526,27 @@ static void a_day_that_is_used_up_is_closed_until_it_turns(void **state)
   assert_int_equal(books_used(b, 0), 0);
 }
 
+static void a_day_that_is_used_up_opens_with_another_amount_and_with_nothing_else(void **state)
+{
+  struct books *b = day_of(true);
+  struct lease lease = books_take(b, cost_of(1, 0, 0));
+  const struct weir_msg_settle settle = {.outcome = WEIR_OUTCOME_QUOTA_DAY_REQUESTS};
+  const weir_tstamp turn = b->now.at + 12 * HOUR + SKEW;
+
+  (void)state;
+  hear(b, &lease, &settle);
+  b->limits[1].amount = 300;
+  books_configure(b);
+  assert_int_equal(earliest_one(b), turn);
+  b->limits[0].amount = 900;
+  b->limits[0].islands = 100; /* the same, but for who has it */
+  books_configure(b);
+  assert_int_equal(earliest_one(b), turn);
+  b->limits[0].amount = 9900;
+  books_configure(b);
+  assert_int_equal(earliest_one(b), b->now.at);
+}
+
 static void without_a_calendar_a_day_is_looked_at_again_within_the_hour(void **state)
 {
   const weir_duration stated[] = {0, 30 * MINUTE, 9 * HOUR};
@@ -618,6 +639,7 @@ int main(void)
       cmocka_unit_test(what_was_learned_of_another_amount_is_forgotten),
       cmocka_unit_test(a_fallback_lasts_until_another_profile_is_configured),
       cmocka_unit_test(a_day_that_is_used_up_is_closed_until_it_turns),
+      cmocka_unit_test(a_day_that_is_used_up_opens_with_another_amount_and_with_nothing_else),
       cmocka_unit_test(without_a_calendar_a_day_is_looked_at_again_within_the_hour),
       cmocka_unit_test(a_day_that_is_not_configured_freezes),
       cmocka_unit_test(a_day_in_the_shadow_freezes_as_one_that_is_not_configured),
