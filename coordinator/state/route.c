@@ -106,7 +106,8 @@ struct asker {
   const char *tenant;
   struct weir_cost cost;
   uint32_t without; /* bit k: not choice k */
-  bool is_retry;    /* a new attempt: the pool needs a token for it */
+  bool is_retry;    /* a new attempt: the pool needs a token for it, */
+  uint32_t waits;   /* unless it is this one, where the ask waits with one; WEIR_NONE: in none */
 };
 
 /* Nothing starts in |pool| for long, if |at| is when its books have room: not worth waiting for. */
@@ -195,7 +196,8 @@ static struct weir_option survey(struct weir_coord *c, struct weir_turn *turn,
   weir_tstamp token_at;
   uint32_t tenant;
 
-  if (asker->without >> k & 1 || (asker->is_retry && !has_token(pool, turn->now, &token_at)))
+  if (asker->without >> k & 1 ||
+      (asker->is_retry && index != asker->waits && !has_token(pool, turn->now, &token_at)))
     return option;
   tenant = weir_tenant_enter(c, index, asker->class, asker->tenant);
   if (tenant == WEIR_NONE)
@@ -303,7 +305,8 @@ void weir_route_pick(struct weir_coord *c, struct weir_turn *turn, uint32_t name
                                        .input_tokens = ask->input_tokens,
                                        .output_tokens = ask->output_tokens},
                               .without = (uint32_t)ask->avoid,
-                              .is_retry = weir_ask_is_retry(ask, true)};
+                              .is_retry = weir_ask_is_retry(ask, true),
+                              .waits = WEIR_NONE};
   struct weir_option options[WEIR_CHOICES_MAX];
   struct weir_choose choose;
   uint32_t k;
@@ -362,8 +365,11 @@ static bool can_move(const struct weir_waiting *ask)
 static void token_move(struct weir_pool *from, struct weir_pool *to, weir_tstamp now)
 {
   weir_tstamp at;
-  const bool has_taken = weir_retry_take(to, now, &at);
+  bool has_taken;
 
+  if (from == to)
+    return;
+  has_taken = weir_retry_take(to, now, &at);
   assert(has_taken); /* it had one when the choice was looked at */
   (void)has_taken;
   weir_retries_give(&from->retries, now);
@@ -418,7 +424,8 @@ enum weir_moved weir_route_move(struct weir_coord *c, struct weir_turn *turn,
                          .tenant = c->fair.records[ask->tenant].name,
                          .cost = weir_ask_cost(ask),
                          .without = ask->wish.avoid | ask->wish.left,
-                         .is_retry = ask->is_retry};
+                         .is_retry = ask->is_retry,
+                         .waits = weir_tenant_pool(c, ask->tenant)};
   choose = choose_by(route, ask->wish.prefer, turn->now, ask->timer.at, options);
   if (here != WEIR_NONE)
     asker.without |= choices_in(c, route, waits->pool);

@@ -684,6 +684,35 @@ static void what_waits_for_a_model_that_another_replaced_in_its_route_waits_for_
   assert_string_equal(r->last.grant.model, "x/new");
 }
 
+/* All tokens of the pool are held by those who wait there, and they keep them. */
+static void new_attempts_keep_their_tokens_when_their_model_is_replaced(void **state)
+{
+  struct routes *r = *state;
+  struct weir_msg msg;
+  uint32_t waiting = 0;
+
+  r->f.pools[0].limits[0].amount = 1;
+  r->f.pools[0].retries_pm = 1;
+  r->routes[0].choices_count = 1;
+  start(r);
+  ask_for(r, "x/a", 0);
+  do {
+    msg = ask_of(r, "fast", 60 * MINUTE);
+    msg.ask.attempts = 1;
+    waiting++;
+  } while (send_ask(r, &msg)->type == WEIR_MSG_QUEUED);
+  assert_true(waiting > 1);
+  assert_int_equal(r->last.deny.why, WEIR_DENIAL_RETRIES);
+  strcpy(r->f.names[0].name, "x/new");
+  strcpy(r->f.names[0].model, "x/new");
+  strcpy(r->f.names[3].model, "x/new");
+  reload(&r->f);
+  note(r);
+  run(r, 40 * MINUTE);
+  assert_int_equal(counter(&r->f, WEIR_COUNTER_DENIED), 1);
+  assert_int_equal(r->grants_count, waiting);
+}
+
 static void a_route_that_is_gone_leaves_what_waits_where_it_is(void **state)
 {
   struct routes *r = *state;
@@ -1254,6 +1283,7 @@ int main(void)
       TEST(a_removed_pool_moves_those_who_have_a_choice),
       TEST(a_model_that_left_the_route_is_not_waited_for),
       TEST(what_waits_for_a_model_that_another_replaced_in_its_route_waits_for_that),
+      TEST(new_attempts_keep_their_tokens_when_their_model_is_replaced),
       TEST(a_route_that_is_gone_leaves_what_waits_where_it_is),
       TEST(a_replay_finds_the_ask_where_it_is_now),
       TEST(at_its_deadline_an_ask_takes_any_choice_that_has_room),
