@@ -54,11 +54,6 @@ static bool is_dropped(const char *event, size_t size)
 
   if (size > WEIR_FILTER_EVENT_MAX)
     return false;
-  /* The line feed of the line end before may stand first. */
-  while (size > 0 && (*event == '\n' || *event == '\r')) {
-    event++;
-    size--;
-  }
   while (size > 0 && (event[size - 1] == '\n' || event[size - 1] == '\r'))
     size--;
   if (size < sizeof(field) || memcmp(event, field, sizeof(field) - 1) != 0 ||
@@ -71,6 +66,16 @@ static bool is_dropped(const char *event, size_t size)
 
 /* ---- events ---- */
 
+/* The event ends with a carriage return; the line feed behind it, if it is there, is its last byte.
+ */
+static void end_complete(struct weir_filter *f, const char **at)
+{
+  if (!f->is_after_cr || *at == f->end || **at != '\n')
+    return;
+  f->is_after_cr = false;
+  ++*at;
+}
+
 /* Moves on to the byte behind the event's end; false when all bytes are used up before. */
 static bool event_end(struct weir_filter *f, const char **at)
 {
@@ -82,8 +87,10 @@ static bool event_end(struct weir_filter *f, const char **at)
     f->is_after_cr = c == '\r';
     if (is_second)
       continue;
-    if (is_end && f->is_line_begin)
+    if (is_end && f->is_line_begin) {
+      end_complete(f, at);
       return true;
+    }
     f->is_line_begin = is_end;
   }
   return false;
@@ -93,7 +100,7 @@ void weir_filter_init(struct weir_filter *f)
 {
   f->at = f->end = NULL;
   f->is_line_begin = true;
-  f->is_after_cr = f->is_passing = false;
+  f->is_after_cr = f->is_passing = f->is_last_dropped = false;
   f->held_size = 0;
 }
 
@@ -128,7 +135,8 @@ static bool held_step(struct weir_filter *f, struct weir_filter_piece *ret_piece
   if (!is_whole)
     return false;
   f->held_size = 0;
-  return !is_dropped(ret_piece->at, ret_piece->size);
+  f->is_last_dropped = is_dropped(ret_piece->at, ret_piece->size);
+  return !f->is_last_dropped;
 }
 
 /* Whole events that pass, as one piece, up to one that does not or is incomplete. */
@@ -141,7 +149,9 @@ static size_t run_size(struct weir_filter *f)
     const bool is_whole = event_end(f, &at);
     const size_t size = (size_t)(at - event);
 
-    if (is_whole && !is_dropped(event, size)) {
+    if (is_whole)
+      f->is_last_dropped = is_dropped(event, size);
+    if (is_whole && !f->is_last_dropped) {
       f->at = event = at;
       continue;
     }
@@ -159,6 +169,14 @@ static size_t run_size(struct weir_filter *f)
   }
 }
 
+/* The line feed that comes after its carriage return has passed, or has not. */
+static bool late_feed_step(struct weir_filter *f, struct weir_filter_piece *ret_piece)
+{
+  *ret_piece = (struct weir_filter_piece){f->at, 1};
+  end_complete(f, &f->at);
+  return !f->is_last_dropped;
+}
+
 bool weir_filter_next(struct weir_filter *f, struct weir_filter_piece *ret_piece)
 {
   while (f->at < f->end) {
@@ -167,8 +185,14 @@ bool weir_filter_next(struct weir_filter *f, struct weir_filter_piece *ret_piece
     if (f->is_passing) {
       f->is_passing = !event_end(f, &at);
       f->at = at;
+      f->is_last_dropped = false;
       *ret_piece = (struct weir_filter_piece){begin, (size_t)(at - begin)};
       return true;
+    }
+    if (f->held_size == 0 && f->is_after_cr && *begin == '\n') {
+      if (late_feed_step(f, ret_piece))
+        return true;
+      continue;
     }
     if (f->held_size > 0) {
       if (held_step(f, ret_piece))

@@ -30,9 +30,10 @@ struct weir_filter_piece {
 /* The fields are private. */
 struct weir_filter {
   const char *at, *end;
-  bool is_line_begin; /* the byte before ended a line (or nothing came yet) */
-  bool is_after_cr;   /* a line feed now belongs to the line end before it */
-  bool is_passing;    /* the event at hand is too long: its rest passes */
+  bool is_line_begin;   /* the byte before ended a line (or nothing came yet) */
+  bool is_after_cr;     /* a line feed now belongs to the line end before it */
+  bool is_passing;      /* the event at hand is too long: its rest passes */
+  bool is_last_dropped; /* the event before was taken out, with all of its line end */
   uint32_t held_size;
   char held[WEIR_FILTER_EVENT_MAX]; /* the beginning of an event */
 };

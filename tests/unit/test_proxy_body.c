@@ -146,6 +146,7 @@ static void only_the_usage_chunk_is_taken_out_however_it_is_cut(void **state)
       {"data: 1\r\n\r\ndata: {\"choices\":[],\"usage\" : {\"a\":1}}\r\n\r\ndata: [DONE]\r\n\r\n",
        "data: 1\r\n\r\ndata: [DONE]\r\n\r\n"},
       {"data:{\"choices\":[],\"usage\":{}}\r\rdata: [DONE]\r\r", "data: [DONE]\r\r"},
+      {"data:{\"choices\":[],\"usage\":{}}\r\n\r\n\n", "\n"},
       {": comment\n\n" USAGE "event: x\ndata: 1\n\n", ": comment\n\nevent: x\ndata: 1\n\n"},
   };
   char text[1024];
@@ -185,16 +186,39 @@ static void what_only_resembles_it_passes(void **state)
 
 static void an_event_is_not_held_beyond_its_end(void **state)
 {
+  static const char *const events[] = {CHUNK("a"), "data: 1\r\n\r\n", "data: 1\r\r"};
+  struct weir_filter filter;
+  struct weir_filter_piece piece;
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+    weir_filter_init(&filter);
+    for (unsigned n = 0; n < 2; n++) {
+      weir_filter_feed(&filter, events[i], strlen(events[i]));
+      assert_true(weir_filter_next(&filter, &piece));
+      assert_int_equal(piece.size, strlen(events[i]));
+      assert_false(weir_filter_next(&filter, &piece));
+    }
+    assert_false(weir_filter_end(&filter, &piece));
+  }
+}
+
+/* Many clients see an event when the last byte of its CR LF CR LF is there. */
+static void a_line_end_that_comes_in_two_parts_waits_for_nothing_else(void **state)
+{
   struct weir_filter filter;
   struct weir_filter_piece piece;
   (void)state;
 
   weir_filter_init(&filter);
-  weir_filter_feed(&filter, CHUNK("a"), strlen(CHUNK("a")));
+  weir_filter_feed(&filter, "data: 1\r\n\r", 10);
   assert_true(weir_filter_next(&filter, &piece));
-  assert_int_equal(piece.size, strlen(CHUNK("a")));
+  assert_int_equal(piece.size, 10);
   assert_false(weir_filter_next(&filter, &piece));
-  assert_false(weir_filter_end(&filter, &piece));
+  weir_filter_feed(&filter, "\n", 1);
+  assert_true(weir_filter_next(&filter, &piece));
+  assert_int_equal(piece.size, 1);
+  assert_false(weir_filter_next(&filter, &piece));
 }
 
 static void a_long_event_passes_and_what_follows_is_filtered_again(void **state)
@@ -316,6 +340,7 @@ int main(void)
       cmocka_unit_test(only_the_usage_chunk_is_taken_out_however_it_is_cut),
       cmocka_unit_test(what_only_resembles_it_passes),
       cmocka_unit_test(an_event_is_not_held_beyond_its_end),
+      cmocka_unit_test(a_line_end_that_comes_in_two_parts_waits_for_nothing_else),
       cmocka_unit_test(a_line_of_a_long_event_is_no_event),
       cmocka_unit_test(a_long_event_passes_and_what_follows_is_filtered_again),
       cmocka_unit_test(an_upload_keeps_its_order_and_its_bound),
