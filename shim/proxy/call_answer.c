@@ -166,20 +166,31 @@ static bool is_held(const struct weir_proxy_call *c, const char *type)
          !(type && weir_text_find(type, "text/event-stream"));
 }
 
+/* Bytes that we cannot read, although we asked for none: the lease stays charged as asked for, and
+ * the usage that the client did not ask for, if it is in there, passes. */
+static bool is_encoded(const struct weir_header *lines, size_t count)
+{
+  const char *coding = weir_relay_header(lines, count, "content-encoding");
+
+  return coding && coding[0] != '\0' && !weir_text_is(coding, "identity");
+}
+
 static void on_head(struct weir_fetch *fetch, void *context)
 {
   struct weir_proxy_call *c = context;
   size_t count;
   const struct weir_header *lines = weir_fetch_headers(fetch, &count);
   const char *type = weir_relay_header(lines, count, "content-type");
+  const bool is_readable = !is_encoded(lines, count);
 
   c->log.first_us = weir_time_sub(weir_now_us(), weir_fetch_sent_us(fetch));
-  if (c->filter && (!is_success(c) || !type || !weir_text_find(type, "text/event-stream"))) {
+  if (c->filter &&
+      (!is_success(c) || !is_readable || !type || !weir_text_find(type, "text/event-stream"))) {
     free(c->filter);
     c->filter = NULL;
   }
-  if (weir_relay_header(lines, count, "content-encoding")) {
-    free(c->scan); /* bytes that we cannot read: the lease stays charged as asked for */
+  if (!is_readable) {
+    free(c->scan);
     c->scan = NULL;
   }
   weir_headroom_read(c->provider->kind, lines, count, &c->headroom);

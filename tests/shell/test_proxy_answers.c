@@ -1,0 +1,151 @@
+/* Answers as no provider of the tests gives them: between a raw client and a raw provider, both
+ * driven from here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy_fixture.h"
+
+#define STREAM "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+#define USAGE  "\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}"
+
+static int listener, provider;
+static char request[8192]; /* the last one that the provider has read */
+
+static int set_up_provider(void **state)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(address);
+  char text[192];
+
+  set_up(state);
+  listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* not the proxy's, too */
+  assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+  assert_int_equal(listen(listener, 4), 0);
+  assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+  snprintf(text, sizeof(text), "openai=http://127.0.0.1:%u,gemini=http://127.0.0.1:%u",
+           ntohs(address.sin_port), ntohs(address.sin_port));
+  setenv("WEIR_PROVIDERS", text, 1);
+  proxy_start();
+  provider = -1;
+  return 0;
+}
+
+static int tear_down_provider(void **state)
+{
+  if (provider >= 0)
+    close(provider);
+  close(listener);
+  return tear_down(state);
+}
+
+static void await_readable(int fd)
+{
+  struct pollfd in = {.fd = fd, .events = POLLIN};
+
+  if (poll(&in, 1, RUN_TIMEOUT_MS) != 1)
+    fail_msg("the provider waits; its client has read:\n%s", answer);
+}
+
+/* Takes the next connection, and reads a request whose end is |end|. */
+static void provider_accept(const char *end)
+{
+  size_t size = 0;
+  ssize_t got;
+
+  await_readable(listener);
+  provider = accept(listener, NULL, NULL);
+  assert_true(provider >= 0);
+  do {
+    await_readable(provider);
+    got = read(provider, request + size, sizeof(request) - 1 - size);
+    assert_true(got > 0);
+    size += (size_t)got;
+    request[size] = '\0';
+  } while (!strstr(request, end));
+}
+
+/* Asks for a chat completion, which the provider answers with |text|. The status. */
+static int answered(const char *text)
+{
+  int fd = http_open(proxy_port);
+
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT(""));
+  provider_accept("}]}");
+  http_write(provider, text);
+  close(provider);
+  provider = -1;
+  return http_end(fd);
+}
+
+/* Begins a stream, of which the provider has told |head|. The client's socket. */
+static int streamed(const char *head)
+{
+  int fd = http_open(proxy_port);
+
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT("\"stream\":true,"));
+  provider_accept("}]}");
+  http_write(provider, head);
+  http_await(fd, "\r\n\r\n");
+  return fd;
+}
+
+static void an_answer_that_is_encoded_as_itself_is_read(void **state)
+{
+  (void)state;
+  assert_int_equal(answered("HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\n\r\n"
+                            "{\"choices\":[]," USAGE "}"),
+                   200);
+  assert_holds(answer, "\r\nx-weir-cost-micro: "); /* so its tokens were counted */
+}
+
+static void what_is_compressed_is_not_held_for_an_end_of_an_event(void **state)
+{
+  int fd = streamed(STREAM "Content-Encoding: br\r\n\r\n");
+  (void)state;
+
+  http_write(provider, "no line");
+  http_await(fd, "no line");
+  close(provider);
+  provider = -1;
+  assert_int_equal(http_end(fd), 200);
+}
+
+static void an_event_that_ends_in_two_bytes_a_line_passes_whole(void **state)
+{
+  int fd = streamed(STREAM "\r\n");
+  (void)state;
+
+  for (int i = 0; i < 3; i++) {
+    http_write(provider, "data: {\"choices\":[{}]}\r\n\r\n");
+    http_await(fd, "data: {\"choices\":[{}]}\r\n\r\n\r\n"); /* with the end of its chunk */
+    answer_size = 0;
+    answer[0] = '\0';
+  }
+  close(fd);
+}
+
+#define WITH(name) cmocka_unit_test_setup_teardown(name, set_up_provider, tear_down_provider)
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      WITH(an_answer_that_is_encoded_as_itself_is_read),
+      WITH(what_is_compressed_is_not_held_for_an_end_of_an_event),
+      WITH(an_event_that_ends_in_two_bytes_a_line_passes_whole),
+  };
+
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
