@@ -185,15 +185,17 @@ static size_t on_header(char *line, size_t one, size_t size, void *context)
   struct weir_fetch *f = context;
 
   tell_written(f); /* an answer may come before the end of a long request */
-  if (!f->head && !f->is_head_told)
+  if (f->is_head_told)
+    return size * one; /* trailers: they do not matter, and are no headers */
+  if (!f->head)
     f->head = head_new();
   if (!f->head)
-    return f->is_head_told ? size * one : 0; /* trailers do not matter */
+    return 0;
   if (size > 5 && memcmp(line, "HTTP/", 5) == 0)
     head_begin(f, line, size);
   else if (size > 2)
     head_add(f->head, line, size);
-  else if (f->http >= 200 && !f->is_head_told) {
+  else if (f->http >= 200) {
     f->is_head_told = true;
     f->fetcher->handler.on_head(f, f->context);
   }

@@ -137,6 +137,16 @@ static void an_event_that_ends_in_two_bytes_a_line_passes_whole(void **state)
   close(fd);
 }
 
+static void trailers_are_not_taken_for_headers(void **state)
+{
+  (void)state;
+  assert_int_equal(answered("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Head: 1\r\n\r\n"
+                            "2;x=y\r\n{}\r\n0\r\nX-Trailer: 1\r\nx-weir-pool: other\r\n\r\n"),
+                   200);
+  assert_holds(answer, "X-Head: 1\r\n");
+  assert_lacks(answer, "X-Trailer");
+}
+
 #define WITH(name) cmocka_unit_test_setup_teardown(name, set_up_provider, tear_down_provider)
 
 int main(void)
@@ -145,6 +155,7 @@ int main(void)
       WITH(an_answer_that_is_encoded_as_itself_is_read),
       WITH(what_is_compressed_is_not_held_for_an_end_of_an_event),
       WITH(an_event_that_ends_in_two_bytes_a_line_passes_whole),
+      WITH(trailers_are_not_taken_for_headers),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
