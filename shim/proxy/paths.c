@@ -180,23 +180,75 @@ static void gemini_read(struct part p, bool is_post, struct weir_path *r)
   }
 }
 
+static int digit_of(char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The byte at |at|, of |size| that are left; where it is percent-encoded, what is meant. How many
+ * bytes it takes. What ends a path, or means nothing in one, stays encoded. */
+static size_t byte_read(const char *at, size_t size, char *ret_byte)
+{
+  const int high = size > 2 && at[0] == '%' ? digit_of(at[1]) : -1;
+  const int low = high >= 0 ? digit_of(at[2]) : -1;
+  const int byte = 16 * high + low;
+
+  *ret_byte = at[0];
+  if (low < 0 || byte <= ' ' || byte >= 0x7f || strchr("%?#", byte))
+    return 1;
+  *ret_byte = (char)byte;
+  return 3;
+}
+
+/* |encoded| as it is meant, in |ret_plain|. */
+static struct part decode(struct part encoded, char ret_plain[WEIR_PATH_TARGET_MAX])
+{
+  struct part plain = {ret_plain, 0};
+
+  for (size_t at = 0; at < encoded.size;)
+    at += byte_read(encoded.at + at, encoded.size - at, &ret_plain[plain.size++]);
+  return plain;
+}
+
+/* Where in |encoded| the byte |offset| of what it means begins. */
+static size_t encoded_offset(struct part encoded, size_t offset)
+{
+  size_t at = 0;
+  char byte;
+
+  while (offset-- > 0)
+    at += byte_read(encoded.at + at, encoded.size - at, &byte);
+  return at;
+}
+
 bool weir_path_read(const char *method, const char *target, const struct weir_mount *mounts,
                     size_t mount_count, enum weir_provider_kind kind_hint,
                     struct weir_path *ret_path)
 {
   const bool is_post = strcmp(method, "POST") == 0;
+  const struct part encoded = {target, strcspn(target, "?")};
   struct weir_path r = {.operation = WEIR_OPERATION_OTHER};
-  struct part p = {target, strcspn(target, "?")};
+  char plain[WEIR_PATH_TARGET_MAX];
   enum weir_provider_kind kind;
+  struct part p;
 
-  /* Dots would lead out of the provider's own paths. */
-  if (p.size == 0 || target[0] != '/' || has(p, "/../") || is_end(p, "/.."))
+  if (encoded.size == 0 || encoded.size > sizeof(plain) || target[0] != '/')
     return false;
-  r.query = p.size;
+  p = decode(encoded, plain);
+  /* Dots would lead out of the provider's own paths. */
+  if (has(p, "/../") || is_end(p, "/.."))
+    return false;
+  r.query = encoded.size;
   if (!mount_find(&p, mounts, mount_count, kind_hint, &r.mount))
     return false;
-  r.begin = (size_t)(p.at - target);
+  r.begin = (size_t)(p.at - plain);
   kind = mounts[r.mount].kind;
+  while (p.size > 0 && p.at[p.size - 1] == '/')
+    p.size--;
   if (kind == WEIR_PROVIDER_ANTHROPIC) {
     anthropic_read(p, &r);
   } else if ((kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX) &&
@@ -210,8 +262,13 @@ bool weir_path_read(const char *method, const char *target, const struct weir_mo
     r.operation = WEIR_OPERATION_OTHER;
     r.has_stream_options = r.is_chat = false;
   }
+  r.begin = encoded_offset(encoded, r.begin);
+  if (r.has_model) {
+    r.model_begin = encoded_offset(encoded, r.model_begin);
+    r.model_end = encoded_offset(encoded, r.model_end);
+  }
   *ret_path = r;
-  return true;
+  return r.begin == encoded.size || target[r.begin] == '/'; /* it goes behind a host's name */
 }
 
 /* ---- the target for upstream ---- */

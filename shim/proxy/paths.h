@@ -36,7 +36,8 @@ struct weir_mount {
   enum weir_provider_kind kind;
 };
 
-#define WEIR_PATH_MODEL_MAX 127
+#define WEIR_PATH_MODEL_MAX  127
+#define WEIR_PATH_TARGET_MAX 8192 /* of the path; what is longer is nobody's */
 
 struct weir_path {
   size_t mount; /* index of the provider */
@@ -48,7 +49,7 @@ struct weir_path {
   bool is_stream;          /* the path says so; else the body may */
   size_t begin;            /* of the provider's own path within the target */
   size_t query;            /* of '?' within the target, or its end */
-  /* Gemini's model, within the target; else the body has it. Not percent-decoded. */
+  /* Gemini's model, within the target; else the body has it. |model| is percent-decoded. */
   bool has_model;
   size_t model_begin, model_end;
   char model[WEIR_PATH_MODEL_MAX + 1];
@@ -56,7 +57,8 @@ struct weir_path {
 
 /* weir_path_read reads |method| and |target| (a request line's) for the |mount_count| providers of
  * |mounts|. |kind_hint| decides where the path alone does not (the list of models, "/v1/models"): 0
- * is OpenAI. False when the target is no path or no provider is there for it. */
+ * is OpenAI. What is percent-encoded is read as what it means, and slashes at the end are passed
+ * over. False when the target is no path or no provider is there for it. */
 bool weir_path_read(const char *method, const char *target, const struct weir_mount *mounts,
                     size_t mount_count, enum weir_provider_kind kind_hint,
                     struct weir_path *ret_path);

@@ -141,12 +141,70 @@ static void what_belongs_to_nobody_is_refused(void **state)
                                         "http://example.com/v1/responses",
                                         "/openai/../admin",
                                         "/v1/files/..",
+                                        "/openai/%2e%2E/admin",
+                                        "/openai%2f..%2Fadmin",
+                                        "/openai%2Fv1/responses",
+                                        "%2Fv1/responses",
                                         "*"};
   struct weir_path path;
   (void)state;
 
   for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
     assert_false(read_path("POST", targets[i], &path));
+}
+
+/* Providers decode a path before they look at it, and some take a slash behind it. */
+static void an_encoded_path_asks_for_what_it_means(void **state)
+{
+  static const struct {
+    const char *target, *provider;
+    enum weir_operation operation;
+    const char *model;
+  } rows[] = {
+      {"/v1beta/models/flash%3AgenerateContent?alt=sse", "gemini", WEIR_OPERATION_GENERATE,
+       "flash"},
+      {"/v1beta/models%2fflash%3astreamGenerateContent", "gemini", WEIR_OPERATION_GENERATE,
+       "flash"},
+      {"/v1beta/models/gemini%2D2%2E0%3AembedContent", "gemini", WEIR_OPERATION_EMBED,
+       "gemini-2.0"},
+      {"/v1/models/m%3AcountTokens", "gemini", WEIR_OPERATION_COUNT, "m"},
+      {"/%6Fpenai/v1/chat%2Fcompletions", "openai", WEIR_OPERATION_GENERATE, ""},
+      {"/v1/chat/completion%73", "openai", WEIR_OPERATION_GENERATE, ""},
+      {"/v1/chat/completions/", "openai", WEIR_OPERATION_GENERATE, ""},
+      {"/v1/embeddings//?a=/", "openai", WEIR_OPERATION_EMBED, ""},
+      {"/v1/%6dessages/", "anthropic", WEIR_OPERATION_GENERATE, ""},
+      /* What is no code, or of what would mean something else then. */
+      {"/v1/responses%", "openai", WEIR_OPERATION_OTHER, ""},
+      {"/v1/responses%3", "openai", WEIR_OPERATION_OTHER, ""},
+      {"/v1/response%7g", "openai", WEIR_OPERATION_OTHER, ""},
+      {"/v1/responses%3Fa", "openai", WEIR_OPERATION_OTHER, ""},
+      {"/v1/responses%00", "openai", WEIR_OPERATION_OTHER, ""},
+      {"/v1/response%2573", "openai", WEIR_OPERATION_OTHER, ""},
+  };
+  (void)state;
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    struct weir_path path;
+
+    print_message("%s\n", rows[i].target);
+    assert_true(read_path("POST", rows[i].target, &path));
+    assert_string_equal(mounts[path.mount].name, rows[i].provider);
+    assert_int_equal(path.operation, rows[i].operation);
+    assert_string_equal(path.model, rows[i].model);
+  }
+}
+
+static void a_path_of_any_length_is_read_within_its_bound(void **state)
+{
+  static char target[WEIR_PATH_TARGET_MAX + 2] = "/v1/";
+  struct weir_path path;
+  (void)state;
+
+  memset(target + 4, 'x', WEIR_PATH_TARGET_MAX - 4);
+  assert_true(read_path("POST", target, &path));
+  assert_int_equal(path.query, WEIR_PATH_TARGET_MAX);
+  target[WEIR_PATH_TARGET_MAX] = 'x';
+  assert_false(read_path("POST", target, &path));
 }
 
 static void a_name_alone_is_its_providers_root(void **state)
@@ -203,6 +261,9 @@ static void a_path_goes_on_as_it_came(void **state)
   assert_string_equal(put("/v1/chat/completions", "other", false, 0).text, "/v1/chat/completions");
   assert_string_equal(put("/v1beta/models/a:generateContent?key=k", NULL, false, 0).text,
                       "/v1beta/models/a:generateContent?key=k");
+  assert_string_equal(put("/gemini/v1beta/models/%61%3AgenerateContent", NULL, false, 0).text,
+                      "/v1beta/models/%61%3AgenerateContent");
+  assert_string_equal(put("/o%70enai/v1/completions/", NULL, false, 0).text, "/v1/completions/");
 }
 
 static void another_model_takes_its_place_in_geminis_path(void **state)
@@ -212,6 +273,9 @@ static void another_model_takes_its_place_in_geminis_path(void **state)
       put("/gemini/v1beta/models/fast:streamGenerateContent?alt=sse", "gemini-2.5-pro", false, 0)
           .text,
       "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse");
+  assert_string_equal(
+      put("/v1%62eta/models%2Ff%61st%3AgenerateContent?a=%61", "gemini-2.5-pro", false, 0).text,
+      "/v1%62eta/models%2Fgemini-2.5-pro%3AgenerateContent?a=%61");
 }
 
 static void the_key_leaves_the_query(void **state)
@@ -297,6 +361,8 @@ int main(void)
       cmocka_unit_test(what_is_not_posted_is_no_generation),
       cmocka_unit_test(the_list_of_models_is_whose_the_request_looks_like),
       cmocka_unit_test(what_belongs_to_nobody_is_refused),
+      cmocka_unit_test(an_encoded_path_asks_for_what_it_means),
+      cmocka_unit_test(a_path_of_any_length_is_read_within_its_bound),
       cmocka_unit_test(a_name_alone_is_its_providers_root),
       cmocka_unit_test(a_model_that_is_too_long_is_none),
       cmocka_unit_test(a_path_goes_on_as_it_came),
