@@ -189,19 +189,24 @@ static int digit_of(char c)
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The byte at |at|, of |size| that are left; where it is percent-encoded, what is meant. How many
- * bytes it takes. What ends a path, or means nothing in one, stays encoded. */
-static size_t byte_read(const char *at, size_t size, char *ret_byte)
+size_t weir_path_byte(const char *at, size_t size, char *ret_byte)
 {
   const int high = size > 2 && at[0] == '%' ? digit_of(at[1]) : -1;
   const int low = high >= 0 ? digit_of(at[2]) : -1;
-  const int byte = 16 * high + low;
 
+  *ret_byte = low < 0 ? at[0] : (char)(16 * high + low);
+  return low < 0 ? 1 : 3;
+}
+
+/* The same within a path, where that which ends one, or means nothing in it, stays encoded. */
+static size_t byte_read(const char *at, size_t size, char *ret_byte)
+{
+  const size_t taken = weir_path_byte(at, size, ret_byte);
+
+  if (taken == 1 || (*ret_byte > ' ' && *ret_byte < 0x7f && !strchr("%?#", *ret_byte)))
+    return taken;
   *ret_byte = at[0];
-  if (low < 0 || byte <= ' ' || byte >= 0x7f || strchr("%?#", byte))
-    return 1;
-  *ret_byte = (char)byte;
-  return 3;
+  return 1;
 }
 
 /* |encoded| as it is meant, in |ret_plain|. */

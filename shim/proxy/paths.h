@@ -75,7 +75,12 @@ bool weir_path_put(struct weir_put *put, const char *target, const struct weir_p
                    const char *model, bool is_key_dropped, enum weir_provider_kind from,
                    enum weir_provider_kind to);
 
-/* weir_path_key returns the value of the query's parameter "key" and its size; NULL without. */
+/* weir_path_byte reads the byte at |at|, of |size| that are left, one at least; where it is
+ * percent-encoded, what is meant. Returns how many bytes it takes. */
+size_t weir_path_byte(const char *at, size_t size, char *ret_byte);
+
+/* weir_path_key returns the value of the query's parameter "key" as it is written, and its size;
+ * NULL without. */
 const char *weir_path_key(const char *target, const struct weir_path *path, size_t *ret_size);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "paths.h"
+
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 static const char *const key_names[] = {"authorization", "x-api-key", "x-goog-api-key"};
@@ -97,6 +99,19 @@ static bool is_token(const char *key, size_t size, const char *token)
   return token_size > 0 && different == 0;
 }
 
+/* A key in a query, which may be written as it is or percent-encoded. */
+static bool is_token_encoded(const char *key, size_t size, const char *token)
+{
+  char plain[WEIR_PATH_TARGET_MAX];
+  size_t plain_size = 0;
+
+  if (size > sizeof(plain))
+    return false;
+  for (size_t at = 0; at < size; plain_size++)
+    at += weir_path_byte(key + at, size - at, &plain[plain_size]);
+  return is_token(plain, plain_size, token);
+}
+
 /* The key in a line that may hold one; NULL in others. */
 static const char *key_of(const struct weir_header *line)
 {
@@ -123,7 +138,8 @@ enum weir_key weir_relay_key_choose(const struct weir_keys *keys, const char *to
     if (key && is_token(key, strlen(key), token))
       return WEIR_KEY_OURS;
   }
-  if (keys->query && is_token(keys->query, keys->query_size, token))
+  if (keys->query && (is_token(keys->query, keys->query_size, token) ||
+                      is_token_encoded(keys->query, keys->query_size, token)))
     return WEIR_KEY_OURS;
   if (is_wide && !(extra && is_token(extra, strlen(extra), token)))
     return WEIR_KEY_NONE;

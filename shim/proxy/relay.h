@@ -35,7 +35,7 @@ enum weir_key {
 struct weir_keys {
   const struct weir_header *headers; /* all of the request's */
   size_t header_count;
-  const char *query; /* the key in its query, |query_size| bytes; NULL: none */
+  const char *query; /* the key in its query as it is written, |query_size| bytes; NULL: none */
   size_t query_size;
 };
 

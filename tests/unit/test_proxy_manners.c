@@ -346,6 +346,19 @@ static void the_token_is_known_in_every_providers_way(void **state)
   assert_int_equal(choose_one("x-other", "token", "token", false), WEIR_KEY_THEIRS);
 }
 
+static void the_token_is_known_in_a_query_however_it_is_written(void **state)
+{
+  static const char token[] = "a+b/c=%41";
+  (void)state;
+
+  assert_int_equal(choose(NULL, 0, "a+b/c=%41", token, true), WEIR_KEY_OURS);
+  assert_int_equal(choose(NULL, 0, "a%2Bb%2fc%3D%2541", token, true), WEIR_KEY_OURS);
+  assert_int_equal(choose(NULL, 0, "%61+b/c=%2541", token, true), WEIR_KEY_OURS);
+  assert_int_equal(choose(NULL, 0, "a%2Bb%2fc%3D", token, true), WEIR_KEY_NONE);
+  assert_int_equal(choose(NULL, 0, "a%2Bb%2fc%3D%25411", token, true), WEIR_KEY_NONE);
+  assert_int_equal(choose_one("x-api-key", "a%2Bb%2fc%3D%2541", token, true), WEIR_KEY_NONE);
+}
+
 static void the_token_counts_beside_another_key(void **state)
 {
   const struct weir_header both[] = {{"x-api-key", "dummy"}, {"Authorization", "Bearer token"}};
@@ -446,6 +459,7 @@ int main(void)
       cmocka_unit_test(a_replaced_key_does_not_go_on),
       cmocka_unit_test(a_final_error_says_itself_whether_to_retry),
       cmocka_unit_test(the_token_is_known_in_every_providers_way),
+      cmocka_unit_test(the_token_is_known_in_a_query_however_it_is_written),
       cmocka_unit_test(the_token_counts_beside_another_key),
       cmocka_unit_test(what_only_resembles_the_token_is_none),
       cmocka_unit_test(other_machines_need_the_token),
