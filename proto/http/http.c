@@ -131,13 +131,40 @@ static int check_headers(struct weir_http_conn *c)
   return 0;
 }
 
+/* A list of protocols, each a name and perhaps a version, that has WebSocket's. */
+static bool has_websocket(const char *list)
+{
+  static const char name[] = "websocket";
+  while (*list != '\0') {
+    size_t same = 0;
+    list += strspn(list, ", \t");
+    while (name[same] != '\0' && lower(list[same]) == name[same])
+      same++;
+    if (name[same] == '\0' && (list[same] == '\0' || strchr(",/ \t", list[same]) != NULL))
+      return true;
+    list += strcspn(list, ",");
+  }
+  return false;
+}
+
+/* Another protocol is an offer, which need not be taken up (RFC 9110, 7.8): Java's clients offer
+ * HTTP/2 or TLS with an ordinary request. Who asks for WebSocket can do with nothing else. */
+static bool has_websocket_line(const struct weir_http_conn *c)
+{
+  for (uint32_t i = 0; i < c->line_count; i++)
+    if (is_same_word(c->headers[i].name, "upgrade") && has_websocket(c->headers[i].value))
+      return true;
+  return false;
+}
+
 static int on_headers_complete(llhttp_t *parser)
 {
   struct weir_http_conn *c = conn_of(parser);
   if (parser->http_major != 1 || parser->http_minor > 1)
     return fail(c, 505, "the versions known here are HTTP/1.1 and HTTP/1.0");
-  if (parser->upgrade || parser->method == HTTP_CONNECT)
-    return fail(c, 501, "neither CONNECT nor Upgrade is offered here");
+  if (parser->method == HTTP_CONNECT || (parser->upgrade && has_websocket_line(c)))
+    return fail(c, 501, "neither CONNECT nor WebSocket is offered here");
+  parser->upgrade = 0;
   c->request.method = llhttp_method_name((llhttp_method_t)parser->method);
   c->request.version_minor = parser->http_minor;
   c->request.headers = c->headers;

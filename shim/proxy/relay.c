@@ -46,6 +46,7 @@ static bool is_hop(const char *name, const char *connection)
                                       "trailer",
                                       "transfer-encoding",
                                       "upgrade",
+                                      "http2-settings",
                                       "content-length"};
 
   return is_any_of(name, names, COUNT(names)) || is_named(name, connection);

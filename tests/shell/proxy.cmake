@@ -26,7 +26,7 @@ weir_test(shell.proxy_upload LABEL shell
               WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
 add_dependencies(test_shell_proxy_upload weir-proxy weir-coordinator weir-upstream)
 
-# Answers that are odd, of a provider that the test drives itself.
+# Odd requests and answers, of a client and a provider that the test drives itself.
 weir_test(shell.proxy_answers LABEL shell
           SOURCES shell/test_proxy_answers.c shell/proxy_fixture.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ

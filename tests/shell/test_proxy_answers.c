@@ -1,5 +1,5 @@
-/* Answers as no provider of the tests gives them: between a raw client and a raw provider, both
- * driven from here. */
+/* Requests and answers as no client and no provider of the tests makes them: between a raw client
+ * and a raw provider, both driven from here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,6 +147,23 @@ static void trailers_are_not_taken_for_headers(void **state)
   assert_lacks(answer, "X-Trailer");
 }
 
+/* Java's HttpClient offers HTTP/2 with the first request of a connection, and does without. */
+static void an_offer_of_another_protocol_is_declined(void **state)
+{
+  int fd = http_open(proxy_port);
+  (void)state;
+
+  http_ask(fd, "POST", "/v1/chat/completions",
+           TOKEN "Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+                 "Connection: Upgrade, HTTP2-Settings\r\n",
+           CHAT(""));
+  provider_accept("}]}");
+  http_write(provider, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+  assert_int_equal(http_end(fd), 200);
+  assert_lacks(request, "pgrade");
+  assert_lacks(request, "HTTP2-Settings");
+}
+
 #define WITH(name) cmocka_unit_test_setup_teardown(name, set_up_provider, tear_down_provider)
 
 int main(void)
@@ -156,6 +173,7 @@ int main(void)
       WITH(what_is_compressed_is_not_held_for_an_end_of_an_event),
       WITH(an_event_that_ends_in_two_bytes_a_line_passes_whole),
       WITH(trailers_are_not_taken_for_headers),
+      WITH(an_offer_of_another_protocol_is_declined),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,7 +179,11 @@ static const struct vector vectors[] = {
     {"identity", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 400, 0},
     {"empty coding", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n\r\n", 400, 0},
     {"CONNECT", "CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 501, 0},
-    {"Upgrade", "GET / HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 501, 0},
+    {"WebSocket",
+     "GET / HTTP/1.1\r\n" HOST "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n", 501,
+     0},
+    {"WebSocket among others",
+     "GET / HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: h2c,websocket/13\r\n\r\n", 501, 0},
     {"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, 0},
     /* Others. */
     {"unknown method", "BREW / HTTP/1.1\r\n" HOST "\r\n", 501, 0},
@@ -309,6 +313,24 @@ static void reads_requests_at_every_split(void **state)
   assert_seen_at_every_split("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET /|\n", false);
   assert_seen_at_every_split("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /|\n",
                              true);
+}
+
+/* As Java's clients send it with the first request of a connection. */
+#define OFFER(protocol) "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " protocol "\r\n"
+
+static void an_offer_of_another_protocol_is_passed_over(void **state)
+{
+  (void)state;
+  assert_seen_at_every_split(
+      "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" OFFER(
+          "h2c") "HTTP2-Settings: AAEAAEAAAAI\r\n\r\nxy"
+                 "GET /2 HTTP/1.1\r\nHost: a\r\n" OFFER(
+                     "h2c") "\r\n"
+                            "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" OFFER(
+                                "TLS/1.2") "\r\n1\r\nz\r\n0\r\n\r\n"
+                                           "GET /4 HTTP/1.1\r\nHost: a\r\n" OFFER(
+                                               "websockets") "\r\n",
+      "POST /1|xy\nGET /2|\nPOST /3|z\nGET /4|\n", false);
 }
 
 static void answers_pipelined_requests_in_order(void **state)
@@ -563,6 +585,7 @@ int main(void)
       cmocka_unit_test(takes_a_head_of_exactly_its_bound),
       cmocka_unit_test(refuses_chunks_that_are_mostly_overhead),
       cmocka_unit_test(reads_requests_at_every_split),
+      cmocka_unit_test(an_offer_of_another_protocol_is_passed_over),
       cmocka_unit_test(answers_pipelined_requests_in_order),
       cmocka_unit_test(gives_no_event_while_an_answer_is_open),
       cmocka_unit_test(gives_headers_whole_and_trimmed),

@@ -13,8 +13,9 @@
  * strict mode these are refused: folded header lines, lines that end in a bare LF or hold a bare
  * CR, missing, empty or repeated Host (HTTP/1.1), empty header names, versions other than 1.0 and
  * 1.1 (505), any Transfer-Encoding other than exactly one "chunked", Transfer-Encoding on
- * HTTP/1.0, framing fields in trailers, unknown methods, CONNECT and Upgrade (501), expectations
+ * HTTP/1.0, framing fields in trailers, unknown methods, CONNECT and WebSocket (501), expectations
  * other than "100-continue" (417). Nothing is read behind an error: the connection ends there.
+ * An Upgrade to another protocol than WebSocket is passed over.
  *
  * Bounds: struct weir_http_limits, and: chunk overhead (sizes, extensions, line ends) of at most
  * head_bytes_max plus 16 bytes for each body byte. Time is the shell's: see http_server.h.
