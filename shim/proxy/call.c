@@ -175,6 +175,18 @@ static bool is_passed_unknown(const struct weir_proxy_call *c)
          c->p->config->is_unknown_passed;
 }
 
+static uint64_t bounded(uint64_t tokens)
+{
+  return tokens < WEIR_TOKENS_MAX ? tokens : WEIR_TOKENS_MAX;
+}
+
+/* By what was learned of calls of that name. */
+static void input_correct(struct weir_proxy_call *c)
+{
+  if (c->estimated > 0)
+    c->input_tokens = bounded(weir_ratio_apply(weir_proxy_ratio(c->p, c->model), c->estimated));
+}
+
 /* The model as the client names it, which may be a route or a pool of the coordinator. */
 static bool bare_try(struct weir_proxy_call *c)
 {
@@ -184,6 +196,7 @@ static bool bare_try(struct weir_proxy_call *c)
     return false;
   c->is_bare_tried = true;
   memmove(c->model, slash + 1, strlen(slash + 1) + 1);
+  input_correct(c);
   return true;
 }
 
@@ -265,11 +278,6 @@ void weir_call_ask(struct weir_proxy_call *c)
 
 /* ---- the request ---- */
 
-static uint64_t bounded(uint64_t tokens)
-{
-  return tokens < WEIR_TOKENS_MAX ? tokens : WEIR_TOKENS_MAX;
-}
-
 /* "provider/model", as the coordinator calls it. False when it is too long. */
 static bool model_name(struct weir_proxy_call *c)
 {
@@ -294,7 +302,7 @@ static void estimate(struct weir_proxy_call *c, const char *body, size_t size)
   if (c->path.operation != WEIR_OPERATION_GENERATE && c->path.operation != WEIR_OPERATION_EMBED)
     return; /* a request, and no tokens */
   c->estimated = weir_estimate_body(provider->kind, body, size).tokens;
-  c->input_tokens = bounded(weir_ratio_apply(weir_proxy_ratio(c->p, c->model), c->estimated));
+  input_correct(c);
   if (c->path.operation == WEIR_OPERATION_GENERATE)
     c->output_tokens = c->has_facts && c->facts.has_output_max ? bounded(c->facts.output_tokens_max)
                                                                : OUTPUT_TOKENS_DEFAULT;

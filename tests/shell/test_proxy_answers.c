@@ -77,17 +77,22 @@ static void provider_accept(const char *end)
   } while (!strstr(request, end));
 }
 
-/* Asks for a chat completion, which the provider answers with |text|. The status. */
-static int answered(const char *text)
+/* Asks for the chat completion |body|, which the provider answers with |text|. The status. */
+static int chat_answered(const char *body, const char *text)
 {
   int fd = http_open(proxy_port);
 
-  http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT(""));
+  http_ask(fd, "POST", "/v1/chat/completions", TOKEN, body);
   provider_accept("}]}");
   http_write(provider, text);
   close(provider);
   provider = -1;
   return http_end(fd);
+}
+
+static int answered(const char *text)
+{
+  return chat_answered(CHAT(""), text);
 }
 
 /* Begins a stream, of which the provider has told |head|. The client's socket. */
@@ -164,6 +169,31 @@ static void an_offer_of_another_protocol_is_declined(void **state)
   assert_lacks(request, "HTTP2-Settings");
 }
 
+/* How many tokens of input the lease of a call of the route "fast" is for. */
+static unsigned long route_input(void)
+{
+  static const char head[] = "x-weir-lease: requests=1, input_tokens=";
+  const char *at;
+
+  assert_int_equal(chat_answered("{\"model\":\"fast\",\"max_tokens\":20,"
+                                 "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+                                 "HTTP/1.1 200 OK\r\n\r\n{\"choices\":[],\"usage\":"
+                                 "{\"prompt_tokens\":1000,\"completion_tokens\":2}}"),
+                   200);
+  at = strstr(answer, head);
+  assert_non_null(at);
+  return at ? strtoul(at + sizeof(head) - 1, NULL, 10) : 0;
+}
+
+static void what_a_route_called_by_its_name_took_corrects_its_next_estimate(void **state)
+{
+  const unsigned long first = route_input();
+  (void)state;
+
+  assert_true(first > 0 && first < 1000);
+  assert_true(route_input() > first);
+}
+
 #define WITH(name) cmocka_unit_test_setup_teardown(name, set_up_provider, tear_down_provider)
 
 int main(void)
@@ -174,6 +204,7 @@ int main(void)
       WITH(an_event_that_ends_in_two_bytes_a_line_passes_whole),
       WITH(trailers_are_not_taken_for_headers),
       WITH(an_offer_of_another_protocol_is_declined),
+      WITH(what_a_route_called_by_its_name_took_corrects_its_next_estimate),
   };
 
   return cmocka_run_group_tests(tests, NULL, NULL);
