@@ -32,6 +32,8 @@ void weir_call_refuse(struct weir_proxy_call *c, const struct weir_rejection *re
 
   c->state = CALL_ENDED;
   c->p->counters.refused++;
+  if (c->log.err == WEIR_OK) /* neither a lease nor a provider was in the way */
+    c->log.err = rejection->status == 503 ? WEIR_ENOMEM : WEIR_EINVAL;
   weir_put_init(&put, body, sizeof(body));
   weir_rejection_put(&put, c->path.protocol, rejection);
   headers[count++] =
@@ -491,6 +493,7 @@ void weir_call_begin(struct weir_proxy *p, struct weir_http_exchange *x)
   c->p = p;
   c->x = x;
   c->state = CALL_ENDED;
+  c->wishes.work_class = WEIR_CLASS_ONLINE; /* where they cannot be read */
   (void)uv_timer_init(p->loop, &c->timer);
   c->timer.data = c;
   p->calls_open++;

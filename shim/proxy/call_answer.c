@@ -394,6 +394,7 @@ static void answer_finish(struct weir_proxy_call *c, uint32_t http, bool is_head
   c->state = CALL_ENDED;
   c->p->counters.rejected += http == 429;
   if (!is_headed || c->is_unheaded) {
+    c->log.err = WEIR_EUPSTREAM;
     if (c->is_passing)
       weir_http_exchange_abort(c->x);
     else

@@ -256,6 +256,28 @@ static void each_call_has_a_line_in_the_call_log(void **state)
   assert_lacks(proxy.out, "real-openai");
 }
 
+static void what_the_proxy_refuses_itself_is_not_logged_as_fine(void **state)
+{
+  (void)state;
+  unsetenv("GEMINI_API_KEY");
+  setenv("WEIR_PROXY_CALL_LOG", "-", 1);
+  proxy_start();
+  unsetenv("WEIR_PROXY_CALL_LOG");
+  assert_int_equal(chat(TOKEN "x-weir-tag: a\r\n", "{\"messages\":[]}"), 400);
+  run_wait_out(&proxy,
+               "\"tag\":\"a\",\"tenant\":null,\"status\":\"invalid\",\"error\":null,\"http\":null");
+  assert_int_equal(chat(TOKEN "x-weir-tag: b\r\n"
+                              "x-weir-route: abroad\r\n",
+                        CHAT("")),
+                   502);
+  run_wait_out(&proxy, "\"tag\":\"b\",\"tenant\":null,\"status\":\"invalid\"");
+  assert_int_equal(chat(TOKEN "x-weir-class: gold\r\n", CHAT("")), 400);
+  assert_int_equal(chat(TOKEN "x-weir-tag: last\r\n", CHAT("")), 200);
+  run_wait_out(&proxy, "\"tag\":\"last\",\"tenant\":null,\"status\":\"ok\"");
+  assert_lacks(proxy.out, "\"class\":\"?\"");
+  assert_lacks(proxy.out, "\"tag\":null,\"tenant\":null,\"status\":\"ok\"");
+}
+
 /* ---- large requests ---- */
 
 #define LARGE ((size_t)12 << 20)
@@ -1105,6 +1127,7 @@ int main(void)
       WITHOUT(a_key_that_is_rejected_makes_way_for_the_next),
       WITHOUT(of_several_places_each_is_read_again_by_itself),
       WITHOUT(each_call_has_a_line_in_the_call_log),
+      WITHOUT(what_the_proxy_refuses_itself_is_not_logged_as_fine),
       WITH_PROXY(large_requests_wait_in_files),
       WITHOUT(where_no_file_can_be_made_large_requests_stay_in_memory),
       WITHOUT(what_all_files_may_hold_is_bounded),
