@@ -159,11 +159,12 @@ static void interim_tell(struct weir_proxy_call *c)
 }
 
 /* An answer that is whole at once to whoever asked for it: its head waits for its end, so that it
- * tells what the call cost, and a connection that breaks may be followed by a new attempt. */
+ * tells what the call cost, and a connection that breaks may be followed by a new attempt. Not one
+ * that tells nothing of that, such as speech, which is played while it comes. */
 static bool is_held(const struct weir_proxy_call *c, const char *type)
 {
   return c->has_lease && c->scan && !c->path.is_stream && !(c->has_facts && c->facts.is_stream) &&
-         !(type && weir_text_find(type, "text/event-stream"));
+         !(type && !weir_text_find(type, "json"));
 }
 
 /* Bytes that we cannot read, although we asked for none: the lease stays charged as asked for, and

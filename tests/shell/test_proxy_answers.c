@@ -152,6 +152,22 @@ static void trailers_are_not_taken_for_headers(void **state)
   assert_lacks(answer, "X-Trailer");
 }
 
+/* Speech is played while it is made; it is leased by its model like all else. */
+static void what_holds_no_usage_passes_as_it_comes(void **state)
+{
+  int fd = http_open(proxy_port);
+  (void)state;
+
+  http_ask(fd, "POST", "/v1/audio/speech", TOKEN, "{\"model\":\"gpt-4o\",\"input\":\"hi\"}");
+  provider_accept("hi\"}");
+  http_write(provider, "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\nfirst sound");
+  http_await(fd, "first sound");
+  assert_holds(answer, "x-weir-pool: chat\r\n");
+  close(provider);
+  provider = -1;
+  assert_int_equal(http_end(fd), 200);
+}
+
 /* Java's HttpClient offers HTTP/2 with the first request of a connection, and does without. */
 static void an_offer_of_another_protocol_is_declined(void **state)
 {
@@ -203,6 +219,7 @@ int main(void)
       WITH(what_is_compressed_is_not_held_for_an_end_of_an_event),
       WITH(an_event_that_ends_in_two_bytes_a_line_passes_whole),
       WITH(trailers_are_not_taken_for_headers),
+      WITH(what_holds_no_usage_passes_as_it_comes),
       WITH(an_offer_of_another_protocol_is_declined),
       WITH(what_a_route_called_by_its_name_took_corrects_its_next_estimate),
   };
