@@ -108,6 +108,16 @@ static bool mount_find(struct part *path, const struct weir_mount *mounts, size_
 
 /* ---- what it asks for ---- */
 
+/* Whether |p| of a provider of |kind| is in OpenAI's protocol: chat completions are with all. */
+static bool is_openai(struct part p, enum weir_provider_kind kind)
+{
+  if (is_end(p, "/chat/completions"))
+    return true;
+  if (kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX)
+    return has(p, "/openai/");
+  return kind != WEIR_PROVIDER_ANTHROPIC;
+}
+
 static void openai_read(struct part p, struct weir_path *r)
 {
   r->protocol = WEIR_PROTOCOL_OPENAI;
@@ -254,14 +264,12 @@ bool weir_path_read(const char *method, const char *target, const struct weir_mo
   kind = mounts[r.mount].kind;
   while (p.size > 0 && p.at[p.size - 1] == '/')
     p.size--;
-  if (kind == WEIR_PROVIDER_ANTHROPIC) {
-    anthropic_read(p, &r);
-  } else if ((kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX) &&
-             !has(p, "/openai/")) {
-    gemini_read(p, is_post, &r);
-  } else {
+  if (is_openai(p, kind))
     openai_read(p, &r);
-  }
+  else if (kind == WEIR_PROVIDER_ANTHROPIC)
+    anthropic_read(p, &r);
+  else
+    gemini_read(p, is_post, &r);
   r.is_batch = is_end(p, "/batches");
   if (!is_post) {
     r.operation = WEIR_OPERATION_OTHER;

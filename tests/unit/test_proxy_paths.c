@@ -11,11 +11,10 @@
 
 #include "paths.h"
 
-static const struct weir_mount mounts[] = {{"gemini", WEIR_PROVIDER_GEMINI},
-                                           {"openai", WEIR_PROVIDER_OPENAI},
-                                           {"anthropic", WEIR_PROVIDER_ANTHROPIC},
-                                           {"groq", WEIR_PROVIDER_COMPATIBLE},
-                                           {"azure", WEIR_PROVIDER_OPENAI}};
+static const struct weir_mount mounts[] = {
+    {"gemini", WEIR_PROVIDER_GEMINI},       {"openai", WEIR_PROVIDER_OPENAI},
+    {"anthropic", WEIR_PROVIDER_ANTHROPIC}, {"groq", WEIR_PROVIDER_COMPATIBLE},
+    {"azure", WEIR_PROVIDER_OPENAI},        {"vertex", WEIR_PROVIDER_VERTEX}};
 
 #define MOUNTS (sizeof(mounts) / sizeof(mounts[0]))
 
@@ -75,6 +74,10 @@ static void paths_of_all_sdks_are_known(void **state)
        WEIR_OPERATION_OTHER, false, false, ""},
       {"/v1beta/openai/chat/completions", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
        false, true, ""},
+      {"/anthropic/v1/chat/completions", "anthropic", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
+       false, true, ""},
+      {"/vertex/v1/projects/p/locations/l/endpoints/openapi/chat/completions", "vertex",
+       WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false, true, ""},
       {"/v1beta/openai/embeddings", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false,
        false, ""},
   };
