@@ -108,19 +108,22 @@ static bool mount_find(struct part *path, const struct weir_mount *mounts, size_
 
 /* ---- what it asks for ---- */
 
-/* Whether |p| of a provider of |kind| is in OpenAI's protocol: chat completions are with all. */
-static bool is_openai(struct part p, enum weir_provider_kind kind)
+/* In whose protocol |p| of a provider of |kind| is. Chat completions are with all, and Anthropic's
+ * messages with many that are compatible. */
+static enum weir_protocol protocol_of(struct part p, enum weir_provider_kind kind)
 {
   if (is_end(p, "/chat/completions"))
-    return true;
-  if (kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX)
-    return has(p, "/openai/");
-  return kind != WEIR_PROVIDER_ANTHROPIC;
+    return WEIR_PROTOCOL_OPENAI;
+  if (kind == WEIR_PROVIDER_ANTHROPIC || is_end(p, "/v1/messages") ||
+      is_end(p, "/v1/messages/count_tokens"))
+    return WEIR_PROTOCOL_ANTHROPIC;
+  if ((kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX) && !has(p, "/openai/"))
+    return WEIR_PROTOCOL_GEMINI;
+  return WEIR_PROTOCOL_OPENAI;
 }
 
 static void openai_read(struct part p, struct weir_path *r)
 {
-  r->protocol = WEIR_PROTOCOL_OPENAI;
   if (is_end(p, "/completions")) { /* and /chat/completions */
     r->operation = WEIR_OPERATION_GENERATE;
     r->has_stream_options = true;
@@ -136,7 +139,6 @@ static void openai_read(struct part p, struct weir_path *r)
 
 static void anthropic_read(struct part p, struct weir_path *r)
 {
-  r->protocol = WEIR_PROTOCOL_ANTHROPIC;
   if (is_end(p, "/v1/messages"))
     r->operation = WEIR_OPERATION_GENERATE;
   else if (is_end(p, "/v1/messages/count_tokens"))
@@ -174,7 +176,6 @@ static void gemini_read(struct part p, bool is_post, struct weir_path *r)
                {":batchEmbedContents", WEIR_OPERATION_EMBED, false}};
   const char *verb = verb_of(p);
 
-  r->protocol = WEIR_PROTOCOL_GEMINI;
   if (is_post && is_end(p, "/interactions"))
     r->operation = WEIR_OPERATION_GENERATE;
   if (!is_post || !verb)
@@ -264,12 +265,13 @@ bool weir_path_read(const char *method, const char *target, const struct weir_mo
   kind = mounts[r.mount].kind;
   while (p.size > 0 && p.at[p.size - 1] == '/')
     p.size--;
-  if (is_openai(p, kind))
-    openai_read(p, &r);
-  else if (kind == WEIR_PROVIDER_ANTHROPIC)
+  r.protocol = protocol_of(p, kind);
+  if (r.protocol == WEIR_PROTOCOL_ANTHROPIC)
     anthropic_read(p, &r);
-  else
+  else if (r.protocol == WEIR_PROTOCOL_GEMINI)
     gemini_read(p, is_post, &r);
+  else
+    openai_read(p, &r);
   r.is_batch = is_end(p, "/batches");
   if (!is_post) {
     r.operation = WEIR_OPERATION_OTHER;
