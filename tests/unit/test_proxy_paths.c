@@ -23,84 +23,85 @@ static bool read_path(const char *method, const char *target, struct weir_path *
   return weir_path_read(method, target, mounts, MOUNTS, 0, ret_path);
 }
 
+static const struct {
+  const char *target, *provider;
+  enum weir_protocol protocol;
+  enum weir_operation operation;
+  bool is_stream, has_stream_options;
+  const char *model; /* "": the body has it */
+} sdk_paths[] = {
+    {"/v1/chat/completions", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false, true,
+     ""},
+    {"/openai/v1/chat/completions", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false,
+     true, ""},
+    {"/v1/responses", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false, false, ""},
+    {"/v1/responses/input_tokens", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_COUNT, false,
+     false, ""},
+    {"/v1/embeddings", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false, false, ""},
+    {"/v1/moderations", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_OTHER, false, false, ""},
+    {"/groq/openai/v1/chat/completions", "groq", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
+     false, true, ""},
+    {"/groq/v1/embeddings", "groq", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false, false, ""},
+    {"/v1/messages", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE, false, false,
+     ""},
+    {"/v1/messages?beta=true", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE, false,
+     false, ""},
+    {"/anthropic/v1/messages", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE, false,
+     false, ""},
+    {"/v1/messages/count_tokens", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_COUNT, false,
+     false, ""},
+    {"/v1/messages/batches", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_OTHER, false,
+     false, ""},
+    {"/v1beta/models/gemini-2.5-flash:generateContent", "gemini", WEIR_PROTOCOL_GEMINI,
+     WEIR_OPERATION_GENERATE, false, false, "gemini-2.5-flash"},
+    {"/v1/models/gemini-2.5-flash:streamGenerateContent?alt=sse", "gemini", WEIR_PROTOCOL_GEMINI,
+     WEIR_OPERATION_GENERATE, true, false, "gemini-2.5-flash"},
+    {"/gemini/v1beta/tunedModels/mine:generateContent", "gemini", WEIR_PROTOCOL_GEMINI,
+     WEIR_OPERATION_GENERATE, false, false, "mine"},
+    {"/v1beta/models/m:countTokens", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_COUNT, false,
+     false, "m"},
+    {"/v1beta/models/m:embedContent", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_EMBED, false,
+     false, "m"},
+    {"/v1beta/models/m:batchEmbedContents", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_EMBED,
+     false, false, "m"},
+    {"/v1beta/models/imagen:predict", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_OTHER, false,
+     false, "imagen"},
+    {"/v1beta/interactions", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_GENERATE, false, false,
+     ""},
+    {"/upload/v1beta/files?uploadType=resumable", "gemini", WEIR_PROTOCOL_GEMINI,
+     WEIR_OPERATION_OTHER, false, false, ""},
+    {"/v1beta/openai/chat/completions", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
+     false, true, ""},
+    {"/anthropic/v1/chat/completions", "anthropic", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
+     false, true, ""},
+    {"/groq/api/v1/messages?beta=true", "groq", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE,
+     false, false, ""},
+    {"/groq/v1/messages/count_tokens", "groq", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_COUNT, false,
+     false, ""},
+    {"/v1/threads/thread_1/messages", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_OTHER, false,
+     false, ""},
+    {"/vertex/v1/projects/p/locations/l/endpoints/openapi/chat/completions", "vertex",
+     WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false, true, ""},
+    {"/v1beta/openai/embeddings", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false,
+     false, ""},
+};
+
 static void paths_of_all_sdks_are_known(void **state)
 {
-  static const struct {
-    const char *target, *provider;
-    enum weir_protocol protocol;
-    enum weir_operation operation;
-    bool is_stream, has_stream_options;
-    const char *model; /* "": the body has it */
-  } rows[] = {
-      {"/v1/chat/completions", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false, true,
-       ""},
-      {"/openai/v1/chat/completions", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
-       false, true, ""},
-      {"/v1/responses", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false, false, ""},
-      {"/v1/responses/input_tokens", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_COUNT, false,
-       false, ""},
-      {"/v1/embeddings", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false, false, ""},
-      {"/v1/moderations", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_OTHER, false, false, ""},
-      {"/groq/openai/v1/chat/completions", "groq", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
-       false, true, ""},
-      {"/groq/v1/embeddings", "groq", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false, false, ""},
-      {"/v1/messages", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE, false, false,
-       ""},
-      {"/v1/messages?beta=true", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE,
-       false, false, ""},
-      {"/anthropic/v1/messages", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE,
-       false, false, ""},
-      {"/v1/messages/count_tokens", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_COUNT,
-       false, false, ""},
-      {"/v1/messages/batches", "anthropic", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_OTHER, false,
-       false, ""},
-      {"/v1beta/models/gemini-2.5-flash:generateContent", "gemini", WEIR_PROTOCOL_GEMINI,
-       WEIR_OPERATION_GENERATE, false, false, "gemini-2.5-flash"},
-      {"/v1/models/gemini-2.5-flash:streamGenerateContent?alt=sse", "gemini", WEIR_PROTOCOL_GEMINI,
-       WEIR_OPERATION_GENERATE, true, false, "gemini-2.5-flash"},
-      {"/gemini/v1beta/tunedModels/mine:generateContent", "gemini", WEIR_PROTOCOL_GEMINI,
-       WEIR_OPERATION_GENERATE, false, false, "mine"},
-      {"/v1beta/models/m:countTokens", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_COUNT, false,
-       false, "m"},
-      {"/v1beta/models/m:embedContent", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_EMBED, false,
-       false, "m"},
-      {"/v1beta/models/m:batchEmbedContents", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_EMBED,
-       false, false, "m"},
-      {"/v1beta/models/imagen:predict", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_OTHER, false,
-       false, "imagen"},
-      {"/v1beta/interactions", "gemini", WEIR_PROTOCOL_GEMINI, WEIR_OPERATION_GENERATE, false,
-       false, ""},
-      {"/upload/v1beta/files?uploadType=resumable", "gemini", WEIR_PROTOCOL_GEMINI,
-       WEIR_OPERATION_OTHER, false, false, ""},
-      {"/v1beta/openai/chat/completions", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
-       false, true, ""},
-      {"/anthropic/v1/chat/completions", "anthropic", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE,
-       false, true, ""},
-      {"/groq/api/v1/messages?beta=true", "groq", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_GENERATE,
-       false, false, ""},
-      {"/groq/v1/messages/count_tokens", "groq", WEIR_PROTOCOL_ANTHROPIC, WEIR_OPERATION_COUNT,
-       false, false, ""},
-      {"/v1/threads/thread_1/messages", "openai", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_OTHER, false,
-       false, ""},
-      {"/vertex/v1/projects/p/locations/l/endpoints/openapi/chat/completions", "vertex",
-       WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_GENERATE, false, true, ""},
-      {"/v1beta/openai/embeddings", "gemini", WEIR_PROTOCOL_OPENAI, WEIR_OPERATION_EMBED, false,
-       false, ""},
-  };
   (void)state;
 
-  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+  for (size_t i = 0; i < sizeof(sdk_paths) / sizeof(sdk_paths[0]); i++) {
     struct weir_path path;
 
-    print_message("%s\n", rows[i].target);
-    assert_true(read_path("POST", rows[i].target, &path));
-    assert_string_equal(mounts[path.mount].name, rows[i].provider);
-    assert_int_equal(path.protocol, rows[i].protocol);
-    assert_int_equal(path.operation, rows[i].operation);
-    assert_int_equal(path.is_stream, rows[i].is_stream);
-    assert_int_equal(path.has_stream_options, rows[i].has_stream_options);
-    assert_string_equal(path.model, rows[i].model);
-    assert_int_equal(path.has_model, rows[i].model[0] != '\0');
+    print_message("%s\n", sdk_paths[i].target);
+    assert_true(read_path("POST", sdk_paths[i].target, &path));
+    assert_string_equal(mounts[path.mount].name, sdk_paths[i].provider);
+    assert_int_equal(path.protocol, sdk_paths[i].protocol);
+    assert_int_equal(path.operation, sdk_paths[i].operation);
+    assert_int_equal(path.is_stream, sdk_paths[i].is_stream);
+    assert_int_equal(path.has_stream_options, sdk_paths[i].has_stream_options);
+    assert_string_equal(path.model, sdk_paths[i].model);
+    assert_int_equal(path.has_model, sdk_paths[i].model[0] != '\0');
   }
 }
 
