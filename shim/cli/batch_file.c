@@ -7,9 +7,9 @@
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 
-void weir_batch_reader_init(struct weir_batch_reader *reader, int fd)
+void weir_batch_reader_init(struct weir_batch_reader *reader, int fd, size_t line_max)
 {
-  *reader = (struct weir_batch_reader){.fd = fd};
+  *reader = (struct weir_batch_reader){.fd = fd, .line_max = line_max};
 }
 
 /* Adds bytes behind those that are left; 1, 0 at the end of the file, -1. */
@@ -76,7 +76,7 @@ int weir_batch_reader_next(struct weir_batch_reader *reader, struct weir_batch_t
     int got;
 
     seen = newline ? (size_t)(newline - line) : left;
-    if (!newline && seen <= WEIR_BATCH_LINE_MAX) {
+    if (!newline && seen <= reader->line_max) {
       got = fill(reader);
       if (got > 0)
         continue;
@@ -89,8 +89,8 @@ int weir_batch_reader_next(struct weir_batch_reader *reader, struct weir_batch_t
         .size = seen,
         .offset = reader->offset,
         .number = ++reader->number,
-        .is_torn = !newline && seen <= WEIR_BATCH_LINE_MAX,
-        .is_cut = seen > WEIR_BATCH_LINE_MAX,
+        .is_torn = !newline && seen <= reader->line_max,
+        .is_cut = seen > reader->line_max,
     };
     if (!ret_text->is_cut || newline)
       consume(reader, seen + (newline != NULL));

@@ -8,6 +8,10 @@
 
 #define WEIR_BATCH_LINE_MAX ((size_t)64 << 20) /* bytes of one line: a request with its images */
 
+/* Bytes of one result: the largest answer (256 MiB) as a string of escapes, and what is around it.
+ */
+#define WEIR_BATCH_RESULT_MAX ((size_t)1600 << 20)
+
 /* A line; |bytes| is not terminated and belongs to whoever gave the line. */
 struct weir_batch_text {
   const char *bytes;
@@ -15,20 +19,22 @@ struct weir_batch_text {
   uint64_t offset; /* in the file */
   uint64_t number; /* from 1 */
   bool is_torn;    /* the file ends without the newline */
-  bool is_cut;     /* longer than WEIR_BATCH_LINE_MAX: passed over, |size| is 0 */
+  bool is_cut;     /* longer than the reader takes: passed over, |size| is 0 */
 };
 
 /* A walk through the lines of |fd| from its first byte, in memory of one line. */
 struct weir_batch_reader {
   int fd;
+  size_t line_max;
   char *buffer; /* owned */
   size_t capacity, begin, end;
   uint64_t offset; /* in the file, of buffer[begin] */
   uint64_t number;
 };
 
-/* weir_batch_reader_init begins at the first line of |fd|, which stays the caller's. */
-void weir_batch_reader_init(struct weir_batch_reader *reader, int fd);
+/* weir_batch_reader_init begins at the first line of |fd|, which stays the caller's. Lines of more
+ * than |line_max| bytes are passed over. */
+void weir_batch_reader_init(struct weir_batch_reader *reader, int fd, size_t line_max);
 
 /* weir_batch_reader_next gives the next line, valid until the next call. Returns 1, 0 at the end,
  * or -1 with errno set. */

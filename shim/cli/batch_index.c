@@ -126,7 +126,7 @@ enum weir_err weir_batch_index_read(struct weir_batch_index *index)
   enum weir_err err = WEIR_OK;
   int got;
 
-  weir_batch_reader_init(&reader, index->fd);
+  weir_batch_reader_init(&reader, index->fd, WEIR_BATCH_LINE_MAX);
   while (!err && (got = weir_batch_reader_next(&reader, &text)) != 0) {
     if (got < 0)
       err = WEIR_ESYSTEM;

@@ -19,6 +19,16 @@ static bool fault_system(char *ret_fault, const char *path)
   return false;
 }
 
+/* Whether |path|.part is |file|: putting the output in order would overwrite it. */
+static bool is_part(const char *path, const struct stat *file)
+{
+  char part[PATH_MAX];
+  struct stat other;
+
+  return (size_t)snprintf(part, sizeof(part), "%s.part", path) < sizeof(part) &&
+         stat(part, &other) == 0 && other.st_dev == file->st_dev && other.st_ino == file->st_ino;
+}
+
 bool weir_batch_output_open(struct weir_batch_output *output, const char *path, int input_fd,
                             char ret_fault[WEIR_BATCH_FAULT_MAX])
 {
@@ -33,6 +43,8 @@ bool weir_batch_output_open(struct weir_batch_output *output, const char *path, 
     fault = "is not a regular file; results need one, to be resumed";
   else if (in.st_dev == out.st_dev && in.st_ino == out.st_ino)
     fault = "is the input itself; name another file";
+  else if (is_part(path, &in))
+    fault = "its .part, by which it is put in order, is the input itself; name another file";
   else if (flock(output->fd, LOCK_EX | LOCK_NB) != 0)
     fault = "is being written by another run; wait for it, or name another file";
   if (fault)
@@ -81,7 +93,7 @@ bool weir_batch_output_resume(struct weir_batch_output *output, struct weir_batc
   bool is_torn = false;
   int got = 0;
 
-  weir_batch_reader_init(&reader, output->fd);
+  weir_batch_reader_init(&reader, output->fd, WEIR_BATCH_RESULT_MAX);
   while (!fault && !is_torn && (got = weir_batch_reader_next(&reader, &text)) > 0) {
     bool is_record = weir_batch_record_parse(text.bytes, text.size, &record);
 
@@ -106,7 +118,7 @@ bool weir_batch_output_resume(struct weir_batch_output *output, struct weir_batc
 bool weir_batch_output_append(struct weir_batch_output *output, struct weir_batch_entry *entry,
                               const char *bytes, size_t size)
 {
-  if (size > UINT32_MAX) {
+  if (size > WEIR_BATCH_RESULT_MAX) {
     errno = EFBIG;
     return false;
   }

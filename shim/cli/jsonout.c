@@ -82,12 +82,14 @@ static void container(struct weir_jsonout *out, const char *key, const char *bra
 {
   begin(out, key);
   put(out, bracket, 1);
+  out->depth++;
   out->needs_comma = false;
 }
 
 static void container_end(struct weir_jsonout *out, const char *bracket)
 {
   put(out, bracket, 1);
+  out->depth--;
   out->needs_comma = true;
 }
 
@@ -155,8 +157,14 @@ void weir_jsonout_seconds(struct weir_jsonout *out, const char *key, uint64_t us
                        us / 1000 % 1000));
 }
 
-/* Whether |json| is one value, no more and no less. */
-static bool is_json(const void *json, size_t size)
+static bool is_container(const struct weir_json_token *token)
+{
+  return token->type == WEIR_JSON_OBJECT || token->type == WEIR_JSON_ARRAY;
+}
+
+/* Whether |json| is one value, no more and no less, of at most |depth_max| containers in one
+ * another. */
+static bool is_json(const void *json, size_t size, uint32_t depth_max)
 {
   struct weir_json scan;
   struct weir_json_token token;
@@ -165,8 +173,11 @@ static bool is_json(const void *json, size_t size)
 
   weir_json_init(&scan);
   weir_json_feed(&scan, json, size);
-  while ((status = weir_json_next(&scan, &token)) == WEIR_JSON_TOKEN)
-    values += token.depth == 0 && token.type != WEIR_JSON_OBJECT && token.type != WEIR_JSON_ARRAY;
+  while ((status = weir_json_next(&scan, &token)) == WEIR_JSON_TOKEN) {
+    if (is_container(&token) && token.depth >= depth_max)
+      return false;
+    values += token.depth == 0 && !is_container(&token);
+  }
   if (status == WEIR_JSON_MORE && (status = weir_json_end(&scan, &token)) == WEIR_JSON_TOKEN) {
     values++;
     status = WEIR_JSON_MORE;
@@ -193,7 +204,8 @@ void weir_jsonout_raw(struct weir_jsonout *out, const char *key, const void *jso
   bool is_string = false, is_escape = false;
   size_t done = 0;
 
-  if (!weir_jsonout_is_utf8(bytes, size) || !is_json(json, size)) {
+  if (!weir_jsonout_is_utf8(bytes, size) ||
+      !is_json(json, size, WEIR_JSON_DEPTH_MAX - out->depth)) {
     weir_jsonout_string(out, key, json, size);
     return;
   }

@@ -20,6 +20,7 @@
 struct weir_jsonout {
   char *bytes; /* NUL-terminated once something was written */
   size_t size, capacity;
+  uint32_t depth; /* of what is open */
   bool needs_comma, is_failed;
 };
 
@@ -44,7 +45,8 @@ void weir_jsonout_seconds(struct weir_jsonout *out, const char *key, uint64_t us
 bool weir_jsonout_is_utf8(const char *text, size_t size);
 
 /* weir_jsonout_raw writes |size| bytes of |json| as they are, but for white space between the
- * tokens. When they are not exactly one JSON value in UTF-8, they become a string. */
+ * tokens. When they are not exactly one JSON value in UTF-8, or so deep that the whole could not be
+ * scanned again (WEIR_JSON_DEPTH_MAX), they become a string. */
 void weir_jsonout_raw(struct weir_jsonout *out, const char *key, const void *json, size_t size);
 
 /* weir_jsonout_newline ends the document with a newline, so that another may follow. */

@@ -18,7 +18,7 @@
 #include "batch_output.h"
 
 struct files {
-  char folder[64], input[96], output[96];
+  char folder[64], input[128], output[96];
   int input_fd;
   struct weir_batch_index index;
   struct weir_batch_output results;
@@ -216,6 +216,25 @@ static void passes_over_a_line_beyond_the_bound(void **state)
   assert_int_equal(weir_batch_index_find(&f->index, "z")->line, 2);
 }
 
+static void resumes_a_result_larger_than_any_request(void **state)
+{
+  struct files *f = *state;
+  FILE *file = fopen(f->output, "w");
+  char space[4096];
+
+  assert_non_null(file);
+  memset(space, ' ', sizeof(space));
+  fputs("{\"custom_id\":\"a\",\"response\":{\"body\":", file);
+  for (size_t i = 0; i < (WEIR_BATCH_LINE_MAX >> 12) + 1; i++)
+    fwrite(space, 1, sizeof(space), file);
+  fputs("{}},\"error\":null}\n" DONE("b"), file);
+  assert_int_equal(fclose(file), 0);
+  if (!resume(f, LINE("a") LINE("b"), NULL))
+    fail_msg("%s", f->fault);
+  assert_int_equal(f->index.entries[0].state, WEIR_BATCH_OK);
+  assert_int_equal(f->index.entries[1].state, WEIR_BATCH_OK);
+}
+
 static void resumes_what_is_finished(void **state)
 {
   struct files *f = *state;
@@ -279,6 +298,16 @@ static void refuses_the_input_as_output_and_a_second_run(void **state)
   close(other.fd);
 }
 
+static void refuses_an_input_that_the_ordered_output_would_overwrite(void **state)
+{
+  struct files *f = *state;
+
+  snprintf(f->input, sizeof(f->input), "%s.part", f->output);
+  assert_false(resume(f, LINE("a"), NULL));
+  assert_non_null(strstr(f->fault, "is the input itself"));
+  assert_string_equal(file_read(f->input), LINE("a"));
+}
+
 static void puts_results_in_the_order_of_the_input(void **state)
 {
   struct files *f = *state;
@@ -327,10 +356,12 @@ int main(void)
       TEST(tells_ids_apart_whose_hashes_agree),
       TEST(reads_lines_longer_than_any_buffer),
       TEST(passes_over_a_line_beyond_the_bound),
+      TEST(resumes_a_result_larger_than_any_request),
       TEST(resumes_what_is_finished),
       TEST(cuts_off_a_torn_line_at_every_byte),
       TEST(refuses_an_output_that_is_not_its_own),
       TEST(refuses_the_input_as_output_and_a_second_run),
+      TEST(refuses_an_input_that_the_ordered_output_would_overwrite),
       TEST(puts_results_in_the_order_of_the_input),
       TEST(drops_what_is_to_be_sent_again),
       TEST(leaves_a_file_alone_that_is_in_order),

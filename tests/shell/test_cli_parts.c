@@ -308,6 +308,33 @@ static void reads_back_the_results_it_writes(void **state)
     }
 }
 
+static void reads_back_an_answer_as_deep_as_it_can_be(void **state)
+{
+  static const char *const lines[] = {"{\"custom_id\":\"a\",\"body\":{}}",
+                                      "{\"key\":\"a\",\"request\":{}}",
+                                      "{\"custom_id\":\"a\",\"params\":{}}"};
+  struct weir_batch_request request;
+  struct weir_batch_record record;
+  char reason[WEIR_BATCH_REASON_MAX], body[2 * WEIR_JSON_DEPTH_MAX];
+
+  (void)state;
+  for (size_t depth = WEIR_JSON_DEPTH_MAX - 4; depth <= WEIR_JSON_DEPTH_MAX; depth++)
+    for (size_t l = 0; l < 3; l++) {
+      struct weir_batch_result result = {
+          .is_ok = true, .http = 200, .code = "ok", .body = body, .body_size = 2 * depth};
+      struct weir_jsonout out = {0};
+
+      memset(body, '[', depth);
+      memset(body + depth, ']', depth);
+      assert_true(parse(lines[l], &request, reason));
+      weir_batch_result_write(&out, &request, 1, &result);
+      if (!weir_batch_record_parse(out.bytes, out.size - 1, &record))
+        fail_msg("%zu deep: %s", depth, out.bytes);
+      assert_true(record.is_ok);
+      weir_jsonout_free(&out);
+    }
+}
+
 static void tells_a_bad_line_by_its_number(void **state)
 {
   struct weir_jsonout out = {0};
@@ -355,6 +382,7 @@ int main(void)
       cmocka_unit_test(reads_requests_in_three_formats),
       cmocka_unit_test(refuses_lines_that_are_no_requests),
       cmocka_unit_test(reads_back_the_results_it_writes),
+      cmocka_unit_test(reads_back_an_answer_as_deep_as_it_can_be),
       cmocka_unit_test(tells_a_bad_line_by_its_number),
       cmocka_unit_test(quotes_the_providers_own_words),
   };
