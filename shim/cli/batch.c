@@ -446,6 +446,7 @@ static int lines_run(struct batch *batch)
   work->input_fd = batch->input_fd;
   work->max_wait_ms = batch->options.max_wait_ms;
   work->timeout_ms = batch->options.timeout_ms;
+  work->retries = (uint32_t)batch->options.retries;
   work->work_class = batch->options.work_class;
   work->tenant = batch->options.tenant;
   work->index = &batch->index;

@@ -27,6 +27,14 @@ static bool is_google(enum weir_provider_kind kind)
   return kind == WEIR_PROVIDER_GEMINI || kind == WEIR_PROVIDER_VERTEX;
 }
 
+/* As the coordinator's protocol has names. */
+static bool is_printable(const char *name)
+{
+  while (*name >= 0x20 && *name <= 0x7e)
+    name++;
+  return *name == '\0';
+}
+
 bool weir_batch_target_check(const void *context, const struct weir_batch_request *request,
                              char ret_reason[WEIR_BATCH_REASON_MAX])
 {
@@ -45,6 +53,8 @@ bool weir_batch_target_check(const void *context, const struct weir_batch_reques
     reason = "no model; add \"model\" to the request or --model to the command";
   else if (!weir_batch_target_model(target, request, model))
     reason = "\"provider/model\" is longer than 63 bytes";
+  else if (!is_printable(model))
+    reason = "\"model\" must be printable ASCII; it holds something else, maybe a special hyphen";
   if (reason)
     snprintf(ret_reason, WEIR_BATCH_REASON_MAX, "%s", reason);
   return !reason;

@@ -150,7 +150,7 @@ static enum ending call_judge(struct worker *worker, int err, const struct weir_
     return response->attempts > 0 ? ENDING_RESULT : ENDING_STOP;
   case WEIR_ECANCELLED:
   case WEIR_ECLOSED:
-    return response->attempts > 0 && response->outcome != 0 ? ENDING_RESULT : ENDING_LEAVE;
+    return ENDING_LEAVE; /* it waited for its first lease, or for that of a new attempt */
   case WEIR_ERANGE:
   case WEIR_ESYNTAX:
     result->code = weir_outcome_name(WEIR_OUTCOME_BAD_REQUEST);
@@ -176,16 +176,29 @@ static void stop_because(struct worker *worker, const struct weir_batch_entry *e
                        reason);
 }
 
-/* Waits a second, or less when the run ends; the lock is not held. */
-static bool pause_or_stop(struct weir_batch_work *work)
+static bool is_stopping(struct weir_batch_work *work)
 {
   bool is_stopping;
 
-  poll(NULL, 0, PAUSE_MS);
   pthread_mutex_lock(&work->lock);
   is_stopping = work->is_stopping;
   pthread_mutex_unlock(&work->lock);
   return is_stopping;
+}
+
+/* Waits a second, or less when the run ends; the lock is not held. */
+static bool pause_or_stop(struct weir_batch_work *work)
+{
+  poll(NULL, 0, PAUSE_MS);
+  return is_stopping(work);
+}
+
+/* Whether the end of the run, and nothing else, took a failed line its next attempt: then the next
+ * run makes it, as if this one had gone on. */
+static bool is_cut_short(struct weir_batch_work *work, const struct weir_response *response,
+                         const struct weir_batch_result *result)
+{
+  return result->is_retryable && response->attempts <= work->retries && is_stopping(work);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
@@ -222,8 +235,7 @@ static void result_append(struct weir_batch_work *work, struct weir_batch_entry 
 }
 
 static void result_write(struct weir_batch_work *work, const struct weir_batch_request *request,
-                         struct weir_batch_entry *entry, const struct weir_response *response,
-                         const struct weir_batch_result *result)
+                         struct weir_batch_entry *entry, const struct weir_batch_result *result)
 {
   struct weir_jsonout out = {0};
 
@@ -237,9 +249,6 @@ static void result_write(struct weir_batch_work *work, const struct weir_batch_r
   weir_jsonout_free(&out);
 
   pthread_mutex_lock(&work->lock);
-  work->tally.attempts += response->attempts;
-  work->tally.input_tokens += response->input_tokens;
-  work->tally.output_tokens += response->output_tokens;
   if (entry->result_size > 0) {
     entry->state = result->is_ok          ? WEIR_BATCH_OK
                    : result->is_retryable ? WEIR_BATCH_RETRYABLE
@@ -250,7 +259,25 @@ static void result_write(struct weir_batch_work *work, const struct weir_batch_r
   pthread_mutex_unlock(&work->lock);
 }
 
+/* What was sent counts, whatever becomes of the line. */
+static void sent_tally(struct weir_batch_work *work, const struct weir_response *response)
+{
+  pthread_mutex_lock(&work->lock);
+  work->tally.attempts += response->attempts;
+  work->tally.input_tokens += response->input_tokens;
+  work->tally.output_tokens += response->output_tokens;
+  pthread_mutex_unlock(&work->lock);
+}
+
 /* ---- Threads ------------------------------------------------------------------------------- */
+
+/* At least 1: none would be the library's default. */
+static uint64_t left_ms(uint64_t deadline_us)
+{
+  const uint64_t now_us = weir_cli_now_us();
+
+  return deadline_us > now_us + 1000 ? (deadline_us - now_us) / 1000 : 1;
+}
 
 /* Makes the call for |entry| until it has an ending. */
 static void entry_call(struct worker *worker, struct weir_batch_entry *entry)
@@ -269,19 +296,23 @@ static void entry_call(struct worker *worker, struct weir_batch_entry *entry)
   request.body_size = worker->request.body_end - worker->request.body_begin;
   request.work_class = work->work_class;
   request.tenant = work->tenant;
-  request.max_wait_ms = work->max_wait_ms;
   request.timeout_ms = work->timeout_ms;
   request.tag = worker->request.id;
   do {
     struct weir_response response = WEIR_INIT(struct weir_response);
     struct weir_batch_result result;
-    int err = weir_call(work->weir, &request, &response);
+    int err;
 
+    request.max_wait_ms = left_ms(deadline_us);
+    err = weir_call(work->weir, &request, &response);
     ending = call_judge(worker, err, &response, &result);
-    if (ending == ENDING_AGAIN && weir_cli_now_us() > deadline_us)
+    sent_tally(work, &response);
+    if (ending == ENDING_AGAIN && left_ms(deadline_us) <= PAUSE_MS)
       ending = ENDING_STOP;
+    if (ending == ENDING_RESULT && is_cut_short(work, &response, &result))
+      ending = ENDING_LEAVE;
     if (ending == ENDING_RESULT)
-      result_write(work, &worker->request, entry, &response, &result);
+      result_write(work, &worker->request, entry, &result);
     else if (ending == ENDING_STOP)
       stop_because(worker, entry, err, &response, &result);
     weir_response_free(&response);

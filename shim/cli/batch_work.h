@@ -55,6 +55,7 @@ struct weir_batch_work {
   const char *input_path;
   int input_fd, wake_fd; /* wake_fd: an eventfd, written whenever there is something new */
   uint64_t max_wait_ms, timeout_ms;
+  uint32_t retries; /* of a request, after its first attempt */
   enum weir_class work_class;
   const char *tenant; /* NULL: nobody in particular */
 

@@ -10,7 +10,7 @@ weir_test(shell.cli LABEL shell SOURCES shell/test_cli.c shell/daemon.c shell/ru
 weir_test(shell.cli_top LABEL shell SOURCES shell/test_cli_top.c shell/fake_coordinator.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 weir_test(shell.batch LABEL shell SOURCES shell/test_cli_batch.c shell/daemon.c shell/run.c
-                  shell/fake_coordinator.c
+                  shell/fake_coordinator.c shell/fake_provider.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
 weir_test(shell.cli_keys LABEL shell SOURCES shell/test_cli_keys.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})

@@ -22,6 +22,7 @@
 
 #include "daemon.h"
 #include "fake_coordinator.h"
+#include "fake_provider.h"
 #include "run.h"
 
 #define LINES 200
@@ -352,6 +353,55 @@ static void stops_in_good_order_when_interrupted(void **state)
   assert_each_once(LINES);
 }
 
+static void a_line_that_waits_to_be_tried_again_is_left_when_interrupted(void **state)
+{
+  static const char answer[] =
+      "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"1\"}]},\"finishReason\":\"STOP\"}],"
+      "\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":1}}";
+  struct provider provider;
+
+  (void)state;
+  provider_init(&provider, PROVIDER_ANSWERS, 503, "{}");
+  snprintf(url, sizeof(url), "%s", provider.url);
+  input_write(3);
+  run_start(&run, "WEIR_BIN", BATCH("--model", "m", "--parallel", "1", "--retries", "100"), NULL);
+  provider_wait(&provider, 1);
+  run_kill(&run, SIGINT);
+  assert_exit(130, run_end(&run));
+  assert_int_equal(summary("left"), 3);
+  assert_int_equal(summary("done"), 0);
+  assert_true(summary("attempts") >= 1); /* what was sent is told all the same */
+  assert_int_equal(output_read().count, 0);
+  pthread_mutex_lock(&provider.lock);
+  provider.status = 200;
+  provider.body = answer;
+  pthread_mutex_unlock(&provider.lock);
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  assert_each_once(3);
+  assert_int_equal(output_read().failed, 0);
+  provider_fini(&provider);
+}
+
+static void a_model_that_no_coordinator_can_know_is_a_bad_line(void **state)
+{
+  FILE *file = fopen(input, "w");
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  assert_non_null(file);
+  gemini_line(file, 0, "Count to");
+  /* A hyphen that does not break, as pages of documentation have it. */
+  fputs("{\"custom_id\":\"id-1\",\"body\":{\"model\":\"gpt\u20114o\",\"messages\":[]}}\n", file);
+  gemini_line(file, 2, "Count to");
+  assert_int_equal(fclose(file), 0);
+  assert_exit(1, WEIR(BATCH("--model", "m")));
+  assert_holds(run.err, "in.jsonl:2: \"model\" must be printable ASCII");
+  assert_exit(1, WEIR(BATCH("--model", "m", "--skip-bad")));
+  assert_int_equal(summary("left"), 0);
+  assert_int_equal(output_read().count, 3);
+  assert_int_equal(output_read().failed, 1);
+}
+
 static void asks_on_behalf_of_the_tenant_that_it_is_told(void **state)
 {
   static struct fake_coordinator fake; /* too large for a stack */
@@ -367,6 +417,30 @@ static void asks_on_behalf_of_the_tenant_that_it_is_told(void **state)
   assert_true(asks >= 4); /* a look at the first line, and each line */
   for (uint32_t i = 0; i < asks; i++)
     assert_string_equal(fake_get(&fake, WEIR_MSG_ASK, i).ask.tenant, "search");
+  fake_fini(&fake);
+}
+
+static void a_line_that_asks_again_has_what_is_left_of_its_time(void **state)
+{
+  static struct fake_coordinator fake; /* too large for a stack */
+  uint64_t first_us, second_us;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(1);
+  fake_init(&fake, FAKE_DENY);
+  pthread_mutex_lock(&fake.lock);
+  fake.denial = WEIR_DENIAL_QUEUE_FULL;
+  pthread_mutex_unlock(&fake.lock);
+  run_start(&run, "WEIR_BIN", BATCH("--model", "m", "-c", fake.endpoint), NULL);
+  fake_wait(&fake, WEIR_MSG_ASK, 3); /* the first is the look before the run */
+  fake_set(&fake, FAKE_GRANT);
+  assert_exit(0, run_end(&run));
+  first_us = fake_get(&fake, WEIR_MSG_ASK, 1).ask.deadline_us;
+  second_us = fake_get(&fake, WEIR_MSG_ASK, 2).ask.deadline_us;
+  /* A second was waited in between, at least. */
+  if (second_us + WEIR_US_PER_S * 9 / 10 > first_us)
+    fail_msg("%" PRIu64 " us at first, then %" PRIu64, first_us, second_us);
   fake_fini(&fake);
 }
 
@@ -505,7 +579,10 @@ int main(void)
       TEST(takes_keys_of_a_file_and_logs_each_call),
       TEST(loses_and_repeats_nothing_when_killed),
       TEST(stops_in_good_order_when_interrupted),
+      TEST(a_line_that_waits_to_be_tried_again_is_left_when_interrupted),
+      TEST(a_model_that_no_coordinator_can_know_is_a_bad_line),
       TEST(asks_on_behalf_of_the_tenant_that_it_is_told),
+      TEST(a_line_that_asks_again_has_what_is_left_of_its_time),
       TEST(sends_nothing_while_a_line_is_bad),
       TEST(takes_three_formats_apart_by_line),
       TEST(sends_again_only_what_may_pass),
