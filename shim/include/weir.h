@@ -245,7 +245,7 @@ struct weir_options {
  *   WEIR_EINVAL   |ret_weir| is NULL, a size is wrong, or the name is not printable or too long
  *   WEIR_ERANGE   max_wait_ms is above WEIR_WAIT_MAX_MS, retries_max above 100, wallet_max above
  *                 64, cache_ttl_ms above WEIR_WAIT_MAX_MS, or cache_bytes_max neither 0 nor between
- *                 64 KiB and 64 GiB
+ *                 64 KiB and 64 GiB; or without_coordinator is none of its enum
  *   WEIR_ECONFIG  the coordinator's address is neither ipc://path nor tcp://host:port; one on tcp
  *                 lacks server_key or key_file; the key file cannot be read, is not valid, or may
  *                 be read by others; the file of prices cannot be read or is not valid. The log
@@ -374,7 +374,7 @@ struct weir_lease {
   size_t size;
   uint64_t id;         /* of the acquire; for weir_cancel and weir_settle */
   int err;             /* WEIR_OK: granted. Else WEIR_EDENIED, WEIR_ETIMEOUT, WEIR_EUNREACHABLE,
-                          WEIR_ECANCELLED or WEIR_ECLOSED */
+                          WEIR_EKEY, WEIR_ECANCELLED or WEIR_ECLOSED */
   uint32_t is_queued;  /* the coordinator let it wait for its turn */
   uint64_t wait_us;    /* from the acquire to this result */
   uint64_t ttl_us;     /* the request has to be written within this, from now */
@@ -410,7 +410,9 @@ struct weir_lease {
  *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms, and what this instance
  *                      may use without it (is_island) was not enough; or it did not for a second,
  *                      and without_coordinator is closed
- *   WEIR_ECANCELLED    weir_drain
+ *   WEIR_EKEY          the coordinator refuses the key of this instance; it is tried again later,
+ *                      and acquires fail at once meanwhile
+ *   WEIR_ECANCELLED    weir_drain, before or meanwhile
  *   WEIR_ECLOSED       weir_close
  *
  * and, writing nothing, with:
@@ -418,7 +420,8 @@ struct weir_lease {
  *                 too long or not printable
  *   WEIR_ERANGE   a number is above its bound
  *   WEIR_EFULL    4,096 acquires wait, or their leases are not settled
- *   WEIR_ECONFIG  libzmq does not understand the coordinator's address
+ *   WEIR_ECONFIG  libzmq does not understand the coordinator's address, or the key file cannot be
+ *                 read any more
  *   WEIR_ESYSTEM  fewer than 32 file descriptors or no threads are left
  *   WEIR_ENOMEM   out of memory
  * Blocks: for max_wait_ms at most. Since 0.1. */
@@ -428,7 +431,8 @@ WEIR_API int weir_acquire(struct weir *weir, const struct weir_ask *ask,
 /* weir_acquire_start is weir_acquire without waiting: *ret_id names it in weir_cancel and in the
  * result, which weir_acquire_next returns once weir_fd is readable.
  *
- * Fails as weir_acquire does without writing. Blocks: no. Since 0.1. */
+ * Fails as weir_acquire does without writing, and with WEIR_ECANCELLED after weir_drain. Blocks:
+ * no. Since 0.1. */
 WEIR_API int weir_acquire_start(struct weir *weir, const struct weir_ask *ask, uint64_t *ret_id);
 
 /* weir_acquire_next takes the next result of weir_acquire_start: WEIR_OK when one was written to
@@ -583,6 +587,7 @@ struct weir_response {
  *   WEIR_ETIMEOUT      max_wait_ms passed
  *   WEIR_EEXPIRED      connecting takes longer than a lease is valid, ten times in a row
  *   WEIR_EUNREACHABLE  the coordinator did not answer within max_wait_ms
+ *   WEIR_EKEY          the coordinator refuses the key of this instance
  *   WEIR_ECANCELLED    weir_drain before it was sent, or on_data returned non-zero
  *   WEIR_ECONFIG       the provider is not known, has no key or no endpoint for |protocol|, or none
  *                      of a route reads such a body

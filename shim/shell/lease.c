@@ -258,7 +258,9 @@ int weir_acquire(struct weir *w, const struct weir_ask *ask, struct weir_lease *
   if (err)
     return err;
   err = weir_lease_acquire(w, &own, &lease);
-  if (lease.id) /* else it did not begin */
+  if (err == WEIR_ECANCELLED) /* maybe at once, by weir_drain */
+    lease.err = err;
+  if (lease.id || lease.err) /* else it did not begin */
     lease_write(&lease, ret_lease);
   weir_leave(w);
   return err;

@@ -589,6 +589,8 @@ static void draining_ends_waits_but_lets_leases_be_settled(void **state)
   pthread_join(thread, NULL);
   assert_int_equal(blocked.err, WEIR_ECANCELLED);
   assert_int_equal(acquire(weir, &lease), WEIR_ECANCELLED);
+  assert_int_equal(lease.err, WEIR_ECANCELLED); /* whoever looks there has no lease either */
+  assert_int_equal(weir_settle(weir, &lease, NULL), WEIR_EINVAL);
   assert_int_equal(weir_settle(weir, &held, NULL), WEIR_OK);
   weir_close(weir);
   fake_fini(&f);
