@@ -129,6 +129,10 @@ const char *weir_cli_grouped(uint64_t value, char ret_text[WEIR_CLI_TEXT_SIZE]);
  * into |ret_text| and returns it. */
 const char *weir_cli_span(uint64_t us, char ret_text[WEIR_CLI_TEXT_SIZE]);
 
+/* weir_cli_flush writes out what was printed. It returns 0, or the errno of the first failure, also
+ * when that was earlier; EIO when it is not known any more. */
+int weir_cli_flush(void);
+
 /* weir_cli_now_us reads the monotonic clock. */
 uint64_t weir_cli_now_us(void);
 

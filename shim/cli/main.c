@@ -1,8 +1,10 @@
 /* main.c - the program `weir`: one table of commands, help made from it, and dispatch. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -130,16 +132,30 @@ static int dispatch(int argc, char **argv)
   return command->run(argc - 1, argv + 1);
 }
 
+/* A descriptor of stdio that is closed would be that of the next file that is opened, and what is
+ * printed would be written into it. So it is taken, the wrong way round: using it still fails. */
+static bool stdio_take(void)
+{
+  static const int modes[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+  for (int fd = 0; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+      return false;
+  return true;
+}
+
 int main(int argc, char **argv)
 {
-  int result;
+  int result, error;
 
+  if (!stdio_take())
+    return WEIR_CLI_BAD;
   (void)signal(SIGPIPE,
                SIG_IGN); /* a reader that goes away is an error of the write, not our end */
   result = dispatch(argc, argv);
-  errno = 0;
-  if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
-    fprintf(stderr, "weir: cannot write the output: %s\n", strerror(errno != 0 ? errno : EIO));
+  error = weir_cli_flush();
+  if (error != 0 && error != EPIPE) {
+    fprintf(stderr, "weir: cannot write the output: %s\n", strerror(error));
     return result == WEIR_CLI_FINE ? WEIR_CLI_BAD : result;
   }
   return result;

@@ -1,6 +1,7 @@
 /* options.c - command lines: walking them by the commands' own tables, and reading their values. */
 #include "cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -282,6 +283,16 @@ const char *weir_cli_span(uint64_t us, char ret_text[WEIR_CLI_TEXT_SIZE])
   else
     snprintf(ret_text, WEIR_CLI_TEXT_SIZE, "%" PRIu64 "d%" PRIu64 "h", s / 86400, s / 3600 % 24);
   return ret_text;
+}
+
+int weir_cli_flush(void)
+{
+  static int failed;
+
+  errno = 0;
+  if (failed == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+    failed = errno != 0 ? errno : EIO;
+  return failed;
 }
 
 uint64_t weir_cli_now_us(void)

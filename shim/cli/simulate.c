@@ -52,7 +52,7 @@ static void on_row(const struct weir_simulation_row *row, void *context)
       weir_simulation_head(stdout, row);
     weir_simulation_text(stdout, row);
   }
-  (void)fflush(stdout); /* a long matrix shows its rows as they come; the end tells of errors */
+  (void)weir_cli_flush(); /* a long matrix shows its rows as they come; the end tells of errors */
   show->last = *row;
   show->runs++;
   show->hours += row->virtual_hours;

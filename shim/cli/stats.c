@@ -331,7 +331,7 @@ static int watch(const struct stats *stats)
     result = look(stats);
     if (!is_terminal && !stats->is_json)
       putchar('\n');
-    if (fflush(stdout) != 0)
+    if (weir_cli_flush() != 0)
       return WEIR_CLI_BAD;
   } while ((result == WEIR_CLI_FINE || result == WEIR_CLI_UNREACHABLE) &&
            nanosleep(&pause, NULL) == 0);

@@ -211,7 +211,7 @@ static bool terminal_change(void)
   atexit(terminal_restore);
   /* Now: terminal_restore, which does not use stdio, has to come after it. */
   fputs("\033[?1049h\033[?25l", stdout);
-  fflush(stdout);
+  (void)weir_cli_flush();
   return true;
 }
 
@@ -286,7 +286,7 @@ static bool view_print(struct top *top, const struct weir_view_data *data)
   if (top->is_terminal)
     fputs("sort: (u)se (w)aiting (l)eases (n)ame; (q)uit", stdout);
   free(items);
-  return fflush(stdout) == 0;
+  return weir_cli_flush() == 0;
 }
 
 /* ---- keys ---- */
@@ -338,7 +338,7 @@ static void failure_print(const struct top *top, enum weir_err err)
 {
   printf("\033[H\033[2Jweir: %s: %s; looking again; (q)uit", top->endpoint,
          weir_err_text((int)err));
-  fflush(stdout);
+  (void)weir_cli_flush();
 }
 
 /* Until a key or a signal ends it. What went wrong in the last look is returned, to be said where

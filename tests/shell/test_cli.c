@@ -669,6 +669,19 @@ static void watches_until_it_is_interrupted(void **state)
   assert_true(count >= 3);
 }
 
+static void tells_why_a_watch_cannot_be_written(void **state)
+{
+  (void)state;
+  setenv("SHELL_BIN", "/bin/sh", 1);
+  run_start(&run, "SHELL_BIN", "-c", "\"$WEIR_BIN\" stats --watch 50ms >/dev/full", NULL);
+  assert_int_equal(run_end(&run), 1);
+  assert_holds(run.err, "cannot write the output: No space left on device");
+  /* A reader that has seen enough is no fault. */
+  run_start(&run, "SHELL_BIN", "-c", "\"$WEIR_BIN\" stats --watch 50ms | read line", NULL);
+  assert_int_equal(run_end(&run), 0);
+  assert_string_equal(run.err, "");
+}
+
 static void says_when_there_is_no_coordinator(void **state)
 {
   (void)state;
@@ -809,6 +822,7 @@ int main(void)
       cmocka_unit_test(explains_cuts_breakers_and_freezes),
       cmocka_unit_test(shows_and_steers_a_breaker),
       cmocka_unit_test(watches_until_it_is_interrupted),
+      cmocka_unit_test(tells_why_a_watch_cannot_be_written),
       cmocka_unit_test(says_when_there_is_no_coordinator),
       cmocka_unit_test(simulates_the_example_of_its_document),
       cmocka_unit_test(says_what_is_wrong_with_a_scenario_and_with_what_came_of_it),

@@ -402,6 +402,23 @@ static void a_model_that_no_coordinator_can_know_is_a_bad_line(void **state)
   assert_int_equal(output_read().failed, 1);
 }
 
+static void what_is_printed_never_gets_into_a_file_that_is_open(void **state)
+{
+  char command[512];
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(LINES);
+  snprintf(command, sizeof(command),
+           "exec \"$WEIR_BIN\" batch %s -o %s --base-url %s --model m --order completed </dev/null "
+           ">&- 2>&-",
+           input, output, url);
+  setenv("SHELL_BIN", "/bin/sh", 1);
+  run_start(&run, "SHELL_BIN", "-c", command, NULL);
+  assert_exit(0, run_end(&run));
+  assert_each_once(LINES);
+}
+
 static void asks_on_behalf_of_the_tenant_that_it_is_told(void **state)
 {
   static struct fake_coordinator fake; /* too large for a stack */
@@ -581,6 +598,7 @@ int main(void)
       TEST(stops_in_good_order_when_interrupted),
       TEST(a_line_that_waits_to_be_tried_again_is_left_when_interrupted),
       TEST(a_model_that_no_coordinator_can_know_is_a_bad_line),
+      TEST(what_is_printed_never_gets_into_a_file_that_is_open),
       TEST(asks_on_behalf_of_the_tenant_that_it_is_told),
       TEST(a_line_that_asks_again_has_what_is_left_of_its_time),
       TEST(sends_nothing_while_a_line_is_bad),
