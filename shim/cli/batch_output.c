@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* realpath */
 #include "batch_output.h"
 
 #include <errno.h>
@@ -37,13 +38,14 @@ bool weir_batch_output_open(struct weir_batch_output *output, const char *path, 
 
   *output = (struct weir_batch_output){.path = path};
   output->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (output->fd < 0 || fstat(output->fd, &out) != 0 || fstat(input_fd, &in) != 0)
+  if (output->fd < 0 || fstat(output->fd, &out) != 0 || fstat(input_fd, &in) != 0 ||
+      (output->real = realpath(path, NULL)) == NULL)
     return fault_system(ret_fault, path);
   if (!S_ISREG(out.st_mode))
     fault = "is not a regular file; results need one, to be resumed";
   else if (in.st_dev == out.st_dev && in.st_ino == out.st_ino)
     fault = "is the input itself; name another file";
-  else if (is_part(path, &in))
+  else if (is_part(output->real, &in))
     fault = "its .part, by which it is put in order, is the input itself; name another file";
   else if (flock(output->fd, LOCK_EX | LOCK_NB) != 0)
     fault = "is being written by another run; wait for it, or name another file";
@@ -225,7 +227,7 @@ bool weir_batch_output_rewrite(struct weir_batch_output *output, struct weir_bat
 
   if (is_in_order(index, drops_retryable))
     return true;
-  if ((size_t)snprintf(path, sizeof(path), "%s.part", output->path) >= sizeof(path)) {
+  if ((size_t)snprintf(path, sizeof(path), "%s.part", output->real) >= sizeof(path)) {
     errno = ENAMETOOLONG;
     return fault_system(ret_fault, output->path);
   }
@@ -234,20 +236,22 @@ bool weir_batch_output_rewrite(struct weir_batch_output *output, struct weir_bat
     return fault_system(ret_fault, path);
   if (fstat(output->fd, &out) != 0 || fchmod(fd, out.st_mode & 0777) != 0 ||
       flock(fd, LOCK_EX | LOCK_NB) != 0 || !rewrite_copy(output, index, drops_retryable, fd) ||
-      fsync(fd) != 0 || rename(path, output->path) != 0) {
+      fsync(fd) != 0 || rename(path, output->real) != 0) {
     fault_system(ret_fault, path);
     close(fd);
     unlink(path);
     return false;
   }
   rewrite_adopt(output, index, drops_retryable, fd);
-  return directory_sync(output->path) || fault_system(ret_fault, output->path);
+  return directory_sync(output->real) || fault_system(ret_fault, output->path);
 }
 
 bool weir_batch_output_close(struct weir_batch_output *output, char ret_fault[WEIR_BATCH_FAULT_MAX])
 {
   bool is_fine = true;
 
+  free(output->real);
+  output->real = NULL;
   if (output->fd < 0)
     return true;
   if (fsync(output->fd) != 0)

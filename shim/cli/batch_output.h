@@ -19,6 +19,7 @@
 
 struct weir_batch_output {
   const char *path; /* the caller's */
+  char *real;       /* owned: the same without links, which stay where they are */
   int fd;           /* -1: closed */
   uint64_t size;    /* of whole lines */
 };

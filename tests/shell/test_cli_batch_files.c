@@ -292,10 +292,10 @@ static void refuses_the_input_as_output_and_a_second_run(void **state)
   assert_true(resume(f, LINE("a"), NULL));
   assert_false(weir_batch_output_open(&other, f->output, f->input_fd, f->fault));
   assert_non_null(strstr(f->fault, "another run"));
-  close(other.fd);
+  assert_true(weir_batch_output_close(&other, f->fault));
   assert_false(weir_batch_output_open(&other, f->input, f->input_fd, f->fault));
   assert_non_null(strstr(f->fault, "the input itself"));
-  close(other.fd);
+  assert_true(weir_batch_output_close(&other, f->fault));
 }
 
 static void refuses_an_input_that_the_ordered_output_would_overwrite(void **state)
@@ -319,6 +319,23 @@ static void puts_results_in_the_order_of_the_input(void **state)
   assert_string_equal(file_read(f->output), LOST("a") DONE("b") DONE("c"));
   /* What follows is appended to the new file. */
   assert_true(f->results.size == strlen(LOST("a") DONE("b") DONE("c")));
+}
+
+static void puts_the_file_in_order_that_a_link_leads_to(void **state)
+{
+  struct files *f = *state;
+  char real[128];
+  struct stat link;
+
+  snprintf(real, sizeof(real), "%s/real.jsonl", f->folder);
+  file_write(real, DONE("b") DONE("a"));
+  assert_int_equal(symlink("real.jsonl", f->output), 0);
+  assert_true(resume(f, LINE("a") LINE("b"), NULL));
+  assert_true(weir_batch_output_rewrite(&f->results, &f->index, false, f->fault));
+  assert_string_equal(file_read(real), DONE("a") DONE("b"));
+  assert_int_equal(lstat(f->output, &link), 0);
+  assert_true(S_ISLNK(link.st_mode));
+  unlink(real);
 }
 
 static void drops_what_is_to_be_sent_again(void **state)
@@ -363,6 +380,7 @@ int main(void)
       TEST(refuses_the_input_as_output_and_a_second_run),
       TEST(refuses_an_input_that_the_ordered_output_would_overwrite),
       TEST(puts_results_in_the_order_of_the_input),
+      TEST(puts_the_file_in_order_that_a_link_leads_to),
       TEST(drops_what_is_to_be_sent_again),
       TEST(leaves_a_file_alone_that_is_in_order),
   };
