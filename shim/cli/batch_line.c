@@ -45,6 +45,16 @@ static void body_take(struct scan *scan, const struct weir_json_token *token, bo
   scan->request->body_end = (size_t)token->offset_end;
 }
 
+/* As weir_call takes it. */
+static bool is_path(const char *url)
+{
+  const char *at = url;
+
+  while ((unsigned char)*at > 0x20 && *at != 0x7f)
+    at++;
+  return url[0] == '/' && *at == '\0';
+}
+
 static void member_take(struct scan *scan, const struct weir_json_token *token)
 {
   bool is_object = token->type == WEIR_JSON_OBJECT_END;
@@ -63,7 +73,7 @@ static void member_take(struct scan *scan, const struct weir_json_token *token)
     body_take(scan, token, &scan->has_params);
   else if (strcmp(token->path, "url") == 0)
     scan->is_url_bad =
-        !text_copy(token, scan->request->url, WEIR_BATCH_URL_MAX) || scan->request->url[0] != '/';
+        !text_copy(token, scan->request->url, WEIR_BATCH_URL_MAX) || !is_path(scan->request->url);
   else if (strcmp(token->path, "method") == 0)
     scan->is_method_bad = strcmp(token->text, "POST") != 0;
 }
@@ -124,7 +134,7 @@ static const char *request_fault(const struct scan *scan)
   if (scan->is_method_bad)
     return "\"method\" must be \"POST\"";
   if (scan->is_url_bad)
-    return "\"url\" must be a path such as \"/v1/chat/completions\"";
+    return "\"url\" must be a path such as \"/v1/chat/completions\", without blanks";
   if (scan->is_model_bad)
     return "\"model\" must be a string of at most 127 bytes";
   return NULL;

@@ -592,8 +592,9 @@ struct weir_response {
  *   WEIR_ECONFIG       the provider is not known, has no key or no endpoint for |protocol|, or none
  *                      of a route reads such a body
  *   WEIR_ESYNTAX       the body is not a JSON object, where the model has to be put into it
- *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty or too long, the
- *                      tenant is too long or not printable, or |protocol| is not known
+ *   WEIR_EINVAL        a pointer is NULL, a size is wrong, the model is empty, too long or not
+ *                      printable, the tenant is too long or not printable, |path| holds blanks or
+ *                      control characters, or |protocol| is not known
  *   WEIR_ERANGE        a number or the body is above its bound, or the answer is above 256 MiB
  *   WEIR_EFULL, WEIR_ECLOSED, WEIR_ENOMEM, WEIR_ESYSTEM
  * Blocks: for max_wait_ms at most, and 50 ms and what callbacks take; with a libcurl before 7.87, a

@@ -75,10 +75,21 @@ static uint64_t bounded(uint64_t tokens)
 
 /* ---- before the first attempt ---- */
 
+/* What libcurl would not take as part of a URL; it would look like a failure of the network. */
+static bool is_path(const char *text)
+{
+  for (; *text; text++) {
+    if ((unsigned char)*text <= 0x20 || *text == 0x7f)
+      return false;
+  }
+  return true;
+}
+
 static int check_request(const struct weir_request *request)
 {
-  if (!request->model || !*request->model || strlen(request->model) >= WEIR_NAME_SIZE ||
-      !weir_is_tenant(request->tenant) || (!request->body && request->body_size > 0) ||
+  if (!request->model || !weir_is_printable(request->model, WEIR_NAME_SIZE) ||
+      !weir_is_tenant(request->tenant) || (request->path && !is_path(request->path)) ||
+      (!request->body && request->body_size > 0) ||
       (unsigned)request->work_class >= WEIR_CLASS_MAX ||
       (request->protocol && strcmp(request->protocol, "openai") != 0))
     return WEIR_EINVAL;

@@ -255,6 +255,7 @@ static void refuses_lines_that_are_no_requests(void **state)
       {"{\"custom_id\":\"a\",\"custom_id\":\"b\",\"body\":{}}", "stands twice"},
       {"{\"custom_id\":\"a\",\"method\":\"GET\",\"body\":{}}", "POST"},
       {"{\"custom_id\":\"a\",\"url\":\"https://x/\",\"body\":{}}", "must be a path"},
+      {"{\"custom_id\":\"a\",\"url\":\"/v1/my responses\",\"body\":{}}", "must be a path"},
       {"{\"custom_id\":\"a\",\"body\":{\"model\":5}}", "\"model\""},
   };
   struct weir_batch_request request;

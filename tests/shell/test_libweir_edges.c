@@ -141,6 +141,26 @@ static void a_number_out_of_range_empties_the_response_and_is_explained(void **s
   teardown(weir, &response);
 }
 
+static void what_cannot_be_in_a_url_or_a_name_is_refused_at_once(void **state)
+{
+  static const char *const paths[] = {"/v1/my messages", "/v1/messages\n", "/v1/\x7f"};
+  struct weir *weir = setup(PROVIDER_ANSWERS, 200, "{}");
+  struct weir_request request = request_of("anthropic/m");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+    request.path = paths[i];
+    assert_int_equal(weir_call(weir, &request, &response), WEIR_EINVAL);
+  }
+  request.path = NULL;
+  request.model = "anthropic/caf\xc3\xa9";
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_EINVAL);
+  assert_string_equal(response.error, ""); /* nothing is written */
+  assert_int_equal(fake_count(&f, WEIR_MSG_ASK), 0);
+  teardown(weir, &response);
+}
+
 static void a_call_without_a_body_sends_none(void **state)
 {
   struct weir *weir = setup(PROVIDER_ANSWERS, 200, "{}");
@@ -316,6 +336,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_stream_without_its_end_is_charged_as_asked),
       cmocka_unit_test(a_number_out_of_range_empties_the_response_and_is_explained),
+      cmocka_unit_test(what_cannot_be_in_a_url_or_a_name_is_refused_at_once),
       cmocka_unit_test(a_call_without_a_body_sends_none),
       cmocka_unit_test(a_resolver_that_hangs_does_not_hold_up_a_call),
       cmocka_unit_test(a_forked_child_draws_its_own_backoff),
