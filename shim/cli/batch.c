@@ -351,21 +351,64 @@ static int first_probe(struct batch *batch)
   return WEIR_CLI_FINE;
 }
 
+/* ---- The summary for machines ------------------------------------------------------------- */
+
+static void summary_json(const struct batch *batch, int result)
+{
+  const struct weir_batch_tally *tally = &batch->work.tally;
+  struct weir_jsonout out = {0};
+
+  weir_jsonout_object(&out, NULL);
+  weir_jsonout_text(&out, "input", batch->options.input);
+  weir_jsonout_text(&out, "output", batch->options.output);
+  weir_jsonout_uint(&out, "lines", batch->index.count);
+  weir_jsonout_uint(&out, "bad", batch->index.bad_count);
+  weir_jsonout_uint(&out, "before", batch->before);
+  weir_jsonout_uint(&out, "done", tally->done);
+  weir_jsonout_uint(&out, "failed", tally->failed);
+  weir_jsonout_uint(&out, "left", count_state(batch, WEIR_BATCH_PENDING));
+  weir_jsonout_uint(&out, "failed_in_output",
+                    count_state(batch, WEIR_BATCH_FAILED) +
+                        count_state(batch, WEIR_BATCH_RETRYABLE));
+  weir_jsonout_uint(&out, "attempts", tally->attempts);
+  weir_jsonout_uint(&out, "input_tokens", tally->input_tokens);
+  weir_jsonout_uint(&out, "output_tokens", tally->output_tokens);
+  weir_jsonout_seconds(&out, "elapsed_s",
+                       batch->begun_us > 0 ? weir_cli_now_us() - batch->begun_us : 0);
+  weir_jsonout_bool(&out, "interrupted", batch->is_interrupted);
+  weir_jsonout_text(&out, "stopped_because", batch->work.reason[0] ? batch->work.reason : NULL);
+  weir_jsonout_uint(&out, "exit", (uint64_t)result);
+  weir_jsonout_object_end(&out);
+  weir_jsonout_newline(&out);
+  weir_jsonout_print(&out);
+}
+
 /* ---- The run ------------------------------------------------------------------------------- */
 
 /* What another second of waiting cannot bring back is given up. The lock keeps a result that is
  * being written whole. */
 static void give_up(struct batch *batch)
 {
+  int result = WEIR_CLI_BAD;
+
   pthread_mutex_lock(&batch->work.lock);
+  if (batch->is_interrupted)
+    result = WEIR_CLI_INTERRUPTED;
+  else if (batch->work.result != 0)
+    result = batch->work.result;
   weir_batch_progress_clear(&batch->progress);
   weir_cli_error(self,
                  "stopped with %" PRIu32 " requests under way, which may be billed; run the same "
                  "command again to resume",
                  batch->work.inflight);
+  if (batch->work.reason[0] != '\0')
+    weir_cli_error(self, "stopped: %s", batch->work.reason);
   if (fsync(batch->output.fd) != 0)
     weir_cli_error(self, "%s: %s", batch->options.output, strerror(errno));
-  _exit(batch->is_interrupted ? WEIR_CLI_INTERRUPTED : WEIR_CLI_BAD);
+  if (batch->options.is_json)
+    summary_json(batch, result);
+  (void)weir_cli_flush(); /* the exit code says more */
+  _exit(result);
 }
 
 /* Takes a signal; the second one means now. */
@@ -466,36 +509,6 @@ static int lines_run(struct batch *batch)
 }
 
 /* ---- After the run ------------------------------------------------------------------------- */
-
-static void summary_json(const struct batch *batch, int result)
-{
-  const struct weir_batch_tally *tally = &batch->work.tally;
-  struct weir_jsonout out = {0};
-
-  weir_jsonout_object(&out, NULL);
-  weir_jsonout_text(&out, "input", batch->options.input);
-  weir_jsonout_text(&out, "output", batch->options.output);
-  weir_jsonout_uint(&out, "lines", batch->index.count);
-  weir_jsonout_uint(&out, "bad", batch->index.bad_count);
-  weir_jsonout_uint(&out, "before", batch->before);
-  weir_jsonout_uint(&out, "done", tally->done);
-  weir_jsonout_uint(&out, "failed", tally->failed);
-  weir_jsonout_uint(&out, "left", count_state(batch, WEIR_BATCH_PENDING));
-  weir_jsonout_uint(&out, "failed_in_output",
-                    count_state(batch, WEIR_BATCH_FAILED) +
-                        count_state(batch, WEIR_BATCH_RETRYABLE));
-  weir_jsonout_uint(&out, "attempts", tally->attempts);
-  weir_jsonout_uint(&out, "input_tokens", tally->input_tokens);
-  weir_jsonout_uint(&out, "output_tokens", tally->output_tokens);
-  weir_jsonout_seconds(&out, "elapsed_s",
-                       batch->begun_us > 0 ? weir_cli_now_us() - batch->begun_us : 0);
-  weir_jsonout_bool(&out, "interrupted", batch->is_interrupted);
-  weir_jsonout_text(&out, "stopped_because", batch->work.reason[0] ? batch->work.reason : NULL);
-  weir_jsonout_uint(&out, "exit", (uint64_t)result);
-  weir_jsonout_object_end(&out);
-  weir_jsonout_newline(&out);
-  weir_jsonout_print(&out);
-}
 
 static void summary_text(const struct batch *batch)
 {

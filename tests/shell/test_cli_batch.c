@@ -382,6 +382,49 @@ static void a_line_that_waits_to_be_tried_again_is_left_when_interrupted(void **
   provider_fini(&provider);
 }
 
+static void a_run_that_ends_at_once_is_summed_up_too(void **state)
+{
+  struct provider provider;
+
+  (void)state;
+  provider_init(&provider, PROVIDER_HANGS, 200, "{}");
+  snprintf(url, sizeof(url), "%s", provider.url);
+  input_write(3);
+  run_start(&run, "WEIR_BIN", BATCH("--model", "m", "--parallel", "2"), NULL);
+  provider_wait(&provider, 2);
+  run_kill(&run, SIGINT);
+  run_wait_err(&run, "interrupted");
+  run_kill(&run, SIGINT);
+  assert_exit(130, run_end(&run));
+  assert_holds(run.err, "stopped with 2 requests under way");
+  assert_int_equal(summary("left"), 3);
+  assert_int_equal(summary("exit"), 130);
+  provider_fini(&provider);
+}
+
+static void a_run_that_stops_tells_why_also_when_requests_are_given_up(void **state)
+{
+  FILE *file = fopen(input, "w");
+  struct provider provider;
+
+  (void)state;
+  provider_init(&provider, PROVIDER_HANGS, 200, "{}");
+  snprintf(url, sizeof(url), "%s", provider.url);
+  assert_non_null(file);
+  for (int i = 0; i < 2; i++) { /* only one of them fits into a minute */
+    fprintf(file, "{\"key\":\"id-%d\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"", i);
+    for (int word = 0; word < 200; word++)
+      fputs("every word counts ", file);
+    fputs("\"}]}]}}\n", file);
+  }
+  assert_int_equal(fclose(file), 0);
+  assert_exit(1, WEIR(BATCH("--model", "small", "--max-wait", "20s", "--grace", "1ms")));
+  assert_holds(run.err, "stopped with 1 requests under way");
+  assert_holds(run.err, "stopped: ");
+  assert_int_equal(summary("exit"), 1);
+  provider_fini(&provider);
+}
+
 static void a_model_that_no_coordinator_can_know_is_a_bad_line(void **state)
 {
   FILE *file = fopen(input, "w");
@@ -597,6 +640,8 @@ int main(void)
       TEST(loses_and_repeats_nothing_when_killed),
       TEST(stops_in_good_order_when_interrupted),
       TEST(a_line_that_waits_to_be_tried_again_is_left_when_interrupted),
+      TEST(a_run_that_ends_at_once_is_summed_up_too),
+      TEST(a_run_that_stops_tells_why_also_when_requests_are_given_up),
       TEST(a_model_that_no_coordinator_can_know_is_a_bad_line),
       TEST(what_is_printed_never_gets_into_a_file_that_is_open),
       TEST(asks_on_behalf_of_the_tenant_that_it_is_told),
