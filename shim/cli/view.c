@@ -335,6 +335,30 @@ enum weir_err weir_view_steer(const char *endpoint, uint64_t timeout_ms, const c
   return err;
 }
 
+/* What about the keys is wrong: keys_set does not tell. */
+static int keys_tell(const struct weir_cli_command *command, const char *endpoint)
+{
+  const char *server = getenv("WEIR_SERVER_KEY"), *path = getenv("WEIR_KEY_FILE");
+  uint8_t decoded[WEIR_KEY_BYTES];
+  char *bytes = NULL;
+  size_t size = 0;
+  int error;
+
+  if (!server || !path)
+    return weir_cli_usage(command,
+                          "%s wants keys: give --server-key (40 characters) and --key-file (of "
+                          "'weir keys new'), or WEIR_SERVER_KEY and WEIR_KEY_FILE",
+                          endpoint);
+  if (!weir_key_decode(server, decoded))
+    return weir_cli_usage(command, "the server key is no public key: copy the 40 characters that "
+                                   "'weir keys new --coordinator' printed");
+  error = weir_file_read(path, WEIR_KEY_FILE_SIZE_MAX, NULL, &bytes, &size);
+  weir_file_free(bytes, size);
+  return weir_cli_usage(command, "key file %s: %s", path,
+                        error ? strerror(error)
+                              : "holds no secret key; make one with 'weir keys new'");
+}
+
 int weir_view_failed(const struct weir_cli_command *command, const char *endpoint,
                      uint64_t timeout_ms, enum weir_err err)
 {
@@ -346,10 +370,7 @@ int weir_view_failed(const struct weir_cli_command *command, const char *endpoin
                    "runs, that its 'listen' names this endpoint, and that you may open the socket",
                    endpoint, weir_cli_span(timeout_ms * 1000, text));
   else if (err == WEIR_ECONFIG)
-    return weir_cli_usage(command,
-                          "%s wants keys: give --server-key (40 characters) and --key-file (of "
-                          "'weir keys new'), or WEIR_SERVER_KEY and WEIR_KEY_FILE",
-                          endpoint);
+    return keys_tell(command, endpoint);
   else if (err == WEIR_EKEY)
     weir_cli_error(command,
                    "the coordinator at %s refused this key, or has another one than the server key "

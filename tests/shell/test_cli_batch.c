@@ -631,6 +631,26 @@ static void says_what_the_coordinator_lacks(void **state)
   assert_holds(run.err, "GEMINI_API_KEY");
 }
 
+static void needs_no_other_right_than_to_ask(void **state)
+{
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(3);
+  daemon_signal(&coordinator, SIGTERM);
+  assert_int_equal(daemon_wait(&coordinator), 0);
+  daemon_configure(
+      &coordinator,
+      "plain_rights: ask\n"
+      "providers: {gemini: {kind: gemini}}\n"
+      "pools:\n"
+      "  - {name: g, provider: gemini, models: [m], limits: {rpm: 100k, tpm: 100M}}\n");
+  daemon_start(&coordinator);
+  assert_exit(1, WEIR("stats"));
+  assert_holds(run.err, "has not the right");
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  assert_each_once(3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -653,6 +673,7 @@ int main(void)
       TEST(stops_when_the_account_is_the_trouble),
       TEST(tells_a_request_that_can_never_fit),
       TEST(says_what_the_coordinator_lacks),
+      TEST(needs_no_other_right_than_to_ask),
   };
 
   return cmocka_run_group_tests_name("batch", tests, NULL, NULL);

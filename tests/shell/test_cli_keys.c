@@ -163,6 +163,7 @@ static void commands_show_their_keys(void **state)
   struct place *p = *state;
   struct daemon *d = calloc(1, sizeof *d);
   struct daemon_key stranger;
+  FILE *file;
   assert_non_null(d);
   daemon_init(d);
   daemon_secure(d);
@@ -187,6 +188,22 @@ static void commands_show_their_keys(void **state)
   run_start(&p->run, "WEIR_BIN", "stats", "--coordinator", d->endpoint, NULL);
   assert_int_equal(run_end(&p->run), 2);
   assert_non_null(strstr(p->run.err, "wants keys"));
+  run_start(&p->run, "WEIR_BIN", "stats", "--coordinator", d->endpoint, "--server-key", "short",
+            "--key-file", p->key, NULL);
+  assert_int_equal(run_end(&p->run), 2);
+  assert_non_null(strstr(p->run.err, "the server key is no public key"));
+  run_start(&p->run, "WEIR_BIN", "stats", "--coordinator", d->endpoint, "--server-key",
+            d->server_key, "--key-file", "/nowhere/key", NULL);
+  assert_int_equal(run_end(&p->run), 2);
+  assert_non_null(strstr(p->run.err, "/nowhere/key: No such file"));
+  file = fopen(p->other, "w");
+  assert_non_null(file);
+  fputs("nothing\n", file);
+  fclose(file);
+  run_start(&p->run, "WEIR_BIN", "stats", "--coordinator", d->endpoint, "--server-key",
+            d->server_key, "--key-file", p->other, NULL);
+  assert_int_equal(run_end(&p->run), 2);
+  assert_non_null(strstr(p->run.err, "holds no secret key"));
   run_start(&p->run, "WEIR_BIN", "breaker", "p", "open", "--coordinator", d->endpoint,
             "--server-key", d->server_key, "--key-file", p->key, NULL);
   assert_int_equal(run_end(&p->run), 1);
