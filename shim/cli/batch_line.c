@@ -233,7 +233,7 @@ static void openai_write(struct weir_jsonout *out, const struct weir_batch_reque
     weir_jsonout_object(out, "response");
     weir_jsonout_uint(out, "status_code", (uint64_t)result->http);
     weir_jsonout_text(out, "request_id", id);
-    if (result->body)
+    if (result->body && result->body_size > 0)
       weir_jsonout_raw(out, "body", result->body, result->body_size);
     else
       weir_jsonout_null(out, "body");

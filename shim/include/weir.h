@@ -477,7 +477,8 @@ struct weir_settlement {
  *
  * |lease| is only read. Without |settlement| (NULL) the lease counts as unsent.
  * Fails with:
- *   WEIR_ENOENT   no such lease: settled before, or from before a fork
+ *   WEIR_ENOENT   no such lease: settled before, or from before a fork; or it ended more than ten
+ *                 minutes ago, and is charged in full
  *   WEIR_EINVAL   a pointer is NULL, a size is wrong, or the lease was not granted
  *   WEIR_ERANGE   a number is above its bound
  *   WEIR_ECLOSED, WEIR_ENOMEM
@@ -552,7 +553,8 @@ struct weir_response {
   uint64_t retry_after_us; /* as the provider stated it; 0: it did not */
   char model[64];          /* "provider/model" that was called */
   char *content_type;      /* NULL or NUL-terminated */
-  void *body;              /* the answer, NUL-terminated beyond its end; also an error's body */
+  void *body;              /* the answer, NUL-terminated beyond its end; also an error's body; NULL:
+                              there was no answer, or it went to on_data */
   size_t body_size;
   char error[256];           /* one sentence for people, "" on success; no key, no prompt */
   struct weir_denied denied; /* with WEIR_EDENIED, and when a new attempt was denied */

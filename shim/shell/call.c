@@ -407,7 +407,8 @@ static void fill_response(struct call *c)
   snprintf(r->model, sizeof(r->model), "%s", c->lease.model);
   weir_account_fill(c->w, t, r->model, r);
   r->choice = c->lease.choice;
-  r->body = t->body;
+  /* An answer that is empty is a text all the same, which who reads it may rely on. */
+  r->body = t->body || t->end != WEIR_TRANSFER_DONE || t->has_passed_on ? t->body : strdup("");
   r->body_size = t->body_size;
   t->body = NULL;
   for (size_t i = 0; i < t->headers_count && !r->content_type; i++) {

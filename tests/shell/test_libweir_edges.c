@@ -161,6 +161,20 @@ static void what_cannot_be_in_a_url_or_a_name_is_refused_at_once(void **state)
   teardown(weir, &response);
 }
 
+static void an_empty_answer_is_an_empty_text(void **state)
+{
+  struct weir *weir = setup(PROVIDER_ANSWERS, 200, "");
+  struct weir_request request = request_of("anthropic/m");
+  struct weir_response response = WEIR_INIT(struct weir_response);
+
+  (void)state;
+  assert_int_equal(weir_call(weir, &request, &response), WEIR_OK);
+  assert_int_equal(response.body_size, 0);
+  assert_non_null(response.body); /* programs print it, or look for its end */
+  assert_string_equal(response.body, "");
+  teardown(weir, &response);
+}
+
 static void a_call_without_a_body_sends_none(void **state)
 {
   struct weir *weir = setup(PROVIDER_ANSWERS, 200, "{}");
@@ -337,6 +351,7 @@ int main(void)
       cmocka_unit_test(a_stream_without_its_end_is_charged_as_asked),
       cmocka_unit_test(a_number_out_of_range_empties_the_response_and_is_explained),
       cmocka_unit_test(what_cannot_be_in_a_url_or_a_name_is_refused_at_once),
+      cmocka_unit_test(an_empty_answer_is_an_empty_text),
       cmocka_unit_test(a_call_without_a_body_sends_none),
       cmocka_unit_test(a_resolver_that_hangs_does_not_hold_up_a_call),
       cmocka_unit_test(a_forked_child_draws_its_own_backoff),
