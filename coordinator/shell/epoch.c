@@ -121,7 +121,7 @@ static enum weir_err lock_take(struct weir_epoch *e, char *ret_error)
 {
   char lock[WEIR_CONF_PATH_SIZE + 8];
   snprintf(lock, sizeof lock, "%s.lock", e->path);
-  enum weir_err err = weir_life_lock(lock, &e->lock_fd);
+  enum weir_err err = weir_life_lock(lock, e->path, &e->lock_fd);
   if (err == WEIR_ENOENT)
     return fail(WEIR_ESYSTEM, ret_error,
                 "%s: cannot be opened (%s); create its folder, writable for this user, or change "

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/conf.h>
@@ -21,9 +22,22 @@ void weir_life_boot(char *ret_boot)
   fclose(file);
 }
 
-enum weir_err weir_life_lock(const char *path, int *ret_fd)
+int weir_life_give(int fd, const char *like)
 {
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  struct stat status;
+  if (stat(like, &status) != 0 || status.st_uid == geteuid())
+    return 0;
+  return fchown(fd, status.st_uid, status.st_gid);
+}
+
+enum weir_err weir_life_lock(const char *path, const char *like, int *ret_fd)
+{
+  /* Only a file that was made here is given away: another may be a link to anything. */
+  int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd >= 0)
+    (void)!weir_life_give(fd, like);
+  else if (errno == EEXIST)
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0)
     return WEIR_ENOENT;
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) {

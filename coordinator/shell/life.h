@@ -12,11 +12,17 @@
  * the system does not tell. Reads a file of /proc. */
 void weir_life_boot(char *ret_boot);
 
-/* weir_life_lock makes the file |path| if need be and holds its flock until the descriptor in
- * |ret_fd|, the caller's, is closed. The file is never removed. Does not wait: WEIR_ECLOSED another
- * process holds it; WEIR_ENOENT it cannot be opened, WEIR_ESYSTEM not be locked, why is in errno.
+/* weir_life_give gives the file |fd|, which this process has just made, to the owner of the file
+ * |like|, if there is one: tools that root runs leave nothing that the coordinator cannot open.
+ * Returns 0, or -1 and errno. */
+int weir_life_give(int fd, const char *like);
+
+/* weir_life_lock makes the file |path| if need be, for the owner of |like|, and holds its flock
+ * until the descriptor in |ret_fd|, the caller's, is closed. The file is never removed. Does not
+ * wait: WEIR_ECLOSED another process holds it; WEIR_ENOENT it cannot be opened, WEIR_ESYSTEM not be
+ * locked, why is in errno.
  */
-WEIR_MUSTUSE enum weir_err weir_life_lock(const char *path, int *ret_fd);
+WEIR_MUSTUSE enum weir_err weir_life_lock(const char *path, const char *like, int *ret_fd);
 
 /* weir_life_sync makes the names in the folder of |path| durable. Returns 0, or -1 and errno. */
 int weir_life_sync(const char *path);

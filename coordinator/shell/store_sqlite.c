@@ -228,8 +228,9 @@ enum weir_err weir_store_attach(struct weir_store *store, char *ret_error)
   return err == WEIR_OK ? meta_read(store, ret_error) : err;
 }
 
-enum weir_err weir_store_make(const char *path, const struct weir_store_meta *meta,
-                              const struct weir_record *records, uint32_t count, char *ret_error)
+enum weir_err weir_store_make(const char *path, const char *like,
+                              const struct weir_store_meta *meta, const struct weir_record *records,
+                              uint32_t count, char *ret_error)
 {
   struct weir_store store = {.lock_fd = -1};
   char journal[sizeof store.path + 16];
@@ -242,8 +243,14 @@ enum weir_err weir_store_make(const char *path, const struct weir_store_meta *me
   if (fd < 0)
     return weir_store_fail(WEIR_ESYSTEM, ret_error, "%s: cannot be made (%s)", path,
                            strerror(errno));
+  enum weir_err err = WEIR_OK;
+  if (weir_life_give(fd, like) != 0)
+    err = weir_store_fail(WEIR_ESYSTEM, ret_error,
+                          "%s: cannot be given to the owner of %s (%s); run this as that user",
+                          path, like, strerror(errno));
   close(fd);
-  enum weir_err err = connect(&store, ret_error);
+  if (err == WEIR_OK)
+    err = connect(&store, ret_error);
   if (err == WEIR_OK && exec(&store, schema) != SQLITE_OK)
     err = db_fail(&store, "written", ret_error);
   if (err == WEIR_OK)
@@ -270,7 +277,7 @@ enum weir_err weir_store_lock(struct weir_store *store, char *ret_error)
 {
   char lock[sizeof store->path + 8];
   snprintf(lock, sizeof lock, "%s.lock", store->path);
-  enum weir_err err = weir_life_lock(lock, &store->lock_fd);
+  enum weir_err err = weir_life_lock(lock, store->path, &store->lock_fd);
   if (err == WEIR_OK)
     return WEIR_OK;
   if (err == WEIR_ECLOSED)
@@ -310,7 +317,7 @@ static enum weir_err make_first(struct weir_store *store, enum weir_store_mode m
         store->path, log);
   struct weir_store_meta meta = {.epoch = (uint64_t)time(NULL),
                                  .is_spent = mode == WEIR_STORE_FORCE};
-  enum weir_err err = weir_store_make(fresh, &meta, NULL, 0, ret_error);
+  enum weir_err err = weir_store_make(fresh, store->path, &meta, NULL, 0, ret_error);
   return err == WEIR_OK ? weir_store_rename(fresh, store->path, ret_error) : err;
 }
 

@@ -47,9 +47,11 @@ WEIR_MUSTUSE enum weir_err weir_store_attach(struct weir_store *store, char *ret
 /* weir_store_detach closes the connection and keeps the lock. */
 void weir_store_detach(struct weir_store *store);
 
-/* weir_store_make writes the new file |path|, over one of an attempt that was cut short, and makes
- * it durable but for its name. Errors as weir_store_commit. */
-WEIR_MUSTUSE enum weir_err weir_store_make(const char *path, const struct weir_store_meta *meta,
+/* weir_store_make writes the new file |path|, for the owner of |like| (the process's where there is
+ * no such file), over one of an attempt that was cut short, and makes it durable but for its name.
+ * Errors as weir_store_commit. */
+WEIR_MUSTUSE enum weir_err weir_store_make(const char *path, const char *like,
+                                           const struct weir_store_meta *meta,
                                            const struct weir_record *records, uint32_t count,
                                            char *ret_error);
 

@@ -25,7 +25,7 @@ enum weir_err weir_store_assume_spent(struct weir_store *store, char *ret_error)
 
 enum weir_err weir_store_backup(struct weir_store *store, const char *target, char *ret_error)
 {
-  char fresh[WEIR_CONF_PATH_SIZE + 8];
+  char fresh[WEIR_CONF_PATH_SIZE + 8], log[WEIR_CONF_PATH_SIZE + 8];
   struct weir_record *records = NULL;
   struct weir_store_meta meta = store->meta;
   uint32_t count = 0;
@@ -34,10 +34,17 @@ enum weir_err weir_store_backup(struct weir_store *store, const char *target, ch
   if (access(target, F_OK) == 0)
     return weir_store_fail(WEIR_ESYSTEM, ret_error, "%s: is there already; name a new file",
                            target);
+  /* What a crash left of another file of this name would be written over the copy. */
+  snprintf(log, sizeof log, "%s-wal", target);
+  if (access(log, F_OK) == 0)
+    return weir_store_fail(WEIR_ESYSTEM, ret_error,
+                           "%s: the log %s of another file is there; move it away, or name another "
+                           "file",
+                           target, log);
   enum weir_err err = weir_store_read(store, &records, &count, ret_error);
   meta_mark(&meta);
   if (err == WEIR_OK)
-    err = weir_store_make(fresh, &meta, records, count, ret_error);
+    err = weir_store_make(fresh, store->path, &meta, records, count, ret_error);
   if (err == WEIR_OK)
     err = weir_store_rename(fresh, target, ret_error);
   free(records);
@@ -68,7 +75,8 @@ static enum weir_err replace(const char *path, const struct weir_store_meta *met
   snprintf(old, sizeof old, "%s.damaged", path);
   snprintf(log, sizeof log, "%s-wal", path);
   snprintf(old_log, sizeof old_log, "%s-wal", old);
-  enum weir_err err = weir_store_make(fresh, meta, salvage->records, salvage->count, ret_error);
+  enum weir_err err =
+      weir_store_make(fresh, path, meta, salvage->records, salvage->count, ret_error);
   if (err != WEIR_OK)
     return err;
   if (link(path, old) != 0 || (rename(log, old_log) != 0 && errno != ENOENT)) {

@@ -444,6 +444,63 @@ static void marks_a_copy_as_not_knowing_the_latest_grants(void **state)
   weir_store_close(store);
 }
 
+/* SQLite would write it over the copy at the next start, mark and all. */
+static void writes_no_copy_beside_the_log_of_another_file(void **state)
+{
+  struct place *place = *state;
+  char log[128], other[128];
+  size_t size = 0;
+  struct weir_store *store = open_store(place, WEIR_STORE_SERVE);
+  commit(place, store, place->records, RECORDS);
+  snprintf(log, sizeof log, "%s-wal", place->path);
+  uint8_t *bytes = file_read(log, &size);
+  snprintf(other, sizeof other, "%s-wal", place->copy);
+  file_write(other, bytes, size);
+  free(bytes);
+  assert_int_equal(weir_store_backup(store, place->copy, place->error), WEIR_ESYSTEM);
+  assert_non_null(strstr(place->error, other));
+  assert_int_equal(access(place->copy, F_OK), -1);
+  assert_int_equal(unlink(other), 0);
+  assert_int_equal(weir_store_backup(store, place->copy, place->error), WEIR_OK);
+  weir_store_close(store);
+}
+
+static void assert_owner(const char *path, uid_t owner)
+{
+  struct stat info;
+  assert_int_equal(stat(path, &info), 0);
+  assert_int_equal(info.st_uid, owner);
+  assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+/* Who looks after the coordinator's files is often root, and the coordinator is not. */
+static void leaves_files_to_the_owner_of_the_store(void **state)
+{
+  const uid_t owner = 12345;
+  struct place *place = *state;
+  struct weir_store_repair repair;
+  char lock[128];
+  if (geteuid() != 0)
+    skip();
+  make_store(place);
+  snprintf(lock, sizeof lock, "%s.lock", place->path);
+  assert_int_equal(unlink(lock), 0);
+  assert_int_equal(chown(place->path, owner, owner), 0);
+  struct weir_store *store = open_store(place, WEIR_STORE_TOOL);
+  assert_owner(lock, owner);
+  assert_int_equal(weir_store_backup(store, place->copy, place->error), WEIR_OK);
+  assert_owner(place->copy, owner);
+  weir_store_close(store);
+  size_t size = 0;
+  uint8_t *bytes = file_read(place->path, &size);
+  memset(bytes + size / 2, 0xa5, size / 4);
+  file_write(place->path, bytes, size);
+  free(bytes);
+  assert_int_equal(weir_store_repair(place->path, &repair, place->error), WEIR_OK);
+  assert_true(repair.damages > 0);
+  assert_owner(place->path, owner);
+}
+
 /* ---- crashes ---- */
 
 static void records_of(struct place *place, uint64_t number)
@@ -935,6 +992,8 @@ int main(void)
       TEST(refuses_a_log_without_its_file),
       TEST(lets_one_process_have_it),
       TEST(marks_a_copy_as_not_knowing_the_latest_grants),
+      TEST(writes_no_copy_beside_the_log_of_another_file),
+      TEST(leaves_files_to_the_owner_of_the_store),
       TEST(has_after_a_kill_all_that_was_acknowledged_and_no_half_of_more),
       TEST(says_durable_only_when_nothing_waits_to_be_written),
       TEST(goes_on_after_a_failing_disk),

@@ -91,9 +91,10 @@ WEIR_MUSTUSE enum weir_err weir_store_commit(struct weir_store *store,
  * weir_store_commit. */
 WEIR_MUSTUSE enum weir_err weir_store_assume_spent(struct weir_store *store, char *ret_error);
 
-/* weir_store_backup writes a copy of |store| to the new file |target|. The copy is marked as by
- * weir_store_assume_spent: when it is put to use, later grants are in no record of it. WEIR_ESYNTAX
- * when the store is damaged, WEIR_ESYSTEM when |target| exists or cannot be written. */
+/* weir_store_backup writes a copy of |store| to the new file |target|, for the same owner. The copy
+ * is marked as by weir_store_assume_spent: when it is put to use, later grants are in no record of
+ * it. WEIR_ESYNTAX when the store is damaged, WEIR_ESYSTEM when |target| or a log of it exists, or
+ * it cannot be written. */
 WEIR_MUSTUSE enum weir_err weir_store_backup(struct weir_store *store, const char *target,
                                              char *ret_error);
 
@@ -104,7 +105,8 @@ struct weir_store_repair {
 
 /* weir_store_repair replaces the damaged file |path| by one with the records that are good, marked
  * as by weir_store_assume_spent; the damaged one stays as |path|.damaged. With no damage nothing
- * changes. Errors as weir_store_open but for damage; WEIR_ESYSTEM when |path|.damaged is there. */
+ * changes. Its owner stays. Errors as weir_store_open but for damage; WEIR_ESYSTEM when
+ * |path|.damaged is there. */
 WEIR_MUSTUSE enum weir_err weir_store_repair(const char *path, struct weir_store_repair *ret_repair,
                                              char *ret_error);
 
