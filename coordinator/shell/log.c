@@ -2,9 +2,11 @@
 
 #include <assert.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,11 +34,24 @@ static int syslog_priority(enum weir_log_level level)
   return priorities[level];
 }
 
+/* The variable names the journal's end by device and inode. It is inherited, also by who writes
+ * into a file or to somebody else, who would read the prefix as a part of the line. */
+static bool is_of_journal(int fd)
+{
+  const char *stream = getenv("JOURNAL_STREAM");
+  struct stat status;
+  char own[64];
+  if (stream == NULL || fstat(fd, &status) != 0)
+    return false;
+  snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+  return strcmp(own, stream) == 0;
+}
+
 void weir_log_init(struct weir_log *log, int fd)
 {
   pthread_mutexattr_t attributes;
   *log = (struct weir_log){.fd = fd, .level = WEIR_LOG_INFO, .format = WEIR_LOG_LOGFMT};
-  log->is_journal = getenv("JOURNAL_STREAM") != NULL && !isatty(fd);
+  log->is_journal = is_of_journal(fd);
   pthread_mutexattr_init(&attributes);
   pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
   pthread_mutex_init(&log->mutex, &attributes);

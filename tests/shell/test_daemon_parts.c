@@ -231,6 +231,33 @@ static void quotes_what_a_reader_would_take_apart(void **state)
   sink_fini(&sink);
 }
 
+/* What systemd sets is inherited, also by who writes to another place than the journal. */
+static void tells_only_the_journal_its_priorities(void **state)
+{
+  (void)state;
+  struct sink sink;
+  struct stat end;
+  char stream[64];
+  sink_init(&sink, WEIR_LOG_JSON);
+  assert_int_equal(fstat(sink.ends[1], &end), 0);
+  snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)end.st_dev, (uintmax_t)end.st_ino + 1);
+  setenv("JOURNAL_STREAM", stream, 1);
+  weir_log_fini(&sink.log);
+  weir_log_init(&sink.log, sink.ends[1]);
+  weir_log_say(&sink.log, WEIR_LOG_WARN, "event", "x");
+  assert_non_null(sink_read(&sink));
+  assert_memory_equal(sink.text, "time=", 5);
+  snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)end.st_dev, (uintmax_t)end.st_ino);
+  setenv("JOURNAL_STREAM", stream, 1);
+  weir_log_fini(&sink.log);
+  weir_log_init(&sink.log, sink.ends[1]);
+  weir_log_say(&sink.log, WEIR_LOG_WARN, "event", "x");
+  assert_non_null(sink_read(&sink));
+  assert_memory_equal(sink.text, "<4>time=", 8);
+  unsetenv("JOURNAL_STREAM");
+  sink_fini(&sink);
+}
+
 static void leaves_out_lines_below_its_level(void **state)
 {
   (void)state;
@@ -359,6 +386,7 @@ int main(void)
       TEST(keeps_the_old_record_when_a_write_fails),
       TEST(covers_grants_only_as_far_as_it_is_durable),
       TEST(quotes_what_a_reader_would_take_apart),
+      TEST(tells_only_the_journal_its_priorities),
       TEST(leaves_out_lines_below_its_level),
       TEST(cuts_a_long_line_between_fields),
       TEST(drops_and_counts_lines_that_nobody_reads),
