@@ -92,6 +92,37 @@ static void heap_remove(struct weir_fair *f, uint32_t *root, uint32_t record)
   r->child = r->next = r->prev = WEIR_FAIR_NONE;
 }
 
+/* ---- free records ---- */
+
+/* Who left last is the last whose place is taken. */
+static void free_append(struct weir_fair *f, uint32_t record)
+{
+  struct weir_fair_record *r = &f->records[record];
+
+  r->next = WEIR_FAIR_NONE;
+  r->prev = f->free_last;
+  if (f->free_last == WEIR_FAIR_NONE)
+    f->free = record;
+  else
+    f->records[f->free_last].next = record;
+  f->free_last = record;
+}
+
+static void free_remove(struct weir_fair *f, uint32_t record)
+{
+  struct weir_fair_record *r = &f->records[record];
+
+  if (r->prev == WEIR_FAIR_NONE)
+    f->free = r->next;
+  else
+    f->records[r->prev].next = r->next;
+  if (r->next == WEIR_FAIR_NONE)
+    f->free_last = r->prev;
+  else
+    f->records[r->next].prev = r->prev;
+  r->next = r->prev = WEIR_FAIR_NONE;
+}
+
 /* ---- storage ---- */
 
 static size_t rounded(size_t size)
@@ -129,14 +160,31 @@ void weir_fair_init(struct weir_fair *f, void *storage, uint32_t classes, uint32
       r->class = i;
       r->state = WEIR_FAIR_HELD;
       r->refs = 1; /* for ever */
-    } else if (i + 1 < f->records_count) {
-      r->next = i + 1;
     }
   }
-  f->free = tenants > 0 ? classes : WEIR_FAIR_NONE;
+  f->free = f->free_last = WEIR_FAIR_NONE;
+  for (uint32_t i = classes; i < f->records_count; i++)
+    free_append(f, i);
 }
 
 /* ---- records ---- */
+
+static bool is_named(const struct weir_fair_record *r, uint32_t class, const char *name)
+{
+  return r->class == class && strcmp(r->name, name) == 0;
+}
+
+/* Takes the free |record| for another name than it has. */
+static void record_clear(struct weir_fair *f, uint32_t record)
+{
+  struct weir_fair_record *r = &f->records[record];
+
+  if (r->name[0] != '\0')
+    weir_table_remove(&f->by_name, weir_table_key(r->name, r->class));
+  memset(r, 0, sizeof(*r));
+  r->child = r->next = r->prev = WEIR_FAIR_NONE;
+  r->weight = 1;
+}
 
 uint32_t weir_fair_open(struct weir_fair *f, uint32_t class, const char *name)
 {
@@ -148,21 +196,24 @@ uint32_t weir_fair_open(struct weir_fair *f, uint32_t class, const char *name)
   assert(class < f->classes_count);
   if (name[0] == '\0')
     return class;
-  if (weir_table_find(&f->by_name, key, &record)) {
-    r = &f->records[record];
-    return r->class == class && strcmp(r->name, name) == 0 ? record : WEIR_FAIR_NONE;
-  }
-  if (f->free == WEIR_FAIR_NONE || weir_table_put(&f->by_name, key, f->free) != WEIR_OK)
+  if (!weir_table_find(&f->by_name, key, &record))
+    record = f->free;
+  if (record == WEIR_FAIR_NONE)
     return WEIR_FAIR_NONE;
-  record = f->free;
   r = &f->records[record];
-  f->free = r->next;
-  r->next = WEIR_FAIR_NONE;
-  r->class = class;
+  r->was_known = is_named(r, class, name);
+  if (r->state != WEIR_FAIR_FREE)
+    return r->was_known ? record : WEIR_FAIR_NONE;
+  free_remove(f, record);
+  if (!r->was_known) {
+    record_clear(f, record);
+    (void)!weir_table_put(&f->by_name, key, record); /* which has room for each record */
+    r->class = class;
+    strncpy(r->name, name, sizeof(r->name) - 1);
+  }
   r->weight = 1;
   r->time = 0; /* lifted when it begins to wait */
   r->state = WEIR_FAIR_HELD;
-  strncpy(r->name, name, sizeof(r->name) - 1);
   return record;
 }
 
@@ -170,11 +221,8 @@ static void record_free(struct weir_fair *f, uint32_t record)
 {
   struct weir_fair_record *r = &f->records[record];
 
-  weir_table_remove(&f->by_name, weir_table_key(r->name, r->class));
-  memset(r, 0, sizeof(*r));
-  r->child = r->prev = WEIR_FAIR_NONE;
-  r->next = f->free;
-  f->free = record;
+  r->state = WEIR_FAIR_FREE;
+  free_append(f, record);
 }
 
 /* Frees who is no longer ahead; where nobody is ready, nobody is. */
@@ -350,7 +398,7 @@ static void check_record(const struct weir_fair *f, uint32_t record)
 
 void weir_fair_check(const struct weir_fair *f)
 {
-  uint32_t used = 0, freed = 0;
+  uint32_t used = 0, freed = 0, named = 0, found;
 
   for (uint32_t k = 0; k < f->classes_count; k++) {
     const struct weir_fair_class *class = &f->classes[k];
@@ -365,7 +413,16 @@ void weir_fair_check(const struct weir_fair *f)
     check_record(f, i);
     used += i >= f->classes_count;
   }
-  for (uint32_t i = f->free; i != WEIR_FAIR_NONE; i = f->records[i].next)
+  for (uint32_t i = f->free; i != WEIR_FAIR_NONE; i = f->records[i].next) {
+    const struct weir_fair_record *r = &f->records[i];
+
+    assert(r->state == WEIR_FAIR_FREE && r->refs == 0);
+    assert(r->next == WEIR_FAIR_NONE ? f->free_last == i : f->records[r->next].prev == i);
+    assert(r->name[0] == '\0' ||
+           (weir_table_find(&f->by_name, weir_table_key(r->name, r->class), &found) && found == i));
+    named += r->name[0] != '\0';
     freed++;
-  assert(used == f->by_name.count && used + freed == f->records_count - f->classes_count);
+  }
+  assert(used + named == f->by_name.count);
+  assert(used + freed == f->records_count - f->classes_count);
 }

@@ -460,6 +460,9 @@ uint32_t weir_tenant_enter(struct weir_coord *c, uint32_t pool, enum weir_class 
 uint32_t weir_class_index(uint32_t pool, enum weir_class class);
 uint32_t weir_tenant_pool(const struct weir_coord *c, uint32_t tenant);
 enum weir_class weir_tenant_class(const struct weir_coord *c, uint32_t tenant);
+/* weir_tenants_forget forgets what was used of |pool|, whose place another takes. O(tenants) */
+void weir_tenants_forget(struct weir_coord *c, uint32_t pool);
+
 /* weir_tenant_spend notes that a lease of |tenant| is charged |after| to its virtual time, and no
  * longer |before|. */
 void weir_tenant_spend(struct weir_coord *c, uint32_t tenant, uint64_t before, uint64_t after,

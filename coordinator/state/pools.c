@@ -63,6 +63,7 @@ static struct weir_pool *pool_place(struct weir_coord *c, weir_tstamp now)
   assert(place); /* weir_pools_configure counted */
   weir_pq_remove(&c->pool_timers, &place->timer);
   weir_breakers_end(c, place);
+  weir_tenants_forget(c, (uint32_t)(place - c->pools));
   return place;
 }
 

@@ -271,7 +271,7 @@ static uint32_t calls_of(const struct weir_coord *c, uint32_t tenant)
  * the quota. */
 static uint64_t load_of(const struct weir_coord *c, uint32_t tenant, weir_tstamp now)
 {
-  if (c->fair.records[tenant].state == WEIR_FAIR_FREE)
+  if (c->pools[weir_tenant_pool(c, tenant)].state != WEIR_POOL_OPEN && calls_of(c, tenant) == 0)
     return 0;
   return (uint64_t)calls_of(c, tenant) + weir_tenant_share_pm(c, tenant, now);
 }

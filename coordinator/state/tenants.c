@@ -82,8 +82,8 @@ uint32_t weir_tenant_enter(struct weir_coord *c, uint32_t pool, enum weir_class 
   }
   if (c->fair.records[tenant].refs == 0) {
     tenant_configure(c, tenant);
-    /* Neither remembered nor without name: it is somebody else than who had the place before. */
-    if (tenant >= c->fair.classes_count && c->fair.records[tenant].state != WEIR_FAIR_IDLE)
+    /* Neither known nor without name: it is somebody else than who had the place before. */
+    if (tenant >= c->fair.classes_count && !c->fair.records[tenant].was_known)
       c->tenants[tenant].recent_us = c->tenants[tenant].before_us = 0;
   }
   weir_fair_hold(&c->fair, tenant);
@@ -175,6 +175,14 @@ static void recent_advance(struct weir_tenant *t, weir_tstamp now)
   t->before_us = t->recent_at + 1 == minute ? t->recent_us : 0;
   t->recent_us = 0;
   t->recent_at = minute;
+}
+
+void weir_tenants_forget(struct weir_coord *c, uint32_t pool)
+{
+  for (uint32_t i = 0; i < c->fair.records_count; i++) {
+    if (weir_tenant_pool(c, i) == pool)
+      c->tenants[i].recent_us = c->tenants[i].before_us = 0;
+  }
 }
 
 void weir_tenant_spend(struct weir_coord *c, uint32_t tenant, uint64_t before, uint64_t after,

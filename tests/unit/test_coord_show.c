@@ -165,6 +165,31 @@ static void names_the_tenant_that_used_the_quota_first(void **state)
   assert_int_equal(row->figures[WEIR_FIGURE_CLASS], WEIR_CLASS_ONLINE);
 }
 
+/* Whoever looks for who used the quota up mostly comes when these calls have ended. */
+static void names_a_tenant_whose_calls_have_all_ended(void **state)
+{
+  struct fixture *f = *state;
+  const uint64_t s = fixture_hello(f, 9, 1, 1);
+  const struct weir_msg_row *row;
+
+  for (uint64_t seq = 1; seq <= 3; seq++) {
+    fixture_ask_as(f, s, seq, "long", FLASH, 3000, 10 * MINUTE);
+    fixture_settle(f, 9, s, seq, true, 3000, WEIR_OUTCOME_OK);
+  }
+  fixture_ask_as(f, s, 4, "short", FLASH, 3000, 10 * MINUTE);
+  row = show(f, WEIR_VIEW_TENANTS, 0);
+  assert_int_equal(row->rows, 2);
+  assert_string_equal(row->tenant, "long");
+  assert_int_equal(row->leases, 0);
+  assert_in_range(row->figures[WEIR_FIGURE_SHARE_PM], 890, 910);
+  row = show(f, WEIR_VIEW_TENANTS, 1);
+  assert_string_equal(row->tenant, "short");
+  assert_int_equal(row->queued[WEIR_CLASS_ONLINE], 1);
+  f->now += 3 * MINUTE;
+  for (uint32_t i = 0, rows = show(f, WEIR_VIEW_TENANTS, 0)->rows; i < rows; i++)
+    assert_string_not_equal(show(f, WEIR_VIEW_TENANTS, i)->tenant, "long");
+}
+
 static void a_share_is_corrected_by_the_settlement_and_forgotten_after_two_minutes(void **state)
 {
   struct fixture *f = *state;
@@ -447,6 +472,7 @@ int main(void)
       TEST(learns_how_long_asks_waited),
       TEST(counts_tokens_of_ended_calls_only),
       TEST(names_the_tenant_that_used_the_quota_first),
+      TEST(names_a_tenant_whose_calls_have_all_ended),
       TEST(a_share_is_corrected_by_the_settlement_and_forgotten_after_two_minutes),
       TEST(shows_the_busiest_tenants_when_there_are_very_many),
       TEST(shows_a_row_for_each_session),

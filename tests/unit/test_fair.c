@@ -190,7 +190,31 @@ static void a_record_is_remembered_while_it_is_ahead_and_free_afterwards(void **
     weir_fair_charge(f, other, 10);
   assert_int_equal(f->records[ahead].state, WEIR_FAIR_FREE);
   leave(f, other);
-  assert_int_equal(f->by_name.count, 0);
+}
+
+static void a_free_record_is_the_same_tenants_until_another_needs_its_place(void **state)
+{
+  struct weir_fair *f = *state;
+  uint32_t t[TENANTS];
+  char name[8];
+
+  for (uint32_t i = 0; i < TENANTS; i++) {
+    snprintf(name, sizeof(name), "t%u", i);
+    t[i] = enter(f, 0, name, 1);
+    assert_false(f->records[t[i]].was_known);
+  }
+  leave(f, t[5]); /* who leaves first is the first whose place is taken */
+  leave(f, t[2]);
+  leave(f, t[7]);
+  assert_int_equal(enter(f, 0, "t2", 3), t[2]);
+  assert_true(f->records[t[2]].was_known);
+  assert_int_equal(f->records[t[2]].weight, 3);
+  assert_int_equal(enter(f, 0, "other", 1), t[5]);
+  assert_false(f->records[t[5]].was_known);
+  weir_fair_check(f);
+  assert_int_equal(enter(f, 1, "t7", 1), t[7]); /* of another class: another tenant */
+  assert_false(f->records[t[7]].was_known);
+  assert_int_equal(weir_fair_open(f, 0, "t7"), WEIR_FAIR_NONE);
 }
 
 static void a_record_lives_while_something_holds_it(void **state)
@@ -288,6 +312,7 @@ int main(void)
       TEST(equal_times_go_in_the_order_of_their_coming),
       TEST(what_was_not_used_comes_back_and_what_was_more_is_paid),
       TEST(a_record_is_remembered_while_it_is_ahead_and_free_afterwards),
+      TEST(a_free_record_is_the_same_tenants_until_another_needs_its_place),
       TEST(a_record_lives_while_something_holds_it),
       TEST(a_full_table_has_no_place_but_the_nameless_have_theirs),
       TEST(classes_have_tenants_and_times_of_their_own),

@@ -10,7 +10,8 @@
  *
  * Records are found by (class, name). One with the empty name exists for every class from the
  * start; it serves those who find the table full. A record is free again when nothing holds it and
- * its time is not ahead of its class's.
+ * its time is not ahead of its class's. Until its place is needed, of those that were free first,
+ * it keeps its name: what the caller notes of it is still of that tenant.
  *
  * Owner: the caller owns the storage. Records are named by indices below weir_fair_records; the
  * record without name of class k is k. Cost: O(log T) amortized each, first O(1).
@@ -40,9 +41,10 @@ enum weir_fair_state {
 
 struct weir_fair_record {
   uint64_t time, order;         /* equal times go in the order in which they became ready */
-  uint32_t child, next, prev;   /* pairing heap; |next| links free records, too */
+  uint32_t child, next, prev;   /* pairing heap; |next|, |prev| link free records, too */
   uint32_t class, weight, refs; /* |refs|: asks and leases that hold it */
   enum weir_fair_state state;
+  bool was_known; /* opened by the name that it had; else another had its place, or nobody */
   char name[WEIR_TENANT_SIZE];
 };
 
@@ -56,7 +58,7 @@ struct weir_fair {
   struct weir_fair_record *records;
   struct weir_fair_class *classes;
   struct weir_table by_name;
-  uint32_t classes_count, records_count, free;
+  uint32_t classes_count, records_count, free, free_last;
   uint64_t order_next;
 };
 
