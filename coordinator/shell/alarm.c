@@ -43,6 +43,18 @@ static void amount_format(const struct weir_alert *alert, uint64_t value, char *
     snprintf(ret_text, size, "%llu", (unsigned long long)value);
 }
 
+static void limit_format(const struct weir_alert *alert, char *ret_text, size_t size)
+{
+  const char *name = weir_dimension_name(alert->dimension);
+  if (alert->is_day)
+    snprintf(ret_text, size, "%s a day", name);
+  else if (alert->window_us > 0)
+    snprintf(ret_text, size, "%s in %llu s", name,
+             (unsigned long long)(alert->window_us / WEIR_US_PER_S));
+  else
+    snprintf(ret_text, size, "%s", name);
+}
+
 static const char *near_limit_tail(const struct weir_alert *alert)
 {
   if (alert->window_us > WEIR_ALERT_LONG_US)
@@ -70,8 +82,7 @@ void weir_alarm_text(const struct weir_alert *alert, char *ret_text)
   amount_format(alert, alert->used, used, sizeof used);
   amount_format(alert, alert->kept, kept, sizeof kept);
   if (alert->is_limit)
-    snprintf(limit, sizeof limit, "%s in %llu s", weir_dimension_name(alert->dimension),
-             (unsigned long long)(alert->window_us / WEIR_US_PER_S));
+    limit_format(alert, limit, sizeof limit);
   ret_text[0] = '\0';
   switch (alert->kind) {
   case WEIR_ALERT_NEAR_LIMIT:
@@ -149,7 +160,7 @@ void weir_alarm_body(const struct weir_alert *alert, const char *text, time_t no
     put_number(&out, "window_s", alert->window_us / WEIR_US_PER_S);
     put_number(&out, "used", alert->used);
     put_number(&out, "kept", alert->kept);
-    weir_stats_put(&out, "}");
+    weir_stats_put(&out, alert->is_day ? ",\"day\":true}" : ",\"day\":false}");
   }
   weir_stats_put(&out, "}");
   assert(out.size <= out.capacity); /* also if each character of text and name is escaped */

@@ -244,6 +244,7 @@ static void look_at_limit(const struct weir_alerts *a, struct look *look, struct
   alert.is_limit = true;
   alert.dimension = limit->dimension;
   alert.window_us = limit->window_us;
+  alert.is_day = limit->is_day;
   alert.used = limit->used;
   alert.kept = kept_of(limit);
   hold(look, &w->near, is_near(a, look, limit), a->config.for_us, &alert);

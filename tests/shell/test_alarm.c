@@ -157,12 +157,14 @@ static void an_answer_that_is_lost_costs_one_look(void **state)
   provider_wait(&receiver, 1);
 }
 
+#define DAY_S 90000 /* any 25 hours hold every calendar day */
+
 /* The words of each kind, begun and ended. */
 static void what_has_ended_is_not_told_as_if_it_went_on(void **state)
 {
   static const struct {
     enum weir_alert_kind kind;
-    uint64_t window_s;
+    uint64_t window_s; /* DAY_S: of a calendar day; 0: of no limit, or of calls in flight */
     const char *begun, *ended;
   } words[] = {
       {WEIR_ALERT_NEAR_LIMIT, 60, "p: 950 of 1000 requests in 60 s are used, and online calls wait",
@@ -172,6 +174,10 @@ static void what_has_ended_is_not_told_as_if_it_went_on(void **state)
       {WEIR_ALERT_DAY_ENDS_EARLY, 86400,
        "p: 950 of 1000 requests in 86400 s are used, and at this pace all of them in 3 minutes",
        "p: 950 of 1000 requests in 86400 s are used, and at this pace they last"},
+      {WEIR_ALERT_NEAR_LIMIT, DAY_S, "p: 950 of 1000 requests a day are used",
+       "p: 950 of 1000 requests a day are used, no longer nearly all"},
+      {WEIR_ALERT_NEAR_LIMIT, 0, "p: 950 of 1000 in_flight are used, and online calls wait",
+       "p: 950 of 1000 in_flight are used, no longer nearly all, or no online call waits"},
       {WEIR_ALERT_BREAKER_OPEN, 0, "p: calls do not go through, the breaker is open",
        "p: calls go through again"},
       {WEIR_ALERT_FOREIGN, 60, "p: somebody else spends this quota; 1000 requests in 60 s are kept",
@@ -187,11 +193,14 @@ static void what_has_ended_is_not_told_as_if_it_went_on(void **state)
 
   (void)state;
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    const bool is_in_flight = words[i].kind == WEIR_ALERT_NEAR_LIMIT && words[i].window_s == 0;
     struct weir_alert alert = {.kind = words[i].kind,
                                .has_begun = true,
                                .owner = "p",
-                               .is_limit = words[i].window_s > 0,
-                               .dimension = WEIR_DIMENSION_REQUESTS,
+                               .is_limit = words[i].window_s > 0 || is_in_flight,
+                               .is_day = words[i].window_s == DAY_S,
+                               .dimension = is_in_flight ? WEIR_DIMENSION_IN_FLIGHT
+                                                         : WEIR_DIMENSION_REQUESTS,
                                .window_us = words[i].window_s * WEIR_US_PER_S,
                                .used = 950,
                                .kept = 1000,
@@ -222,7 +231,8 @@ static void names_are_escaped_in_what_is_posted(void **state)
   assert_string_equal(body,
                       "{\"alert\":\"near_limit\",\"state\":\"ended\",\"pool\":\"a\\\"b\\\\\","
                       "\"text\":\"\\\"said\\\"\",\"time\":\"1970-01-02T00:00:00Z\",\"limit\":{"
-                      "\"dimension\":\"requests\",\"window_s\":60,\"used\":950,\"kept\":1000}}");
+                      "\"dimension\":\"requests\",\"window_s\":60,\"used\":950,\"kept\":1000,"
+                      "\"day\":false}}");
 }
 
 static void the_longest_alert_fits(void **state)

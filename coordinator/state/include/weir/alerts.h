@@ -56,6 +56,7 @@ struct weir_alert {
   bool has_begun; /* else it has ended */
   char owner[WEIR_POOL_NAME_SIZE];
   bool is_limit; /* of this limit */
+  bool is_day;   /* which is one of calendar days, none of which is longer than |window_us| */
   enum weir_dimension dimension;
   weir_duration window_us;
   uint64_t used, kept;
