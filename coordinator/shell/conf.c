@@ -59,6 +59,17 @@ static void check_endpoint(struct weir_conf_builder *b, const yaml_node_t *node,
                         "ipc:///path");
 }
 
+/* At the start the second one would find the first, and take it for another process. */
+static bool stands_before(const struct weir_conf *conf, const char *endpoint)
+{
+  const char *port = strrchr(endpoint, ':');
+  for (uint32_t i = 0; i < conf->listen_count; i++) {
+    if (strcmp(conf->listen[i], endpoint) == 0)
+      return port == NULL || strcmp(port, ":*") != 0; /* each "*" is a port of its own */
+  }
+  return false;
+}
+
 static void read_listen(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   struct weir_conf *conf = b->conf;
@@ -81,6 +92,9 @@ static void read_listen(struct weir_conf_builder *b, const struct weir_conf_sect
     if (!weir_conf_node_text(&b->reader, item, "listen", endpoint, sizeof conf->listen[0]))
       continue;
     check_endpoint(b, item, endpoint);
+    if (stands_before(conf, endpoint))
+      weir_conf_issue_add(b->reader.issues, false, item,
+                          "listen: %.60s stands here twice; remove one", endpoint);
     conf->listen_count++;
   }
 }

@@ -334,6 +334,8 @@ static const struct bad_file bad_files[] = {
     {GOOD "peer_limits: {burst: 2m}\n",
      "f:3:22: burst: 2m is out of range; allowed is 100ms..1m\n"},
     {GOOD "listen: []\n", "f:3:9: listen has 0 endpoints; give 1 to 8 of them\n"},
+    {GOOD "listen: [ipc:///a, ipc:///b, ipc:///a]\n",
+     "f:3:30: listen: ipc:///a stands here twice; remove one\n"},
     {"providers: {g: {kind: gemni}}\n" POOL,
      "f:1:23: kind: unknown word 'gemni'; did you mean 'gemini'?\n"},
     {"providers: {g: {}}\n" POOL,
