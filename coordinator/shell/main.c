@@ -181,6 +181,15 @@ static void log_pools(struct daemon *d)
   }
 }
 
+static bool is_on_tcp(const struct weir_conf *conf)
+{
+  for (uint32_t i = 0; i < conf->listen_count; i++) {
+    if (strncmp(conf->listen[i], "tcp://", 6) == 0)
+      return true;
+  }
+  return false;
+}
+
 /* What a reload cannot change, because storage, socket, store and state file stay: |next| takes it
  * over from the start. */
 static void keep_fixed(struct daemon *d, struct weir_conf *next)
@@ -194,6 +203,11 @@ static void keep_fixed(struct daemon *d, struct weir_conf *next)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'store' and 'state' change only at a restart");
   if (strcmp(now->key, next->key) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'key' changes only at a restart");
+  /* A list that nobody reads any more would let in what is revoked. */
+  if (is_on_tcp(now) && next->peers[0] == '\0') {
+    weir_log_say(&d->log, WEIR_LOG_WARN, "reload", "'peers' goes only at a restart, as TCP does");
+    memcpy(next->peers, now->peers, sizeof next->peers);
+  }
   if (strcmp(now->admin_host, next->admin_host) != 0 || now->admin_port != next->admin_port ||
       strcmp(now->admin_token, next->admin_token) != 0)
     weir_log_say(&d->log, WEIR_LOG_WARN, "reload",

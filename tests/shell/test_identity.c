@@ -288,6 +288,28 @@ static void a_key_is_revoked_even_by_a_reload_whose_configuration_is_not_valid(v
   client_fini(&c);
 }
 
+/* TCP stays open until the restart, so its list has to stay, too. */
+static void a_key_is_revoked_also_after_a_reload_that_wants_no_keys_any_more(void **state)
+{
+  struct daemon *d = *state;
+  struct client c;
+  struct weir_msg ping = {.type = WEIR_MSG_PING};
+  client_init(&c, d, 1);
+  client_hello(&c);
+  FILE *file = fopen(d->config, "w");
+  assert_non_null(file);
+  fprintf(file, "listen: ipc://%s/weir.sock\nstate: %s\n" CONFIG, d->folder, d->state);
+  assert_int_equal(fclose(file), 0);
+  daemon_signal(d, SIGHUP);
+  daemon_wait_log(d, "'listen' changes only at a restart");
+  daemon_wait_log(d, "event=reloaded");
+  daemon_list(d, "# nobody\n");
+  daemon_wait_log(d, "keys=0");
+  client_send(&c, &ping);
+  expect_refusal(&c, WEIR_REFUSAL_FORBIDDEN);
+  client_fini(&c);
+}
+
 static uint64_t throttled_of(struct client *c)
 {
   struct weir_msg show = {.type = WEIR_MSG_SHOW, .show = {.view = WEIR_VIEW_TOTALS}};
@@ -454,6 +476,7 @@ int main(void)
       TEST(rights_change_with_the_list),
       TEST(a_list_that_is_not_valid_changes_nothing),
       TEST(a_key_is_revoked_even_by_a_reload_whose_configuration_is_not_valid),
+      TEST(a_key_is_revoked_also_after_a_reload_that_wants_no_keys_any_more),
       TEST(a_peer_that_floods_is_cut_counted_and_harms_nobody),
       TEST(a_plain_client_is_not_let_in),
       IPC(on_ipc_no_key_is_needed_and_none_is_used),
