@@ -179,6 +179,19 @@ static void read_admin(struct weir_conf_builder *b, const struct weir_conf_secti
                         conf->admin_host, (unsigned)conf->admin_port);
 }
 
+/* Curl would refuse others with each post, which nobody sees before the first alert. */
+static bool is_url(const char *text)
+{
+  const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
+                     : strncmp(text, "https://", 8) == 0 ? text + 8
+                                                         : "";
+  for (const char *at = host; *at != '\0'; at++) {
+    if ((unsigned char)*at <= ' ' || *at == 0x7f)
+      return false;
+  }
+  return host[0] != '\0' && strchr("/?#:", host[0]) == NULL;
+}
+
 static void read_alerts(struct weir_conf_builder *b, const struct weir_conf_section *top)
 {
   struct weir_conf *conf = b->conf;
@@ -193,8 +206,7 @@ static void read_alerts(struct weir_conf_builder *b, const struct weir_conf_sect
   if (!weir_conf_text(&section, "webhook_secret", conf->webhook_secret,
                       sizeof conf->webhook_secret))
     conf->webhook_secret[0] = '\0';
-  if (conf->webhook[0] != '\0' && strncmp(conf->webhook, "http://", 7) != 0 &&
-      strncmp(conf->webhook, "https://", 8) != 0)
+  if (conf->webhook[0] != '\0' && !is_url(conf->webhook))
     weir_conf_issue_add(b->reader.issues, false, weir_conf_find(&section, "webhook"),
                         "alerts.webhook: '%.60s' is no URL; write https://host/path",
                         conf->webhook);
