@@ -101,9 +101,9 @@ static void say_head(struct explain *e)
     return;
   say(&e->state, "the next one waits for %s of %s%s: it needs %s, and %s of %s are free",
       weir_view_limit_name(limit, name), e->binding_of == e->pool ? "" : "budget ", e->pool->by,
-      weir_cli_grouped(e->pool->figures[WEIR_FIGURE_HEAD_COST], cost),
-      weir_cli_grouped(weir_stats_free(limit), free),
-      weir_cli_grouped(weir_stats_amount(limit), amount));
+      weir_view_amount(limit, e->pool->figures[WEIR_FIGURE_HEAD_COST], cost),
+      weir_view_amount(limit, weir_stats_free(limit), free),
+      weir_view_amount(limit, weir_stats_amount(limit), amount));
   say(&e->state, "there is room for it in about %s, as the books show now",
       weir_cli_span(e->pool->figures[WEIR_FIGURE_HEAD_START_US], span));
 }
@@ -121,8 +121,8 @@ static void say_limit(struct explain *e, const struct weir_msg_row *of,
     return;
   }
   say(&e->state, "%s: %" PRIu64 ".%" PRIu64 " %% used (%s, of them %s by leases that are out)%s%s",
-      name, pm / 10, pm % 10, weir_cli_grouped(limit->used, used),
-      weir_cli_grouped(limit->leased, leased),
+      name, pm / 10, pm % 10, weir_view_amount(limit, limit->used, used),
+      weir_view_amount(limit, limit->leased, leased),
       limit->half_us > 0 ? "; half comes back within " : "",
       limit->half_us > 0 ? weir_cli_span(limit->half_us, span) : "");
 }
@@ -134,16 +134,16 @@ static void say_reductions(struct explain *e, const struct weir_msg_row *of,
       span[WEIR_CLI_TEXT_SIZE];
 
   limit_name(e, of, limit, name);
-  weir_cli_grouped(limit->amount, amount);
+  weir_view_amount(limit, limit->amount, amount);
   if (limit->stated > 0)
     say(&e->state, "%s: the provider stated %s where %s is configured", name,
-        weir_cli_grouped(limit->stated, kept), amount);
+        weir_view_amount(limit, limit->stated, kept), amount);
   if (limit->ramp > 0)
     say(&e->state, "%s: use may have grown to %s of %s, because the provider said it grew too fast",
-        name, weir_cli_grouped(limit->ramp, kept), amount);
+        name, weir_view_amount(limit, limit->ramp, kept), amount);
   if (weir_stats_is_foreign(limit))
     say(&e->state, "%s: cut to %s of %s, because something that is not on weir spends the quota",
-        name, weir_cli_grouped(weir_stats_amount(limit), kept), amount);
+        name, weir_view_amount(limit, weir_stats_amount(limit), kept), amount);
   if (limit->closed_us > 0)
     say(&e->state,
         "%s: closed for %s, because what was spent before is in no book, or the day is "

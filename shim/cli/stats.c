@@ -58,6 +58,14 @@ static const struct row heads = {{"POOL", "LIMIT", "USED", "OF", "SHARE", "FREE"
                                   "LEASES", "GRANTS", "429S", "P95", "PROFILE", "FROZEN",
                                   "BREAKER"}};
 
+static void cell_amount(struct row *row, int column, const struct weir_msg_row_limit *limit,
+                        uint64_t value)
+{
+  char text[WEIR_CLI_TEXT_SIZE];
+
+  snprintf(row->cells[column], CELL_SIZE, "%s", weir_view_amount(limit, value, text));
+}
+
 static void cell_number(struct row *row, int column, uint64_t value)
 {
   char text[WEIR_CLI_TEXT_SIZE];
@@ -72,13 +80,13 @@ static void limit_fill(struct row *row, const struct weir_msg_row_limit *limit)
 
   snprintf(row->cells[1], CELL_SIZE, "%.40s%s", weir_view_limit_name(limit, name),
            limit->is_shadow ? " shadow" : "");
-  cell_number(row, 2, limit->used);
-  cell_number(row, 3, limit->amount);
+  cell_amount(row, 2, limit, limit->used);
+  cell_amount(row, 3, limit, limit->amount);
   if (kept_amount < limit->amount)
-    snprintf(row->cells[3], CELL_SIZE, "%.20s/%.26s", weir_cli_grouped(kept_amount, kept),
-             weir_cli_grouped(limit->amount, whole));
+    snprintf(row->cells[3], CELL_SIZE, "%.20s/%.26s", weir_view_amount(limit, kept_amount, kept),
+             weir_view_amount(limit, limit->amount, whole));
   snprintf(row->cells[4], CELL_SIZE, "%" PRIu64 ".%" PRIu64 " %%", used_pm / 10, used_pm % 10);
-  cell_number(row, 5, weir_stats_free(limit));
+  cell_amount(row, 5, limit, weir_stats_free(limit));
 }
 
 static void pool_fill(struct row *row, const struct weir_msg_row *pool)

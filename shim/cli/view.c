@@ -475,6 +475,22 @@ const char *weir_view_limit_name(const struct weir_msg_row_limit *limit,
   return ret_text;
 }
 
+const char *weir_view_amount(const struct weir_msg_row_limit *limit, uint64_t value,
+                             char ret_text[WEIR_CLI_TEXT_SIZE])
+{
+  size_t size;
+
+  if (limit->dimension != WEIR_DIMENSION_SPEND)
+    return weir_cli_grouped(value, ret_text);
+  weir_cli_grouped(value / 1000000, ret_text);
+  size = strlen(ret_text);
+  snprintf(ret_text + size, WEIR_CLI_TEXT_SIZE - size, ".%06" PRIu64, value % 1000000);
+  size += sizeof(".000000") - 1;
+  for (int zeros = 0; zeros < 4 && ret_text[size - 1] == '0'; zeros++)
+    ret_text[--size] = '\0';
+  return ret_text;
+}
+
 void weir_view_free(struct weir_view_data *data)
 {
   free(data->pools);

@@ -72,6 +72,11 @@ uint64_t weir_view_used_pm(const struct weir_msg_row_limit *limit);
 const char *weir_view_limit_name(const struct weir_msg_row_limit *limit,
                                  char ret_text[WEIR_VIEW_LIMIT_SIZE]);
 
+/* weir_view_amount writes |value| of |limit| as weir_cli_grouped does, but money, which is in
+ * millionths, as it is configured, "0.075", with two decimals at least; returns |ret_text|. */
+const char *weir_view_amount(const struct weir_msg_row_limit *limit, uint64_t value,
+                             char ret_text[WEIR_CLI_TEXT_SIZE]);
+
 /* weir_view_free frees what weir_view_get gave; zeros are allowed. */
 void weir_view_free(struct weir_view_data *data);
 

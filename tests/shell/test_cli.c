@@ -500,6 +500,7 @@ static void shows_profiles_cuts_shadows_and_limits_without_a_window(void **state
   assert_holds(run.out, "700/1,000   50.0 %");
   assert_holds(run.out, "input_tokens/1m shadow ");
   assert_holds(run.out, "spend/10m ");
+  assert_holds(run.out, "  10.00  "); /* as it is configured */
   assert_holds(run.out, "in_flight ");
   assert_holds(run.out, "1 fallbacks, 2 cuts");
   assert_holds(run.out, "  open 4.2s\n");
@@ -583,15 +584,15 @@ static void explains_cuts_breakers_and_freezes(void **state)
   pthread_mutex_lock(&fake.lock);
   fake.pool.frozen_us = 3 * WEIR_US_PER_S;
   fake.pool.limits[2].stated = 5000000;
-  fake.pool.limits[2].ramp = 4000000;
+  fake.pool.limits[2].ramp = 4075000;
   fake.pool.limits[3].closed_us = WEIR_US_PER_MIN;
   pthread_mutex_unlock(&fake.lock);
   assert_int_equal(WEIR("explain", "p", "--coordinator", fake.endpoint), 0);
   assert_holds(run.out, "frozen for 3s:");
   assert_holds(run.out, "the breaker is open for 4.2s yet");
   assert_holds(run.out, "requests/1m: cut to 700 of 1,000");
-  assert_holds(run.out, "spend/10m: the provider stated 5,000,000 where 10,000,000 is configured");
-  assert_holds(run.out, "spend/10m: use may have grown to 4,000,000 of 10,000,000, because");
+  assert_holds(run.out, "spend/10m: the provider stated 5.00 where 10.00 is configured");
+  assert_holds(run.out, "spend/10m: use may have grown to 4.075 of 10.00, because");
   assert_holds(run.out, "in_flight: closed for");
   assert_holds(run.out, "find who spends the provider's quota beside weir");
   assert_holds(run.out, "'weir breaker p' steers it");
