@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <weir/utf8.h>
+
 #define RATE_US  UINT64_C(1000000)
 #define TAIL_MAX 4 /* `"}` and a newline always fit */
 
@@ -104,20 +106,27 @@ static void put_string(struct weir_log *log, const char *text)
   put(log, text, strlen(text));
 }
 
-/* Both formats quote like JSON. Bytes above 0x7f pass: names are UTF-8 or, at worst, odd. */
+/* Both formats quote like JSON. What is not UTF-8, as a text of a file, or one that was cut within
+ * a character, becomes U+FFFD: JSON has nothing else. */
 static void put_quoted(struct weir_log *log, const char *value)
 {
+  const char *end = value + strlen(value);
   put(log, "\"", 1);
-  for (const char *at = value; *at != '\0' && !log->is_cut; at++) {
+  for (size_t step = 1; value < end && !log->is_cut; value += step) {
+    const char *at = value;
     char escape[8];
-    if (*at == '"' || *at == '\\') {
+    step = weir_utf8_size(at, (size_t)(end - at));
+    if (step == 0) {
+      put_string(log, "\\ufffd");
+      step = 1;
+    } else if (*at == '"' || *at == '\\') {
       snprintf(escape, sizeof escape, "\\%c", *at);
       put_string(log, escape);
     } else if ((unsigned char)*at < ' ' || *at == 0x7f) {
       snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)*at);
       put_string(log, escape);
     } else {
-      put(log, at, 1);
+      put(log, at, step);
     }
   }
   put(log, "\"", 1);

@@ -231,6 +231,23 @@ static void quotes_what_a_reader_would_take_apart(void **state)
   sink_fini(&sink);
 }
 
+/* Texts come from files, too, and are cut where they are long: also within a character. */
+static void stays_valid_where_a_text_is_not_utf_8(void **state)
+{
+  (void)state;
+  struct sink sink;
+  sink_init(&sink, WEIR_LOG_JSON);
+  weir_log_begin(&sink.log, WEIR_LOG_WARN, "event");
+  weir_log_text(&sink.log, "good", "a\xc3\xa9z");
+  weir_log_text(&sink.log, "cut", "a\xc3");
+  weir_log_text(&sink.log, "odd", "\xff\xe9z");
+  weir_log_end(&sink.log);
+  assert_string_equal(sink_read(&sink), "Z\",\"level\":\"warn\",\"event\":\"event\",\"good\":"
+                                        "\"a\xc3\xa9z\",\"cut\":\"a\\ufffd\",\"odd\":"
+                                        "\"\\ufffd\\ufffdz\"}\n");
+  sink_fini(&sink);
+}
+
 /* What systemd sets is inherited, also by who writes to another place than the journal. */
 static void tells_only_the_journal_its_priorities(void **state)
 {
@@ -386,6 +403,7 @@ int main(void)
       TEST(keeps_the_old_record_when_a_write_fails),
       TEST(covers_grants_only_as_far_as_it_is_durable),
       TEST(quotes_what_a_reader_would_take_apart),
+      TEST(stays_valid_where_a_text_is_not_utf_8),
       TEST(tells_only_the_journal_its_priorities),
       TEST(leaves_out_lines_below_its_level),
       TEST(cuts_a_long_line_between_fields),
