@@ -144,8 +144,9 @@ static int output_prepare(struct batch *batch)
   if (!weir_batch_output_open(&batch->output, batch->options.output, batch->input_fd,
                               batch->fault) ||
       !weir_batch_output_resume(&batch->output, &batch->index, batch->fault) ||
-      (batch->options.retries_failed &&
-       !weir_batch_output_rewrite(&batch->output, &batch->index, true, batch->fault)) ||
+      ((batch->options.retries_failed || batch->output.is_outdated) &&
+       !weir_batch_output_rewrite(&batch->output, &batch->index, batch->options.retries_failed,
+                                  batch->fault)) ||
       !bad_write(batch))
     return fault(batch);
   batch->before =

@@ -63,16 +63,20 @@ static bool torn_mend(struct weir_batch_output *output, const struct weir_batch_
   return ftruncate(output->fd, (off_t)text->offset) == 0;
 }
 
-static const char *record_take(struct weir_batch_index *index, const struct weir_batch_text *text,
+static const char *record_take(struct weir_batch_output *output, struct weir_batch_index *index,
+                               const struct weir_batch_text *text,
                                const struct weir_batch_record *record)
 {
-  struct weir_batch_entry *entry;
+  const bool is_of_bad = record->id[0] == '\0';
+  struct weir_batch_entry *entry = is_of_bad ? weir_batch_index_line(index, record->number)
+                                             : weir_batch_index_find(index, record->id);
 
-  if (record->id[0] != '\0')
-    entry = weir_batch_index_find(index, record->id);
-  else
-    entry = weir_batch_index_line(index, record->number);
-  if (!entry || (entry->state == WEIR_BATCH_BAD) != (record->id[0] == '\0'))
+  /* Bad lines have no id, and their numbers only hold until somebody mends them. */
+  if (is_of_bad && (!entry || entry->state != WEIR_BATCH_BAD)) {
+    output->is_outdated = true;
+    return NULL;
+  }
+  if (!entry)
     return "a result that belongs to another input";
   if (entry->result_size > 0)
     return "a second result of the same id";
@@ -106,7 +110,7 @@ bool weir_batch_output_resume(struct weir_batch_output *output, struct weir_batc
     }
     if (is_torn && !is_record)
       break;
-    fault = is_record ? record_take(index, &text, &record) : "no result of weir batch";
+    fault = is_record ? record_take(output, index, &text, &record) : "no result of weir batch";
     if (fault)
       snprintf(ret_fault, WEIR_BATCH_FAULT_MAX, "%.300s:%" PRIu64 ": %s; name another output",
                output->path, text.number, fault);
@@ -205,6 +209,7 @@ static void rewrite_adopt(struct weir_batch_output *output, struct weir_batch_in
   close(output->fd);
   output->fd = fd;
   output->size = 0;
+  output->is_outdated = false;
   for (uint32_t i = 0; i < index->count; i++) {
     struct weir_batch_entry *entry = &index->entries[i];
 
@@ -225,7 +230,7 @@ bool weir_batch_output_rewrite(struct weir_batch_output *output, struct weir_bat
   struct stat out;
   int fd;
 
-  if (is_in_order(index, drops_retryable))
+  if (!output->is_outdated && is_in_order(index, drops_retryable))
     return true;
   if ((size_t)snprintf(path, sizeof(path), "%s.part", output->real) >= sizeof(path)) {
     errno = ENAMETOOLONG;

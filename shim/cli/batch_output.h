@@ -22,6 +22,7 @@ struct weir_batch_output {
   char *real;       /* owned: the same without links, which stay where they are */
   int fd;           /* -1: closed */
   uint64_t size;    /* of whole lines */
+  bool is_outdated; /* it tells of bad lines that are mended since: a rewrite leaves that out */
 };
 
 /* Each function returns false with what is wrong in |ret_fault|, unless it says otherwise. */
@@ -41,7 +42,8 @@ bool weir_batch_output_append(struct weir_batch_output *output, struct weir_batc
                               const char *bytes, size_t size);
 
 /* weir_batch_output_rewrite writes the file anew: in the order of the input, without the RETRYABLE
- * results if |drops_retryable|, which are PENDING afterwards. Does nothing when it is so already.
+ * results if |drops_retryable|, which are PENDING afterwards, and without what is outdated. Does
+ * nothing when it is so already.
  */
 bool weir_batch_output_rewrite(struct weir_batch_output *output, struct weir_batch_index *index,
                                bool drops_retryable, char ret_fault[WEIR_BATCH_FAULT_MAX]);

@@ -535,6 +535,25 @@ static void sends_nothing_while_a_line_is_bad(void **state)
   }
 }
 
+static void sends_a_line_that_was_bad_once_it_is_mended(void **state)
+{
+  FILE *file;
+
+  (void)state;
+  upstream_start(NULL, NULL);
+  input_write(3);
+  file = fopen(input, "a");
+  assert_non_null(file);
+  fputs("{\"key\":\n", file);
+  assert_int_equal(fclose(file), 0);
+  assert_exit(1, WEIR(BATCH("--model", "m", "--skip-bad")));
+  input_write(4); /* the same lines, and the last one as it should be */
+  assert_exit(0, WEIR(BATCH("--model", "m", "--order", "completed")));
+  assert_int_equal(summary("before"), 3);
+  assert_int_equal(summary("attempts"), 1);
+  assert_each_once(4);
+}
+
 static void takes_three_formats_apart_by_line(void **state)
 {
   FILE *file = fopen(input, "w");
@@ -667,6 +686,7 @@ int main(void)
       TEST(asks_on_behalf_of_the_tenant_that_it_is_told),
       TEST(a_line_that_asks_again_has_what_is_left_of_its_time),
       TEST(sends_nothing_while_a_line_is_bad),
+      TEST(sends_a_line_that_was_bad_once_it_is_mended),
       TEST(takes_three_formats_apart_by_line),
       TEST(sends_again_only_what_may_pass),
       TEST(retries_by_itself),

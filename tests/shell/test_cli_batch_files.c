@@ -352,6 +352,24 @@ static void drops_what_is_to_be_sent_again(void **state)
   assert_string_equal(file_read(f->output), DONE("a") DONE("c"));
 }
 
+#define BAD(number)                                                                                \
+  "{\"id\":\"line-" number                                                                         \
+  "\",\"custom_id\":null,\"response\":null,\"error\":{\"code\":\"bad_line\"}}\n"
+
+static void drops_what_was_wrong_with_lines_that_are_mended(void **state)
+{
+  struct files *f = *state;
+
+  /* The second line was mended, and one behind them taken out. */
+  assert_true(resume(f, LINE("a") LINE("b"), DONE("a") BAD("2") BAD("9")));
+  assert_int_equal(f->index.entries[1].state, WEIR_BATCH_PENDING);
+  assert_true(weir_batch_output_rewrite(&f->results, &f->index, false, f->fault));
+  assert_string_equal(file_read(f->output), DONE("a"));
+  assert_true(
+      weir_batch_output_append(&f->results, &f->index.entries[1], DONE("b"), strlen(DONE("b"))));
+  assert_string_equal(file_read(f->output), DONE("a") DONE("b"));
+}
+
 static void leaves_a_file_alone_that_is_in_order(void **state)
 {
   struct files *f = *state;
@@ -382,6 +400,7 @@ int main(void)
       TEST(puts_results_in_the_order_of_the_input),
       TEST(puts_the_file_in_order_that_a_link_leads_to),
       TEST(drops_what_is_to_be_sent_again),
+      TEST(drops_what_was_wrong_with_lines_that_are_mended),
       TEST(leaves_a_file_alone_that_is_in_order),
   };
 
