@@ -208,7 +208,8 @@ static bool is_full(int error)
   return error == ENOSPC || error == EDQUOT;
 }
 
-/* Appends the line; a full disk is waited for, since the result is paid. */
+/* Appends the line; a full disk is waited for, since the result is paid: also when the run stops,
+ * until its grace is over. */
 static void result_append(struct weir_batch_work *work, struct weir_batch_entry *entry,
                           const struct weir_jsonout *out)
 {
@@ -217,7 +218,7 @@ static void result_append(struct weir_batch_work *work, struct weir_batch_entry 
   while (!is_written && may_go_on) {
     pthread_mutex_lock(&work->lock);
     is_written = weir_batch_output_append(work->output, entry, out->bytes, out->size);
-    if (!is_written && (!is_full(errno) || work->is_stopping)) {
+    if (!is_written && !is_full(errno)) {
       char reason[WEIR_BATCH_FAULT_MAX];
 
       snprintf(reason, sizeof(reason), "%.300s: %s; a finished result is lost", work->output->path,

@@ -24,6 +24,7 @@
 #include "fake_coordinator.h"
 #include "fake_provider.h"
 #include "run.h"
+#include "sanitizer.h"
 
 #define LINES 200
 
@@ -382,6 +383,38 @@ static void a_line_that_waits_to_be_tried_again_is_left_when_interrupted(void **
   provider_fini(&provider);
 }
 
+static void what_waits_for_space_is_waited_for_when_interrupted(void **state)
+{
+  char disk[128];
+  FILE *mode;
+
+  (void)state;
+  if (UNDER_ASAN || UNDER_TSAN)
+    skip(); /* their libraries want to be the first ones */
+  upstream_start(NULL, NULL);
+  input_write(3);
+  snprintf(disk, sizeof(disk), "%s/disk", coordinator.folder);
+  mode = fopen(disk, "w");
+  assert_non_null(mode);
+  assert_true(fputs("full", mode) >= 0);
+  assert_int_equal(fflush(mode), 0);
+  setenv("WEIR_CHAOS_DISK", disk, 1);
+  setenv("LD_PRELOAD", getenv("WEIR_DISK_SHIM"), 1);
+  run_start(&run, "WEIR_BIN", BATCH("--model", "m", "--grace", "3s"), NULL);
+  unsetenv("LD_PRELOAD");
+  run_wait_err(&run, "the disk is full");
+  run_kill(&run, SIGINT);
+  /* To its end the grace is time to make room; a result is tried again each second. */
+  assert_exit(130, run_end(&run));
+  assert_holds(run.err, "stopped with "); /* those whose results wait */
+  assert_null(strstr(run.err, "is lost"));
+  assert_int_equal(summary("left"), 3);
+  fclose(mode);
+  unlink(disk);
+  assert_exit(0, WEIR(BATCH("--model", "m")));
+  assert_each_once(3);
+}
+
 static void a_run_that_ends_at_once_is_summed_up_too(void **state)
 {
   struct provider provider;
@@ -679,6 +712,7 @@ int main(void)
       TEST(loses_and_repeats_nothing_when_killed),
       TEST(stops_in_good_order_when_interrupted),
       TEST(a_line_that_waits_to_be_tried_again_is_left_when_interrupted),
+      TEST(what_waits_for_space_is_waited_for_when_interrupted),
       TEST(a_run_that_ends_at_once_is_summed_up_too),
       TEST(a_run_that_stops_tells_why_also_when_requests_are_given_up),
       TEST(a_model_that_no_coordinator_can_know_is_a_bad_line),
