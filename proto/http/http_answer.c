@@ -261,3 +261,8 @@ bool weir_http_conn_is_over(const struct weir_http_conn *c)
 {
   return c->state == CONN_OVER;
 }
+
+bool weir_http_conn_is_ended_by_close(const struct weir_http_conn *c)
+{
+  return c->is_head_sent && c->framing == FRAMING_CLOSE;
+}

@@ -129,11 +129,15 @@ void weir_http_exchange_cut(struct weir_http_exchange *x)
 {
   if (x->state == EXCHANGE_CLOSING)
     return;
+  /* A close would make an answer look whole that has no other end; a Unix socket knows no reset. */
+  bool is_reset = is_exchange_open(x) && weir_http_conn_is_ended_by_close(x->http) &&
+                  x->io.handle.type == UV_TCP;
   if (is_exchange_open(x))
     exchange_end(x, false, EXCHANGE_CLOSING);
   x->state = EXCHANGE_CLOSING;
   due_forget(x);
-  uv_close(&x->io.handle, on_socket_closed);
+  if (!is_reset || uv_tcp_close_reset(&x->io.tcp, on_socket_closed) != 0)
+    uv_close(&x->io.handle, on_socket_closed);
 }
 
 /* Closes so that the last answer arrives: a close with unread input would send a reset, which may

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -152,6 +153,42 @@ static void trailers_are_not_taken_for_headers(void **state)
   assert_lacks(answer, "X-Trailer");
 }
 
+/* Reads what follows as a client of HTTP/1.0, to whom an answer's end is the connection's; false:
+ * it was reset. */
+static bool is_end_sound(int fd)
+{
+  ssize_t got;
+
+  do {
+    await_readable(fd);
+    got = read(fd, answer, sizeof(answer));
+  } while (got > 0);
+  assert_true(got == 0 || errno == ECONNRESET);
+  close(fd);
+  return got == 0;
+}
+
+static void a_stream_that_breaks_does_not_look_whole_without_chunks(void **state)
+{
+  (void)state;
+  for (int is_whole = 0; is_whole < 2; is_whole++) {
+    int fd = http_open(proxy_port);
+
+    http_write(fd, "POST /v1/chat/completions HTTP/1.0\r\n" TOKEN "Content-Length: 87\r\n\r\n"
+                   "{\"model\":\"gpt-4o\",\"stream\":true,\"messages\":[{\"role\":\"user\","
+                   "\"content\":\"hi\"}],\"n\":1}     ");
+    provider_accept("}     ");
+    http_write(provider, STREAM "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n");
+    http_await(fd, "data: 1\n\n");
+    assert_lacks(answer, "chunked");
+    if (is_whole)
+      http_write(provider, "0\r\n\r\n");
+    close(provider);
+    provider = -1;
+    assert_int_equal(is_end_sound(fd), is_whole);
+  }
+}
+
 /* Speech is played while it is made; it is leased by its model like all else. */
 static void what_holds_no_usage_passes_as_it_comes(void **state)
 {
@@ -219,6 +256,7 @@ int main(void)
       WITH(what_is_compressed_is_not_held_for_an_end_of_an_event),
       WITH(an_event_that_ends_in_two_bytes_a_line_passes_whole),
       WITH(trailers_are_not_taken_for_headers),
+      WITH(a_stream_that_breaks_does_not_look_whole_without_chunks),
       WITH(what_holds_no_usage_passes_as_it_comes),
       WITH(an_offer_of_another_protocol_is_declined),
       WITH(what_a_route_called_by_its_name_took_corrects_its_next_estimate),

@@ -183,6 +183,10 @@ WEIR_MUSTUSE enum weir_err weir_http_conn_finish(struct weir_http_conn *c,
 /* weir_http_conn_is_over tells that the connection is to be closed once |out| has been sent. */
 bool weir_http_conn_is_over(const struct weir_http_conn *c);
 
+/* weir_http_conn_is_ended_by_close tells that the answer at hand has no other end than that of the
+ * connection, as with HTTP/1.0: one that is not whole has to end with a reset. */
+bool weir_http_conn_is_ended_by_close(const struct weir_http_conn *c);
+
 /* weir_http_request_header returns the value of the first header |name| (any case), or NULL. */
 const char *weir_http_request_header(const struct weir_http_request *request, const char *name);
 
