@@ -155,21 +155,25 @@ static uint64_t pay(uint64_t *debt, uint64_t most)
 static void charge_floor(struct weir_coord *c, struct weir_pool *pool,
                          const struct weir_waiting *ask)
 {
-  const uint32_t batch =
-      weir_fair_first(&c->fair, weir_class_index((uint32_t)(pool - c->pools), WEIR_CLASS_BATCH));
+  const bool is_batch = weir_tenant_class(c, ask->tenant) == WEIR_CLASS_BATCH;
+  const bool is_awaited =
+      weir_fair_first(&c->fair, weir_class_index((uint32_t)(pool - c->pools), WEIR_CLASS_BATCH)) !=
+      WEIR_FAIR_NONE;
   const uint32_t floor = pool->config.batch_floor_pm;
-  const weir_duration pace = pace_of(c, pool, ask);
   const uint64_t paid_max = PAID_MAX_US * floor / 1000 * (1000 - floor);
+  uint64_t share;
 
-  if (weir_tenant_class(c, ask->tenant) == WEIR_CLASS_BATCH) {
-    pool->batch_paid =
-        weir_time_add(pool->batch_paid, pay(&pool->batch_owed, pace * (1000 - floor)));
+  if (!is_awaited) /* nobody collects a floor while nobody waits for it */
+    pool->batch_owed = 0;
+  if (!is_batch && !is_awaited && pool->batch_paid == 0)
+    return; /* online work alone: a pace need not be known */
+  if (is_batch) {
+    share = pay(&pool->batch_owed, pace_of(c, pool, ask) * (1000 - floor));
+    pool->batch_paid = weir_time_add(pool->batch_paid, share);
     pool->batch_paid = pool->batch_paid < paid_max ? pool->batch_paid : paid_max;
   } else {
-    const uint64_t share = pay(&pool->batch_paid, pace * floor);
-
-    /* Nobody collects a floor while nobody waits for it. */
-    pool->batch_owed = batch != WEIR_FAIR_NONE ? weir_time_add(pool->batch_owed, share) : 0;
+    share = pay(&pool->batch_paid, pace_of(c, pool, ask) * floor);
+    pool->batch_owed = is_awaited ? weir_time_add(pool->batch_owed, share) : 0;
   }
 }
 
