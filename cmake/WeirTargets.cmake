@@ -74,6 +74,12 @@ function(weir_test name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
                        COST ${ARG_COST} ENVIRONMENT "${ARG_ENV}")
+  # Whoever builds a test alone wants the programs that it runs as they are now.
+  string(REGEX MATCHALL "TARGET_FILE:[^>]+" programs "${ARG_ENV}")
+  foreach(program IN LISTS programs)
+    string(REPLACE "TARGET_FILE:" "" program ${program})
+    add_dependencies(${target} ${program})
+  endforeach()
 endfunction()
 
 # weir_fuzzer(NAME SOURCES ... USES lib ...): a libFuzzer target in build/fuzz, corpus in

@@ -15,12 +15,7 @@ weir_test(shell.batch LABEL shell SOURCES shell/test_cli_batch.c shell/daemon.c 
           ENV ${cli_env} WEIR_DISK_SHIM=$<TARGET_FILE:weir-chaos-disk>)
 weir_test(shell.cli_keys LABEL shell SOURCES shell/test_cli_keys.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
-add_dependencies(test_shell_cli_keys weir_cli weir-coordinator)
-add_dependencies(test_shell_cli_top weir_cli)
-add_dependencies(test_shell_cli weir_cli weir-coordinator weir-upstream)
-add_dependencies(test_shell_batch weir_cli weir-coordinator weir-upstream weir-chaos-disk)
 
 # The store, from the daemon to the command line.
 weir_test(shell.store LABEL shell COST 20 SOURCES shell/test_store_daemon.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ Threads::Threads ENV ${cli_env})
-add_dependencies(test_shell_store weir_cli weir-coordinator)

@@ -26,7 +26,6 @@ weir_test(shell.identity LABEL shell COST 20 SOURCES shell/test_identity.c shell
 # The admin port; promtool has a look where it is installed.
 weir_test(shell.admin LABEL shell COST 40 SOURCES shell/test_admin.c shell/daemon.c shell/run.c
           USES weir_proto weir_core PkgConfig::ZMQ ENV ${coordinator_env})
-add_dependencies(test_shell_admin weir-coordinator)
 
 # Alerts to a receiver that does as it is told.
 weir_test(shell.hook LABEL shell SOURCES shell/test_hook.c shell/fake_provider.c

@@ -5,7 +5,6 @@ weir_test(shell.proxy LABEL shell COST 60 SOURCES shell/test_proxy.c shell/proxy
               WEIR_PROXY_EXAMPLE=${PROJECT_SOURCE_DIR}/docs/examples/weir-proxy.yaml
               WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
               WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
-add_dependencies(test_shell_proxy weir-proxy weir-coordinator weir-upstream)
 
 # The same before clients that mean ill, or come and go in thousands. WEIR_CHURN_S=60 goes on with
 # the latter for a minute.
@@ -15,7 +14,6 @@ weir_test(shell.proxy_hostile LABEL shell
           ENV WEIR_PROXY_BIN=$<TARGET_FILE:weir-proxy>
               WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
               WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
-add_dependencies(test_shell_proxy_hostile weir-proxy weir-coordinator weir-upstream)
 
 # Uploads that pass as they come.
 weir_test(shell.proxy_upload LABEL shell
@@ -24,7 +22,6 @@ weir_test(shell.proxy_upload LABEL shell
           ENV WEIR_PROXY_BIN=$<TARGET_FILE:weir-proxy>
               WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
               WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
-add_dependencies(test_shell_proxy_upload weir-proxy weir-coordinator weir-upstream)
 
 # Odd requests and answers, of a client and a provider that the test drives itself.
 weir_test(shell.proxy_answers LABEL shell
@@ -33,4 +30,3 @@ weir_test(shell.proxy_answers LABEL shell
           ENV WEIR_PROXY_BIN=$<TARGET_FILE:weir-proxy>
               WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>
               WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
-add_dependencies(test_shell_proxy_answers weir-proxy weir-coordinator weir-upstream)

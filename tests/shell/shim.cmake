@@ -12,7 +12,6 @@ weir_test(shell.libweir_call_routes LABEL shell
                   shell/run.c
           USES weir weir_proto PkgConfig::ZMQ Threads::Threads
           ENV WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>)
-add_dependencies(test_shell_libweir_call_routes weir-upstream)
 weir_test(shell.libweir_call_degrade LABEL shell
           SOURCES shell/test_libweir_call_degrade.c shell/fake_coordinator.c shell/fake_provider.c
           USES weir weir_proto PkgConfig::ZMQ Threads::Threads)
@@ -21,12 +20,10 @@ weir_test(shell.libweir_call_real LABEL shell
           USES weir weir_proto weir_core PkgConfig::ZMQ Threads::Threads
           ENV WEIR_UPSTREAM_BIN=$<TARGET_FILE:weir-upstream>
               WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>)
-add_dependencies(test_shell_libweir_call_real weir-upstream weir-coordinator)
 weir_test(shell.island LABEL shell
           SOURCES shell/test_island.c shell/daemon.c
           USES weir weir_proto weir_core PkgConfig::ZMQ Threads::Threads
           ENV WEIR_COORDINATOR_BIN=$<TARGET_FILE:weir-coordinator>)
-add_dependencies(test_shell_island weir-coordinator)
 weir_test(shell.libweir_edges LABEL shell
           SOURCES shell/test_libweir_edges.c shell/fake_coordinator.c shell/fake_provider.c
                   $<TARGET_OBJECTS:weir_shim>
