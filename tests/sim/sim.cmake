@@ -3,7 +3,7 @@
 if(WEIR_SANITIZE OR WEIR_COVERAGE)
   set(sim_env WEIR_SEEDS=10)
 endif()
-weir_test(sim.seeds LABEL sim COST 50 TIMEOUT 3600
+weir_test(sim.seeds LABEL sim COST 50 TIMEOUT 14400
           SOURCES sim/sim.c sim/world.c sim/world_coord.c sim/world_shim.c sim/world_judge.c
                   sim/world_faults.c sim/world_store.c upstream/limits.c
           USES weir_coord weir_client
