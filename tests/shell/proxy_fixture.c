@@ -270,6 +270,46 @@ int tear_down(void **state)
   return 0;
 }
 
+/* ---- a provider that speaks as a test tells it ---- */
+
+int provider_listener = -1, provider_fd = -1;
+
+int set_up_provider(void **state)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof(address);
+  char text[192];
+  unsigned port;
+
+  set_up(state);
+  provider_listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* not the proxy's, too */
+  assert_int_equal(bind(provider_listener, (struct sockaddr *)&address, size), 0);
+  assert_int_equal(listen(provider_listener, 4), 0);
+  assert_int_equal(getsockname(provider_listener, (struct sockaddr *)&address, &size), 0);
+  port = ntohs(address.sin_port);
+  snprintf(text, sizeof(text), "openai=http://127.0.0.1:%u,gemini=http://127.0.0.1:%u", port, port);
+  setenv("WEIR_PROVIDERS", text, 1);
+  proxy_start();
+  provider_fd = -1;
+  return 0;
+}
+
+int tear_down_provider(void **state)
+{
+  if (provider_fd >= 0)
+    close(provider_fd);
+  close(provider_listener);
+  return tear_down(state);
+}
+
+void await_readable(int fd, const char *so_far)
+{
+  struct pollfd in = {.fd = fd, .events = POLLIN};
+
+  if (poll(&in, 1, RUN_TIMEOUT_MS) != 1)
+    fail_msg("nothing came; so far:\n%s", so_far);
+}
+
 /* What the proxy has in memory, without what stands in files, in KiB. */
 unsigned long memory_kib(void)
 {

@@ -95,6 +95,18 @@ int set_up_proxy(void **state);
 /* tear_down kills what is left. */
 int tear_down(void **state);
 
+/* Where a provider listens that speaks as the test tells it, and its connection; -1: none. */
+extern int provider_listener, provider_fd;
+
+/* set_up_provider starts the proxy before such a provider of openai and gemini. */
+int set_up_provider(void **state);
+
+/* tear_down_provider kills what is left, and closes. */
+int tear_down_provider(void **state);
+
+/* await_readable fails when nothing comes, and shows what came |so_far|. */
+void await_readable(int fd, const char *so_far);
+
 /* memory_kib returns what the proxy has in memory, without what stands in files. */
 unsigned long memory_kib(void);
 

@@ -22,43 +22,7 @@
 #define STREAM "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 #define USAGE  "\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}"
 
-static int listener, provider;
 static char request[8192]; /* the last one that the provider has read */
-
-static int set_up_provider(void **state)
-{
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof(address);
-  char text[192];
-
-  set_up(state);
-  listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* not the proxy's, too */
-  assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-  assert_int_equal(listen(listener, 4), 0);
-  assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-  snprintf(text, sizeof(text), "openai=http://127.0.0.1:%u,gemini=http://127.0.0.1:%u",
-           ntohs(address.sin_port), ntohs(address.sin_port));
-  setenv("WEIR_PROVIDERS", text, 1);
-  proxy_start();
-  provider = -1;
-  return 0;
-}
-
-static int tear_down_provider(void **state)
-{
-  if (provider >= 0)
-    close(provider);
-  close(listener);
-  return tear_down(state);
-}
-
-static void await_readable(int fd)
-{
-  struct pollfd in = {.fd = fd, .events = POLLIN};
-
-  if (poll(&in, 1, RUN_TIMEOUT_MS) != 1)
-    fail_msg("the provider waits; its client has read:\n%s", answer);
-}
 
 /* Takes the next connection, and reads a request whose end is |end|. */
 static void provider_accept(const char *end)
@@ -66,12 +30,12 @@ static void provider_accept(const char *end)
   size_t size = 0;
   ssize_t got;
 
-  await_readable(listener);
-  provider = accept(listener, NULL, NULL);
-  assert_true(provider >= 0);
+  await_readable(provider_listener, answer);
+  provider_fd = accept(provider_listener, NULL, NULL);
+  assert_true(provider_fd >= 0);
   do {
-    await_readable(provider);
-    got = read(provider, request + size, sizeof(request) - 1 - size);
+    await_readable(provider_fd, answer);
+    got = read(provider_fd, request + size, sizeof(request) - 1 - size);
     assert_true(got > 0);
     size += (size_t)got;
     request[size] = '\0';
@@ -85,9 +49,9 @@ static int chat_answered(const char *body, const char *text)
 
   http_ask(fd, "POST", "/v1/chat/completions", TOKEN, body);
   provider_accept("}]}");
-  http_write(provider, text);
-  close(provider);
-  provider = -1;
+  http_write(provider_fd, text);
+  close(provider_fd);
+  provider_fd = -1;
   return http_end(fd);
 }
 
@@ -103,7 +67,7 @@ static int streamed(const char *head)
 
   http_ask(fd, "POST", "/v1/chat/completions", TOKEN, CHAT("\"stream\":true,"));
   provider_accept("}]}");
-  http_write(provider, head);
+  http_write(provider_fd, head);
   http_await(fd, "\r\n\r\n");
   return fd;
 }
@@ -122,10 +86,10 @@ static void what_is_compressed_is_not_held_for_an_end_of_an_event(void **state)
   int fd = streamed(STREAM "Content-Encoding: br\r\n\r\n");
   (void)state;
 
-  http_write(provider, "no line");
+  http_write(provider_fd, "no line");
   http_await(fd, "no line");
-  close(provider);
-  provider = -1;
+  close(provider_fd);
+  provider_fd = -1;
   assert_int_equal(http_end(fd), 200);
 }
 
@@ -135,7 +99,7 @@ static void an_event_that_ends_in_two_bytes_a_line_passes_whole(void **state)
   (void)state;
 
   for (int i = 0; i < 3; i++) {
-    http_write(provider, "data: {\"choices\":[{}]}\r\n\r\n");
+    http_write(provider_fd, "data: {\"choices\":[{}]}\r\n\r\n");
     http_await(fd, "data: {\"choices\":[{}]}\r\n\r\n\r\n"); /* with the end of its chunk */
     answer_size = 0;
     answer[0] = '\0';
@@ -160,7 +124,7 @@ static bool is_end_sound(int fd)
   ssize_t got;
 
   do {
-    await_readable(fd);
+    await_readable(fd, answer);
     got = read(fd, answer, sizeof(answer));
   } while (got > 0);
   assert_true(got == 0 || errno == ECONNRESET);
@@ -178,13 +142,13 @@ static void a_stream_that_breaks_does_not_look_whole_without_chunks(void **state
                    "{\"model\":\"gpt-4o\",\"stream\":true,\"messages\":[{\"role\":\"user\","
                    "\"content\":\"hi\"}],\"n\":1}     ");
     provider_accept("}     ");
-    http_write(provider, STREAM "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n");
+    http_write(provider_fd, STREAM "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n");
     http_await(fd, "data: 1\n\n");
     assert_lacks(answer, "chunked");
     if (is_whole)
-      http_write(provider, "0\r\n\r\n");
-    close(provider);
-    provider = -1;
+      http_write(provider_fd, "0\r\n\r\n");
+    close(provider_fd);
+    provider_fd = -1;
     assert_int_equal(is_end_sound(fd), is_whole);
   }
 }
@@ -197,11 +161,11 @@ static void what_holds_no_usage_passes_as_it_comes(void **state)
 
   http_ask(fd, "POST", "/v1/audio/speech", TOKEN, "{\"model\":\"gpt-4o\",\"input\":\"hi\"}");
   provider_accept("hi\"}");
-  http_write(provider, "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\nfirst sound");
+  http_write(provider_fd, "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\nfirst sound");
   http_await(fd, "first sound");
   assert_holds(answer, "x-weir-pool: chat\r\n");
-  close(provider);
-  provider = -1;
+  close(provider_fd);
+  provider_fd = -1;
   assert_int_equal(http_end(fd), 200);
 }
 
@@ -216,7 +180,7 @@ static void an_offer_of_another_protocol_is_declined(void **state)
                  "Connection: Upgrade, HTTP2-Settings\r\n",
            CHAT(""));
   provider_accept("}]}");
-  http_write(provider, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+  http_write(provider_fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
   assert_int_equal(http_end(fd), 200);
   assert_lacks(request, "pgrade");
   assert_lacks(request, "HTTP2-Settings");

@@ -1,5 +1,5 @@
-/* Uploads that pass through weir-proxy as they come: between a raw client and a raw provider, both
- * driven from here, so that each waits for the other and neither for a clock. */
+/* Uploads that pass through weir-proxy as they come: between a raw client and a raw provider,
+ * both driven from here, so that each waits for the other and neither for a clock. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,45 +27,16 @@
 #define HEAD         "POST /v1/files HTTP/1.1\r\nHost: x\r\n" TOKEN "Content-Type: multipart/form-data\r\n"
 #define RECEIVED_MAX 65536
 
-static int listener, provider;
 static char received[RECEIVED_MAX]; /* what the provider has read */
 static size_t received_size;
 
 /* ---- the provider ---- */
 
-static int set_up_provider(void **state)
+static int set_up_receiver(void **state)
 {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof(address);
-  char text[64];
-
-  set_up(state);
-  listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* not the proxy's, too */
-  assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-  assert_int_equal(listen(listener, 4), 0);
-  assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-  snprintf(text, sizeof(text), "openai=http://127.0.0.1:%u", ntohs(address.sin_port));
-  setenv("WEIR_PROVIDERS", text, 1);
-  proxy_start();
-  provider = -1;
   received_size = 0;
-  return 0;
-}
-
-static int tear_down_provider(void **state)
-{
-  if (provider >= 0)
-    close(provider);
-  close(listener);
-  return tear_down(state);
-}
-
-static void await_readable(int fd)
-{
-  struct pollfd in = {.fd = fd, .events = POLLIN};
-
-  if (poll(&in, 1, RUN_TIMEOUT_MS) != 1)
-    fail_msg("nothing came; so far:\n%s", received);
+  received[0] = '\0';
+  return set_up_provider(state);
 }
 
 /* Reads once; false at the end. */
@@ -73,8 +44,8 @@ static bool provider_read(void)
 {
   ssize_t size;
 
-  await_readable(provider);
-  size = read(provider, received + received_size, sizeof(received) - 1 - received_size);
+  await_readable(provider_fd, received);
+  size = read(provider_fd, received + received_size, sizeof(received) - 1 - received_size);
   received_size += size > 0 ? (size_t)size : 0;
   received[received_size] = '\0';
   return size > 0;
@@ -90,9 +61,9 @@ static void provider_await(const char *text)
 /* Takes the next connection, and reads up to the end of the head. */
 static void provider_accept(void)
 {
-  await_readable(listener);
-  provider = accept(listener, NULL, NULL);
-  assert_true(provider >= 0);
+  await_readable(provider_listener, received);
+  provider_fd = accept(provider_listener, NULL, NULL);
+  assert_true(provider_fd >= 0);
   received_size = 0;
   received[0] = '\0';
   provider_await("\r\n\r\n");
@@ -176,7 +147,7 @@ static void a_large_upload_waits_for_its_provider_in_little_memory(void **state)
   check_growth(before);
   while (got < UPLOAD) {
     const size_t left = UPLOAD - got;
-    const ssize_t size = read(provider, bytes, left < sizeof(bytes) ? left : sizeof(bytes));
+    const ssize_t size = read(provider_fd, bytes, left < sizeof(bytes) ? left : sizeof(bytes));
 
     assert_true(size > 0);
     pattern_check(bytes, (size_t)size, got);
@@ -190,7 +161,7 @@ static void a_large_upload_waits_for_its_provider_in_little_memory(void **state)
     }
   }
   check_growth(before);
-  http_write(provider, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+  http_write(provider_fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
   http_await(fd, "\r\n\r\n{}");
   assert_holds(answer, "x-weir-lease: none\r\n");
   http_ask(fd, "GET", "/healthz", "", ""); /* the connection is as good as before */
@@ -214,7 +185,7 @@ static void what_comes_in_chunks_goes_on_in_chunks_as_it_comes(void **state)
   provider_await("6\r\n world\r\n");
   http_write(fd, "0\r\n\r\n");
   provider_await("0\r\n\r\n");
-  http_write(provider, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+  http_write(provider_fd, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
   http_await(fd, "HTTP/1.1 201 Created\r\n");
   http_await(fd, "\r\n\r\n");
   http_ask(fd, "GET", "/healthz", "", "");
@@ -232,12 +203,12 @@ static void the_client_is_asked_for_its_body_when_the_provider_is_there(void **s
   provider_accept();
   assert_lacks(received, "xpect");
   assert_int_equal(pattern_push(fd, 0, 1000), 1000);
-  http_write(provider, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+  http_write(provider_fd, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
   http_await(fd, "HTTP/1.1 401 Unauthorized\r\n");
   close(fd);
-  close(listener); /* nobody is there any more */
-  close(provider);
-  provider = -1;
+  close(provider_listener); /* nobody is there any more */
+  close(provider_fd);
+  provider_fd = -1;
   fd = http_open(proxy_port);
   http_write(fd, HEAD "Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n");
   assert_int_equal(http_end(fd), 502);
@@ -259,12 +230,12 @@ static void check_refusal(bool is_pushing)
     assert_true(pattern_push(fd, 0, UPLOAD) < UPLOAD);
   else
     assert_int_equal(pattern_push(fd, 0, 1000), 1000);
-  http_write(provider, "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\n\r\ntoo large");
+  http_write(provider_fd, "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\n\r\ntoo large");
   assert_int_equal(http_end(fd), 413); /* it ends, for the rest of the body is not read */
   assert_holds(answer, "Connection: close\r\n");
   assert_holds(answer, "too large");
-  close(provider);
-  provider = -1;
+  close(provider_fd);
+  provider_fd = -1;
   while (stat_of("open") > 0)
     ;
   assert_int_equal(stat_of("cancelled"), 0); /* the transfer came to its own end */
@@ -335,18 +306,18 @@ static void an_upload_that_the_provider_breaks_off_is_not_sent_again(void **stat
 
   http_write(fd, HEAD "Content-Length: 1000000\r\n\r\n");
   provider_accept();
-  close(provider);
-  provider = -1;
+  close(provider_fd);
+  provider_fd = -1;
   pattern_push(fd, 0, 1000);
   assert_int_equal(http_end(fd), 502);
   assert_holds(answer, "x-should-retry: false\r\n");
-  again.fd = listener;
+  again.fd = provider_listener;
   assert_int_equal(poll(&again, 1, 0), 0);
   assert_int_equal(stat_of("retries"), 0);
 }
 
 #define WITH_PROVIDER(name)                                                                        \
-  cmocka_unit_test_setup_teardown(name, set_up_provider, tear_down_provider)
+  cmocka_unit_test_setup_teardown(name, set_up_receiver, tear_down_provider)
 
 int main(void)
 {

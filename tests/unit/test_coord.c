@@ -222,9 +222,8 @@ static void online_goes_before_batch(void **state)
   assert_int_equal(answer(f)->grant.seq, 4);
 }
 
-/* The share of batch, in thousandths of all tokens, of 1200 calls when each class always has
- * somebody waiting: every lease is used at once and followed by a new ask of its class. */
-static uint64_t share_of_batch(struct fixture *g, uint64_t online, uint64_t batch)
+/* Opens a session on a machine that has room for hundreds that wait. */
+static uint64_t open_roomy(struct fixture *g)
 {
   const struct weir_coord_bounds bounds = {.pools_max = 4,
                                            .names_max = 8,
@@ -233,9 +232,6 @@ static uint64_t share_of_batch(struct fixture *g, uint64_t online, uint64_t batc
                                            .leases_max = 512,
                                            .budgets_max = 4,
                                            .tenants_max = 64};
-  const enum weir_class classes[] = {WEIR_CLASS_BATCH, WEIR_CLASS_ONLINE};
-  const uint64_t tokens[] = {batch, online};
-  uint64_t s, used[] = {0, 0};
 
   g->config.pools = g->pools;
   g->config.names = g->names;
@@ -243,7 +239,18 @@ static uint64_t share_of_batch(struct fixture *g, uint64_t online, uint64_t batc
   g->config.session_ttl_us = 3000 * SECOND;
   g->config.asks_max = 400;
   fixture_start(g, &bounds, &first_start);
-  s = fixture_hello(g, 9, 1, 1);
+  return fixture_hello(g, 9, 1, 1);
+}
+
+/* The share of batch, in thousandths of all tokens, of 1200 calls when each class always has
+ * somebody waiting: every lease is used at once and followed by a new ask of its class. */
+static uint64_t share_of_batch(struct fixture *g, uint64_t online, uint64_t batch)
+{
+  const enum weir_class classes[] = {WEIR_CLASS_BATCH, WEIR_CLASS_ONLINE};
+  const uint64_t tokens[] = {batch, online};
+  uint64_t s, used[] = {0, 0};
+
+  s = open_roomy(g);
   for (uint64_t seq = 1; seq <= 300; seq++) /* odd numbers are online */
     fixture_ask(g, 9, s, seq, classes[seq % 2], tokens[seq % 2], 900 * MINUTE);
   for (uint32_t i = 0, seq = 300; i < 1200; i++) {
@@ -312,23 +319,11 @@ static void batch_gets_its_floor_of_money(void **state)
  */
 static void batch_is_not_denied_what_its_floor_gives_it_in_time(void **state)
 {
-  const struct weir_coord_bounds bounds = {.pools_max = 4,
-                                           .names_max = 8,
-                                           .sessions_max = 8,
-                                           .asks_max = 512,
-                                           .leases_max = 512,
-                                           .budgets_max = 4,
-                                           .tenants_max = 64};
   struct fixture g = fixture_of(60, 60000);
   uint64_t s, seq = 0;
 
   (void)state;
-  g.config.pools = g.pools;
-  g.config.names = g.names;
-  g.config.session_ttl_us = 3000 * SECOND;
-  g.config.asks_max = 400;
-  fixture_start(&g, &bounds, &first_start);
-  s = fixture_hello(&g, 9, 1, 1);
+  s = open_roomy(&g);
   while (seq < 180)
     fixture_ask(&g, 9, s, ++seq, WEIR_CLASS_ONLINE, 1, 100 * MINUTE);
   assert_int_equal(fixture_ask(&g, 9, s, 1000, WEIR_CLASS_BATCH, 1, 90 * SECOND), WEIR_MSG_QUEUED);
@@ -346,24 +341,12 @@ static void batch_is_not_denied_what_its_floor_gives_it_in_time(void **state)
  * it a tenth on top. But no longer than a minute's floor makes up for. */
 static void batch_that_had_more_than_its_floor_waits_for_a_burst_of_online_work(void **state)
 {
-  const struct weir_coord_bounds bounds = {.pools_max = 4,
-                                           .names_max = 8,
-                                           .sessions_max = 8,
-                                           .asks_max = 512,
-                                           .leases_max = 512,
-                                           .budgets_max = 4,
-                                           .tenants_max = 64};
   struct fixture g = fixture_of(60, 60000);
   uint64_t s, seq = 0;
   uint32_t granted, batch = 0;
 
   (void)state;
-  g.config.pools = g.pools;
-  g.config.names = g.names;
-  g.config.session_ttl_us = 3000 * SECOND;
-  g.config.asks_max = 400;
-  fixture_start(&g, &bounds, &first_start);
-  s = fixture_hello(&g, 9, 1, 1);
+  s = open_roomy(&g);
   while (seq < 300)
     fixture_ask(&g, 9, s, ++seq, WEIR_CLASS_BATCH, 1, 100 * MINUTE);
   fixture_run(&g, g.now + 119 * SECOND);
